@@ -1,0 +1,65 @@
+"""The real parts as fixtures of the whole suite: one of each per run, started when the first test asks for it.
+
+A part that cannot be had is named loudly at the end of the run; with AUTOTRACE_REQUIRE_REAL=1 its tests fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import pytest
+
+from real_parts import cache
+from real_parts.jaeger import Jaeger
+from real_parts.kafka_broker import KafkaBroker, real_or_mock
+from real_parts.mock_broker import MockBroker
+from real_parts.part import Part
+from real_parts.postgresql import PostgreSQL
+
+P = TypeVar("P", bound=Part)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaBroker | MockBroker]:
+    """Apache Kafka 4.x, for kafka-python 2.1 and later (else the mock cluster)."""
+    broker = real_or_mock("4")
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka3() -> Iterator[KafkaBroker | MockBroker]:
+    """Apache Kafka 3.9.x, for kafka-python 2.0.2 and kafka-python-ng too (else the mock cluster)."""
+    broker = real_or_mock("3")
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A private PostgreSQL: user and database `app`."""
+    yield from _running(PostgreSQL())
+
+
+@pytest.fixture(scope="session")
+def jaeger() -> Iterator[Jaeger]:
+    """Jaeger all-in-one. It keeps the traces of the whole run: ask by trace id."""
+    yield from _running(Jaeger())
+
+
+def _running(part: P) -> Iterator[P]:
+    try:
+        part.start()
+    except cache.Unavailable as reason:
+        cache.require_real(part.name, reason, "its tests are skipped")
+        pytest.skip(f"{part.name} cannot be had")
+    yield part
+    part.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if cache.missing:
+        terminalreporter.section("NOT REAL", red=True, bold=True)
+        for line in cache.missing:
+            terminalreporter.line(line)

@@ -1,0 +1,43 @@
+"""A private PostgreSQL answers psycopg2 over TCP and over its Unix socket."""
+
+from __future__ import annotations
+
+import psycopg2
+import pytest
+
+from real_parts.cache import Unavailable
+from real_parts.postgresql import PostgreSQL
+
+
+def test_answers_select_1_in_its_own_database(postgresql: PostgreSQL) -> None:
+    with psycopg2.connect(postgresql.dsn) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 1, current_user, current_database()")
+        assert cursor.fetchone() == (1, "app", "app")
+    connection.close()
+
+
+@pytest.mark.parametrize("words", ["url", "socket"])
+def test_url_and_unix_socket_lead_to_the_same_server(postgresql: PostgreSQL, words: str) -> None:
+    local = f"host={postgresql.socket_folder} port={postgresql.port} user=app dbname=app"
+    connection = psycopg2.connect(postgresql.url if words == "url" else local)
+    assert connection.info.port == postgresql.port
+    connection.close()
+
+
+def test_stops_under_an_open_connection_and_leaves_no_folder(postgresql: PostgreSQL) -> None:
+    """The fixture is asked for so that a machine without PostgreSQL is dealt with in one place."""
+    with PostgreSQL() as second:
+        assert second.port != postgresql.port
+        folder, dsn = second.folder, second.dsn
+        connection = psycopg2.connect(dsn)
+    connection.close()
+    assert not folder.exists()
+    with pytest.raises(psycopg2.OperationalError, match="refused"):
+        psycopg2.connect(dsn)
+
+
+def test_where_there_is_none_and_none_may_be_installed_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("real_parts.postgresql._installed", lambda: None)
+    monkeypatch.setattr("real_parts.debian.os.geteuid", lambda: 1000)
+    with pytest.raises(Unavailable, match="install postgresql"):
+        PostgreSQL().start()
