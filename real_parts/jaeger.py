@@ -37,6 +37,9 @@ _TCP = {
 }
 _UDP = {"compact": "jaeger-compact", "binary": "jaeger-binary", "zipkin": "zipkin-compact"}
 
+# Jaeger traces itself to localhost:4317 unless told not to: into somebody else's collector, and 10 s of waiting at its end
+_ENVIRONMENT = {"SPAN_STORAGE_TYPE": "memory", "OTEL_TRACES_SAMPLER": "always_off"}
+
 # the program's own proxy settings must not come between us and 127.0.0.1
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -106,7 +109,7 @@ class Jaeger(Part):
         options += [
             f"--processor.{option}.server-host-port=127.0.0.1:{self.ports[name]}" for name, option in _UDP.items()
         ]
-        return Server([binary, *options, "--log-level=warn"], folder, environment={"SPAN_STORAGE_TYPE": "memory"})
+        return Server([binary, *options, "--log-level=warn"], folder, environment=_ENVIRONMENT)
 
     def _answers(self) -> bool:
         try:  # the admin port says 200 when every component is up; the query API has its own listener
