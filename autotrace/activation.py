@@ -1,0 +1,66 @@
+"""activate(): settings, then the import watcher. Once per process, never raises; tracing itself begins with the first patch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import RLock
+
+from autotrace import containment, registry
+from autotrace.settings import Settings, run_pid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
+settings: Settings | None = None
+watcher: registry.Watcher | None = None
+
+_lock = RLock()
+_begun: bool | None = None  # None: not yet; True: tracing runs; False: it cannot
+_beginning = False
+_met_while_beginning: list[tuple[str, ModuleType]] = []
+
+
+def activate() -> None:
+    """Watch imports from now on; libraries that are already imported are patched at once."""
+    global settings, watcher
+    try:
+        with _lock:
+            if settings is not None:
+                return
+            settings = Settings()
+            containment.silent = settings.log == "off"
+            containment.verbose = settings.log == "debug"
+            if run_pid() in ("", str(os.getpid())):
+                for problem in settings.problems:
+                    containment.say(problem)
+            if not settings.enabled:
+                return
+            watcher = registry.Watcher(_begin)
+            sys.meta_path.insert(0, watcher)
+            watcher.watch(registry.PATCHES, settings.disabled_patches)
+    except Exception:
+        containment.contained("activation")
+
+
+def _begin() -> bool:
+    """Import the tracer and the exporter's pipeline and join them, once. False: they cannot run here; said once."""
+    global _begun, _beginning
+    with _lock:
+        if _begun is not None or _beginning:
+            return _begun is not False
+        _beginning = True
+        try:
+            __import__("autotrace.tracing.start", fromlist=["begin"]).begin(settings)
+            __import__("autotrace.export.pipeline", fromlist=["begin"]).begin(settings)
+            _begun = True
+        except Exception as failure:
+            _begun = False
+            containment.failures["tracing"] = (1, f"{type(failure).__name__}: {failure}")
+            containment.say(f"cannot trace here, the program runs without: {type(failure).__name__}: {failure}")
+        finally:
+            _beginning = False
+    if _begun and watcher is not None and settings is not None:
+        watcher.watch(registry.CARRIERS, settings.disabled_patches)
+    return _begun

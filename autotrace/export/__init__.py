@@ -1,0 +1,1 @@
+"""From finished spans to a collector, off the program's thread: the pipeline, and one file per format."""

@@ -1,0 +1,66 @@
+"""threading: a thread that the program starts works in the context it was started in. Threads of pools and clients do not: they outlive it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autotrace.containment import contained
+from autotrace.patching import Plan, Unpatchable
+from autotrace.tracing import carry, current
+
+SLOT = "_autotrace_context"
+
+# Threads that serve whoever comes, not the one in whose span they happened to start: their modules, by first name.
+_OWNERS = frozenset(
+    (
+        "concurrent",
+        "kafka",
+        "confluent_kafka",
+        "multiprocessing",
+        "logging",
+        "socketserver",
+        "asyncio",
+        "apscheduler",
+        "autotrace",
+    )
+)
+
+
+def threads(module: Any, plan: Plan) -> None:
+    # start(): the one call that the starting thread makes. _bootstrap_inner(): the first that the new thread makes, whatever
+    # class of the program's overrides run(). No span: a thread is no operation of its own.
+    Thread = module.Thread
+    if not hasattr(Thread, "_bootstrap_inner"):
+        raise Unpatchable("threading.Thread has no _bootstrap_inner")
+    plan.method(Thread, "start", _start)
+    plan.method(Thread, "_bootstrap_inner", _bootstrap_inner)
+
+
+def _start(original: Any) -> Any:
+    def start(self: Any) -> Any:
+        try:
+            context = carry.capture()
+            if context.get(current.SPAN_KEY) is not None and not _serves_anybody(self):
+                self.__dict__[SLOT] = context
+        except Exception:
+            contained("threading.Thread.start")
+        return original(self)
+
+    return start
+
+
+def _bootstrap_inner(original: Any) -> Any:
+    def _bootstrap_inner(self: Any) -> Any:
+        context = self.__dict__.pop(SLOT, None)
+        if context is not None:
+            current.put(context)  # the thread's own execution context ends with it
+        return original(self)
+
+    return _bootstrap_inner
+
+
+def _serves_anybody(thread: Any) -> bool:
+    kind = type(thread)
+    target = getattr(thread, "_target", None)
+    modules = (kind.__module__, getattr(target, "__module__", None) or "")
+    return any(name.partition(".")[0] in _OWNERS for name in modules)

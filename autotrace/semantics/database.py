@@ -1,0 +1,67 @@
+"""Facts of a database call, and their names. A statement is read (masked, summarised) here, when it is exported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from autotrace import sql
+from autotrace.semantics import remote
+from autotrace.semantics.family import Family, Row, Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+limit = 2048
+"""AUTOTRACE_STATEMENT_LIMIT, characters."""
+masked = True
+"""AUTOTRACE_MASK_STATEMENTS."""
+
+_families: dict[str, Family] = {}
+
+
+def family(system: str) -> Family:
+    """The family for a `db.system.name` (postgresql, mysql, sqlite…): its dialect decides how statements are read."""
+    found = _families.get(system)
+    if found is None:
+        found = _families[system] = _make(system)
+    return found
+
+
+def _make(system: str) -> Family:
+    def read(statement: Any) -> sql.Statement:
+        return sql.describe(statement, system, limit=limit, mask=masked)
+
+    def name(facts: Mapping[str, Any], convention: str) -> str:
+        statement = facts.get("statement")
+        if statement is None:
+            return str(facts.get("operation") or system)
+        known = read(statement)
+        if convention == "opentracing":
+            return known.operation or system
+        return f"{known.operation} {known.table}".strip() or system
+
+    statement = Tag("db.statement", lambda raw: read(raw).text or None)
+    text = Tag("db.query.text", lambda raw: read(raw).text or None)
+    rows = (
+        Row(
+            "component", (Tag("component"), Tag("db.type", lambda _: "sql")), (Tag("db.system.name", lambda _: system),)
+        ),
+        Row("instance", (Tag("db.instance"),), (Tag("db.namespace"),)),
+        Row("user", (Tag("db.user"),), ()),
+        Row(
+            "statement",
+            (statement,),
+            (
+                text,
+                Tag("db.query.summary", lambda raw: read(raw).summary or None),
+                Tag("db.operation.name", lambda raw: read(raw).operation or None),
+                Tag("db.collection.name", lambda raw: read(raw).table or None),
+            ),
+        ),
+        Row("operation", (), (Tag("db.operation.name"),)),
+        Row("batch", (), (Tag("db.operation.batch.size"),)),
+        Row("rows", (Tag("db.rows_affected"),), (Tag("db.response.returned_rows"),)),
+        Row("sqlstate", (Tag("db.sqlstate"),), (Tag("db.response.status_code"),)),
+        *remote.ROWS,
+    )
+    return Family("database", rows, name)

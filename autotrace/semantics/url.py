@@ -1,0 +1,55 @@
+"""URLs as they may be shown: no user:password, no values of parameters that look like secrets. Never raises."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+REDACTED = "REDACTED"
+
+_secret: re.Pattern[str]
+
+
+def configure(parameters: tuple[str, ...]) -> None:
+    """Which query parameters are secret, by name, case-insensitively (AUTOTRACE_SECRET_PARAMETERS)."""
+    global _secret
+    names = "|".join(re.escape(name) for name in parameters)
+    _secret = re.compile(rf"(?i)((?:^|[?&;])(?:{names})=)[^&;#]*") if names else re.compile(r"(?!)")
+
+
+configure(("sig", "signature", "token", "password", "secret", "key"))
+
+
+def redacted(raw: object) -> str:
+    """The URL with userinfo and secret values replaced; the fragment is kept out (it is never sent)."""
+    text = raw if isinstance(raw, str) else str(raw)
+    text = text.partition("#")[0]
+    scheme, separator, rest = text.partition("://")
+    if separator:
+        end = len(rest)
+        for stop in "/?":
+            found = rest.find(stop)
+            if found != -1:
+                end = min(end, found)
+        user, at, host = rest[:end].rpartition("@")
+        if at:
+            user = f"{REDACTED}:{REDACTED}" if ":" in user else REDACTED
+        text = f"{scheme}://{user}{at}{host}{rest[end:]}"
+    return _secret.sub(rf"\1{REDACTED}", text) if "=" in text else text
+
+
+def path(raw: object) -> str | None:
+    try:
+        return urlsplit(str(raw)).path or "/"
+    except ValueError:
+        return None
+
+
+def query(raw: object) -> str | None:
+    found = str(raw).partition("#")[0].partition("?")[2]
+    return (_secret.sub(rf"\1{REDACTED}", found) or None) if found else None
+
+
+def scheme(raw: object) -> str | None:
+    found, separator, _ = str(raw).partition("://")
+    return found if separator else None

@@ -1,0 +1,72 @@
+"""What crosses a process boundary: the propagator in force, joined to the current context. Which carrier it is, the caller says."""
+
+from __future__ import annotations
+
+import re
+import sys
+from fnmatch import translate
+from typing import TYPE_CHECKING, Any
+
+from autotrace.propagation import Propagator, carriers
+from autotrace.tracing.current import FORWARD_KEY, get
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, MutableMapping
+
+    from autotrace.propagation.context import Headers, Remote
+    from autotrace.tracing.span import Span
+
+propagator = Propagator(("b3multi", "tracecontext", "baggage"))
+_targets: re.Pattern[str] | None = None
+
+
+def configure(formats: tuple[str, ...], forward_headers: tuple[str, ...], targets: tuple[str, ...]) -> None:
+    global propagator, _targets
+    propagator = Propagator(formats, forward_headers)
+    _targets = re.compile("|".join(translate(target.lower()) for target in targets)) if targets else None
+
+
+def _companions() -> tuple[Mapping[str, object] | None, tuple[tuple[str, str], ...]]:
+    """(baggage, mesh headers) of the current context."""
+    context = get()
+    module = sys.modules.get("opentelemetry.baggage")  # without it nobody can have set any
+    baggage = None if module is None else context.get(module._BAGGAGE_KEY)
+    return baggage or None, context.get(FORWARD_KEY, ())
+
+
+def is_target(host: str) -> bool:
+    """May this host get trace headers (AUTOTRACE_PROPAGATION_TARGETS)?"""
+    return _targets is None or _targets.match(host.lower()) is not None
+
+
+def into_http(headers: MutableMapping[str, str], span: Span, host: str) -> None:
+    """Put `span` into `headers`, a copy that belongs to us; nothing for a host that is no target."""
+    if is_target(host):
+        baggage, forwarded = _companions()
+        carriers.into_http(propagator, headers, span, baggage, forwarded)
+
+
+def http_headers(span: Span, host: str) -> Headers:
+    """[(name, value)] to send along; [] for a host that is no target."""
+    if not is_target(host):
+        return []
+    baggage, forwarded = _companions()
+    return carriers.http_additions(propagator, span, baggage, forwarded)
+
+
+def into_kafka(headers: Any, span: Span) -> Any:
+    """The caller's headers without old trace headers, and with those of `span`: a copy of the same type."""
+    baggage, forwarded = _companions()
+    return carriers.into_kafka(propagator, headers, span, baggage, forwarded)
+
+
+def from_wsgi(environ: Mapping[str, Any]) -> Remote | None:
+    return carriers.from_wsgi(propagator, environ)
+
+
+def from_http(headers: Any) -> Remote | None:
+    return carriers.from_http(propagator, headers)
+
+
+def from_kafka(headers: Iterable[Any] | None) -> Remote | None:
+    return carriers.from_kafka(propagator, headers)

@@ -1,0 +1,224 @@
+"""One span: slotted, an opentelemetry.trace.Span, holding raw facts. Its name and tags are made by whoever exports it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from opentelemetry import trace
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
+
+from autotrace.propagation.context import SAMPLED
+from autotrace.semantics import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from opentelemetry.trace.status import Status
+
+    from autotrace.semantics.family import Family, SharedFacts
+
+now = time.time_ns
+EVENTS, LINKS, ATTRIBUTES = 128, 128, 128
+"""Limits of a span, OpenTelemetry's defaults; what exceeds them is counted in `dropped`."""
+FRAMES = 32
+
+
+class Event(NamedTuple):
+    name: str
+    time: int
+    """ns since the epoch"""
+    attributes: Mapping[str, Any]
+
+
+class SpanLink(NamedTuple):
+    trace_id: int
+    span_id: int
+    attributes: Mapping[str, Any]
+
+
+class Failure(NamedTuple):
+    """An exception that left a span. Its frames as (file, line, function): holding the exception would hold the program's objects."""
+
+    time: int
+    type: str
+    message: str
+    frames: tuple[tuple[str, int, str], ...]
+
+
+FOLLOWS_FROM: Mapping[str, Any] = {"opentracing.ref_type": "follows_from"}
+
+
+class Span(trace.Span):
+    """Built by tracer.start(). `sink` is where finished, sampled spans go; it is set when the exporter's pipeline begins."""
+
+    __slots__ = (
+        "attributes",
+        "dropped",
+        "end_time",
+        "events",
+        "facts",
+        "failure",
+        "family",
+        "flags",
+        "given_name",
+        "kind",
+        "links",
+        "parent_id",
+        "scope",
+        "shared",
+        "span_id",
+        "start_time",
+        "status",
+        "trace_id",
+        "trace_state",
+    )
+
+    sink: Any = staticmethod(lambda span: None)
+
+    def __init__(
+        self,
+        trace_id: int,
+        span_id: int,
+        parent_id: int,
+        flags: int,
+        trace_state: str | None,
+        kind: SpanKind,
+        family: Family | None,
+        facts: dict[str, Any],
+        shared: SharedFacts | None,
+    ) -> None:
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.parent_id = parent_id
+        self.flags = flags
+        self.trace_state = trace_state
+        self.kind = kind
+        self.family = family
+        self.facts = facts
+        self.shared = shared
+        self.given_name: str | None = None
+        self.scope: str | None = None
+        self.attributes: dict[str, Any] | None = None
+        self.events: list[Event] | None = None
+        self.links: list[SpanLink] | None = None
+        self.failure: Failure | None = None
+        self.status: tuple[StatusCode, str | None] | None = None
+        self.dropped = 0
+        self.end_time: int | None = None
+        self.start_time = now()
+
+    # What autotrace itself calls ------------------------------------------------------------------------------------
+
+    def end(self, end_time: int | None = None) -> None:
+        """The first call counts."""
+        if self.end_time is None:
+            self.end_time = end_time or now()
+            if self.flags & SAMPLED:
+                self.sink(self)
+
+    def fail(self, error: BaseException) -> None:
+        """Note the exception that ends the work of this span; its text and frames are read now, since it must not be kept."""
+        if self.end_time is None and self.flags & SAMPLED:
+            self.failure = failure_of(error)
+
+    @property
+    def name(self) -> str:
+        return reading.name(self)
+
+    # The OpenTelemetry API, for the program's own code ----------------------------------------------------------------
+
+    def get_span_context(self) -> SpanContext:
+        state = TraceState.from_header([self.trace_state]) if self.trace_state else None
+        return SpanContext(self.trace_id, self.span_id, False, TraceFlags(self.flags & 0xFF), state)
+
+    def is_recording(self) -> bool:
+        return self.end_time is None and bool(self.flags & SAMPLED)
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        if self.is_recording():
+            if self.attributes is None:
+                self.attributes = {}
+            if key in self.attributes or len(self.attributes) < ATTRIBUTES:
+                self.attributes[key] = tuple(value) if isinstance(value, list) else value
+            else:
+                self.dropped += 1
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        for key, value in attributes.items():
+            self.set_attribute(key, value)
+
+    def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
+        if self.is_recording():
+            if self.events is None:
+                self.events = []
+            if len(self.events) < EVENTS:
+                self.events.append(Event(name, timestamp or now(), dict(attributes or {})))
+            else:
+                self.dropped += 1
+
+    def add_link(self, context: SpanContext, attributes: Any = None) -> None:
+        if context is not None and context.is_valid:
+            self.link(context.trace_id, context.span_id, dict(attributes or {}))
+
+    def link(self, trace_id: int, span_id: int, attributes: Mapping[str, Any]) -> None:
+        if self.is_recording():
+            if self.links is None:
+                self.links = []
+            if len(self.links) < LINKS:
+                self.links.append(SpanLink(trace_id, span_id, attributes))
+            else:
+                self.dropped += 1
+
+    def update_name(self, name: str) -> None:
+        if self.is_recording():
+            self.given_name = name
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """OpenTelemetry's order: OK is final, UNSET changes nothing."""
+        if not self.is_recording() or (self.status is not None and self.status[0] is StatusCode.OK):
+            return
+        code, text = (
+            (status, description) if isinstance(status, StatusCode) else (status.status_code, status.description)
+        )
+        if code is not StatusCode.UNSET:
+            self.status = (code, text if code is StatusCode.ERROR else None)
+
+    def record_exception(
+        self, exception: BaseException, attributes: Any = None, timestamp: int | None = None, escaped: bool = False
+    ) -> None:
+        if self.is_recording():
+            noted = failure_of(exception, timestamp)
+            self.add_event("exception", {**reading.exception(noted), **(attributes or {})}, noted.time)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        if error is not None and isinstance(error, Exception):
+            self.fail(error)
+        self.end()
+
+    def __repr__(self) -> str:
+        return f"<Span {self.name!r} {self.trace_id:032x}-{self.span_id:016x}>"
+
+
+def type_name(kind: type) -> str:
+    """`module.Class`, builtins without their module: exception.type and error.type of OpenTelemetry."""
+    module = kind.__module__
+    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
+
+
+def failure_of(error: BaseException, time_: int | None = None) -> Failure:
+    frames: list[tuple[str, int, str]] = []
+    trace_ = error.__traceback__
+    while trace_ is not None and len(frames) < FRAMES:
+        code = trace_.tb_frame.f_code
+        frames.append((sys.intern(code.co_filename), trace_.tb_lineno, code.co_name))
+        trace_ = trace_.tb_next
+    try:
+        message = str(error)
+    except Exception:  # the program's __str__ may do anything
+        message = "(its text cannot be read)"
+    return Failure(time_ or now(), type_name(type(error)), message, tuple(frames))

@@ -1,0 +1,26 @@
+"""begin(): settings into the tracer, once per process, and the tracer into the OpenTelemetry API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opentelemetry import trace
+
+from autotrace.semantics import database, reading, remote, url
+from autotrace.tracing import boundary, tracer
+
+if TYPE_CHECKING:
+    from autotrace.settings import Settings
+
+
+def begin(settings: Settings) -> None:
+    tracer.configure(settings.sampler, settings.sampler_arg, settings.trace_id_128)
+    boundary.configure(settings.propagators, settings.forward_headers, settings.propagation_targets)
+    tracer.consumer_relation = settings.consumer_relation
+    reading.convention = settings.conventions
+    remote.names = settings.peer_names
+    url.configure(settings.secret_parameters)
+    database.limit, database.masked = settings.statement_limit, settings.mask_statements
+    # Not by set_tracer_provider(): that may be called once only, and the once is the program's.
+    if trace._TRACER_PROVIDER is None:
+        trace._TRACER_PROVIDER = tracer.provider

@@ -1,0 +1,77 @@
+"""The folder for PYTHONPATH: activate autotrace, then run the sitecustomize this file hides. Readable by any Python; imports nothing of its own."""
+
+import os
+import sys
+
+_here = os.path.dirname(os.path.abspath(__file__))
+
+
+def _enabled():
+    value = os.environ.get("AUTOTRACE_ENABLED", "").strip().lower()
+    if value:
+        return value not in ("0", "false", "no", "off")
+    disabled = os.environ.get("OTEL_SDK_DISABLED", "") or os.environ.get("JAEGER_DISABLED", "")
+    return disabled.strip().lower() not in ("1", "true", "yes", "on")
+
+
+def _say(text):
+    """One line, from the process that was started by hand or by autotrace-run; its children stay silent."""
+    if os.environ.get("AUTOTRACE_LOG") == "off":
+        return
+    if os.environ.get("AUTOTRACE_RUN_PID", str(os.getpid())) == str(os.getpid()):
+        try:
+            sys.stderr.write("autotrace: " + text + "\n")
+        except Exception:
+            pass
+
+
+def _activate():
+    if sys.version_info < (3, 10):
+        _say("Python %d.%d is not supported (3.10 or later is); the program runs without traces" % sys.version_info[:2])
+        return
+    try:
+        try:
+            from autotrace.activation import activate
+        except ImportError:
+            bundle = _bundle()
+            if bundle is None:
+                raise
+            sys.path.append(bundle)  # behind everything, so that the program's own versions win
+            from autotrace.activation import activate
+        activate()
+    except Exception as failure:
+        _say(
+            "cannot start under %s (%s: %s); the program runs without traces"
+            % (sys.executable, type(failure).__name__, failure)
+        )
+
+
+def _bundle():
+    """The folder this one was installed into by `pip install --target`, never another environment's site-packages."""
+    root = os.path.dirname(os.path.dirname(_here))
+    if os.path.basename(root) in ("site-packages", "dist-packages"):
+        return None
+    return root if os.path.isfile(os.path.join(root, "autotrace", "activation.py")) else None
+
+
+def _run_hidden():
+    """The sitecustomize that Python would have found without us runs under its own name; its errors are the program's."""
+    try:
+        from importlib.machinery import PathFinder
+    except ImportError:  # Python 2
+        return
+    spec = PathFinder.find_spec("sitecustomize", sys.path)
+    if spec is None or spec.loader is None:
+        return
+    import importlib.util
+
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["sitecustomize"] = module
+    spec.loader.exec_module(module)
+
+
+# The program sees the sys.path it would have had.
+sys.path[:] = [_entry for _entry in sys.path if os.path.abspath(_entry) != _here]
+if _enabled():
+    _activate()
+_run_hidden()
