@@ -37,6 +37,13 @@ _TCP = {
 }
 _UDP = {"compact": "jaeger-compact", "binary": "jaeger-binary", "zipkin": "zipkin-compact"}
 
+# Bursts of a test must arrive whole: spans that wait in the collector, packets that wait in the agent and in the kernel
+_ROOMY = [
+    "--collector.queue-size=200000",
+    "--processor.jaeger-compact.server-queue-size=20000",
+    "--processor.jaeger-compact.server-socket-buffer-size=8388608",
+]
+
 # Jaeger traces itself to localhost:4317 unless told not to: into somebody else's collector, and 10 s of waiting at its end
 _ENVIRONMENT = {"SPAN_STORAGE_TYPE": "memory", "OTEL_TRACES_SAMPLER": "always_off"}
 
@@ -109,15 +116,18 @@ class Jaeger(Part):
         options += [
             f"--processor.{option}.server-host-port=127.0.0.1:{self.ports[name]}" for name, option in _UDP.items()
         ]
-        return Server([binary, *options, "--log-level=warn"], folder, environment=_ENVIRONMENT)
+        return Server([binary, *options, *_ROOMY, "--log-level=warn"], folder, environment=_ENVIRONMENT)
 
     def _answers(self) -> bool:
-        try:  # the admin port says 200 when every component is up; the query API has its own listener
-            _direct.open(f"http://127.0.0.1:{self.ports['admin']}/", timeout=2).close()
+        """Every component is up, the query API too, and the UDP side has its connection to the collector (else it drops)."""
+        admin = f"http://127.0.0.1:{self.ports['admin']}"
+        try:
+            _direct.open(admin, timeout=2).close()
             self.query("/api/dependencies?endTs=1&lookback=1")
+            with _direct.open(f"{admin}/metrics", timeout=2) as metrics:
+                return b'collector_connected{protocol="grpc"} 1\n' in metrics.read()
         except OSError:
             return False
-        return True
 
 
 def _build(scratch: Path) -> Path:
