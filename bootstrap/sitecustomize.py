@@ -56,11 +56,10 @@ def _bundle():
 
 def _run_hidden():
     """The sitecustomize that Python would have found without us runs under its own name; its errors are the program's."""
-    try:
-        from importlib.machinery import PathFinder
-    except ImportError:  # Python 2
+    finders = [finder for finder in sys.meta_path if getattr(finder, "__name__", "") == "PathFinder"]
+    if not finders:  # Python 2
         return
-    spec = PathFinder.find_spec("sitecustomize", sys.path)
+    spec = finders[0].find_spec("sitecustomize", sys.path)
     if spec is None or spec.loader is None:
         return
     import importlib.util

@@ -1,0 +1,37 @@
+# Each target does its own set-up. `make` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## run the eshop story on real parts and show its trace and its two graphs
+	@$(BIN)/python -m examples.eshop.demo
+
+test: $(READY) lint ## lint, then every test, on a real Kafka, PostgreSQL and Jaeger
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(READY) ## overhead: bare against autotrace, interleaved, as ratios
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lint: $(READY) ## ruff (lint, format) and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy autotrace
+
+clean: ## remove the virtual environment
+	rm -rf $(VENV)
+
+# Debian's python3 comes without the module `venv`; virtualenv from PyPI serves there.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or later is needed: make PYTHON=python3.11 ..."; exit 1; }
+	@echo "setting up $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) 2>/dev/null || { $(PYTHON) -m pip install --quiet --user --break-system-packages virtualenv && rm -rf $(VENV) && $(PYTHON) -m virtualenv --quiet $(VENV); }
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $(READY)

@@ -1,0 +1,75 @@
+"""What holds for every row of the registry: a file, a function, a test file, a name in the README; and refusal of lookalikes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from autotrace import patching, registry
+
+ROOT = Path(__file__).parent.parent
+ROWS = [
+    (library, module, function)
+    for table in (registry.PATCHES, registry.CARRIERS)
+    for library, modules in table.items()
+    for module, function in modules.items()
+]
+LIBRARIES = sorted({library for library, _, _ in ROWS})
+SILENT = ("opentelemetry",)  # replaces nothing: that it was imported is all it waits for
+
+
+def file_of(library: str) -> Path:
+    return ROOT / "autotrace" / "patches" / f"{library.replace('.', '_')}.py"
+
+
+@pytest.mark.parametrize(("library", "module", "function"), ROWS)
+def test_a_row_names_a_function_that_exists(library: str, module: str, function: str) -> None:
+    patches = importlib.import_module("autotrace.patches." + library.replace(".", "_"))
+    assert callable(getattr(patches, function))
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_library_has_its_tests(library: str) -> None:
+    assert (ROOT / "tests" / "patches" / f"test_{library.replace('.', '_')}.py").is_file()
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_library_stands_in_the_readme(library: str) -> None:
+    assert f"`{library}`" in (ROOT / "README.md").read_text()
+
+
+def test_every_patch_file_has_a_row() -> None:
+    files = {path for path in (ROOT / "autotrace" / "patches").glob("*.py") if path.name != "__init__.py"}
+    assert files == {file_of(library) for library in LIBRARIES}
+
+
+@pytest.mark.parametrize(("library", "module", "function"), [row for row in ROWS if row[0] not in SILENT])
+def test_a_module_that_merely_has_the_name_is_refused_whole(library: str, module: str, function: str) -> None:
+    patches = importlib.import_module("autotrace.patches." + library.replace(".", "_"))
+    lookalike = types.ModuleType(module)
+    before = dict(vars(lookalike))
+    plan = patching.Plan()
+    with pytest.raises((patching.Unpatchable, AttributeError, ImportError)):
+        getattr(patches, function)(lookalike, plan)
+    assert vars(lookalike) == before
+    assert plan._undo == []
+
+
+@pytest.mark.parametrize(("library", "module", "function"), ROWS)
+def test_importing_a_patch_imports_no_library(library: str, module: str, function: str) -> None:
+    """The patch file itself must be importable where its library is absent: only the function may need it."""
+    import subprocess
+
+    program = (
+        f"import sys; before = set(sys.modules); import autotrace.patches.{library.replace('.', '_')}\n"
+        f"top = {module.partition('.')[0]!r}\n"
+        "print([name for name in sys.modules if name.partition('.')[0] == top and name not in before])"
+    )
+    if module.partition(".")[0] in sys.stdlib_module_names or library == "opentelemetry":
+        return  # the standard library is always there, and the tracing core stands on the API
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
