@@ -1,0 +1,136 @@
+"""Propagator: which formats are read and written, in what order. Codecs spell them, carriers.py places them."""
+
+from __future__ import annotations
+
+from . import b3, jaeger, mesh, w3c
+from .context import RANDOM, Remote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from .context import Get, Headers, SpanContext
+
+__all__ = ["Propagator", "Remote"]
+
+_READERS: dict[str, Callable[[Get], Remote | None]] = {
+    "b3": b3.extract,
+    "b3multi": b3.extract,  # one reader for both: the single header wins, whichever of the two is configured
+    "tracecontext": w3c.extract,
+    "jaeger": jaeger.extract,
+}
+_WRITERS: dict[str, Callable[[SpanContext, str, str, int], Headers]] = {
+    "b3": b3.single,
+    "b3multi": b3.multi,
+    "tracecontext": w3c.trace_context,
+    "jaeger": jaeger.uber_trace_id,
+}
+_BAGGAGE_WRITERS: dict[str, Callable[[Mapping[str, object]], Headers]] = {
+    "baggage": w3c.baggage,
+    "jaeger": jaeger.baggage,
+}
+
+
+class Propagator:
+    """Reads every known format, the configured ones first; writes the configured ones. Constant: serves all threads.
+
+    `known`: every lower-case name of a known format and of the forwarded headers; `prefixes` belong to it.
+    `stale`: those of them that are removed from what is sent, whoever put them there, because a stale trace context
+    makes the next hop join the wrong span. The others (x-request-id, the setting's own headers, baggage) are the
+    program's to send, and give way only to one that we send under the same name.
+    `readable`: lower-case names to look for in a carrier; `readable_lengths`: their lengths, to skip others unseen.
+    `environ_names`: as a WSGI environ spells them -> lower-case name.
+    """
+
+    __slots__ = (
+        "_baggage_writers",
+        "_forward",
+        "_readers",
+        "_writers",
+        "environ_names",
+        "known",
+        "readable",
+        "readable_lengths",
+        "stale",
+    )
+
+    prefixes = (jaeger.prefix, mesh.prefix)
+
+    def __init__(self, names: Sequence[str], forward_extra: Sequence[str] = ()) -> None:
+        order = tuple(dict.fromkeys(names))
+        self._readers = tuple(dict.fromkeys(_READERS[name] for name in (*order, *_READERS) if name in _READERS))
+        self._writers = tuple(_WRITERS[name] for name in order if name in _WRITERS)
+        self._baggage_writers = tuple(_BAGGAGE_WRITERS[name] for name in order if name in _BAGGAGE_WRITERS)
+        traces = frozenset((*b3.names, *w3c.names, *jaeger.names))
+        self._forward = tuple(name for name in mesh.forwardable(forward_extra) if name not in traces)
+        self.readable = traces.union(self._forward)
+        self.known = self.readable.union(mesh.stale_names)
+        self.stale = (traces - {"baggage"}).union(mesh.trace_names, mesh.stale_names)
+        self.readable_lengths = frozenset(map(len, self.readable))
+        self.environ_names = {"HTTP_" + name.upper().replace("-", "_"): name for name in self.readable}
+
+    def extract(self, get: Get, present: Iterable[str] = ()) -> Remote | None:
+        """What the carrier says: the first format with ids wins, else the first sampling state without ids is kept.
+
+        `present`: lower-case names in the carrier, for baggage, which is found by prefix. No text makes it raise.
+        """
+        found: Remote | None = None
+        for read in self._readers:
+            remote = read(get)
+            if remote is None:
+                continue
+            if remote.trace_id:
+                found = remote
+                if read is not w3c.extract:
+                    _complete(remote, get)
+                break
+            found = found or remote
+        baggage = w3c.read_baggage(get)
+        if present:
+            baggage = {**(jaeger.read_baggage(get, present) or {}), **(baggage or {})} or None
+        forwarded = mesh.extract(get, self._forward)
+        if found is None:
+            if not baggage and not forwarded:
+                return None
+            found = Remote()
+        found.baggage = baggage
+        found.forwarded = forwarded
+        return found
+
+    def headers(
+        self,
+        span: SpanContext,
+        baggage: Mapping[str, object] | None = None,
+        forwarded: tuple[tuple[str, str], ...] = (),
+        parent: bool = True,
+    ) -> Headers:
+        """(name, value) to add to an outgoing carrier, in canonical case; nothing of a span without ids.
+
+        `parent=False` leaves the parent's id out. `forwarded` is sent as it is: it was checked when it was read.
+        """
+        headers: Headers = []
+        trace_id = span.trace_id
+        span_id = span.span_id
+        if trace_id and span_id:
+            trace = "%032x" % trace_id
+            own = "%016x" % span_id
+            parent_id = span.parent_id if parent else 0
+            for write in self._writers:
+                headers += write(span, trace, own, parent_id)
+        if baggage:
+            for write_baggage in self._baggage_writers:
+                headers += write_baggage(baggage)
+        if forwarded:
+            headers += forwarded
+        return headers
+
+
+def _complete(remote: Remote, get: Get) -> None:
+    """Ids of another format, but a traceparent of the same trace beside them: its tracestate and random flag are kept.
+
+    Every hop between two of us carries both formats; without this each would lose them.
+    """
+    beside = w3c.extract(get)
+    if beside is not None and beside.trace_id == remote.trace_id:
+        remote.trace_state = beside.trace_state
+        remote.flags |= beside.flags & RANDOM

@@ -1,0 +1,72 @@
+"""Headers that a service mesh wants passed on, byte for byte, from the request in work to every call made for it."""
+
+from __future__ import annotations
+
+from .context import OWS
+from .w3c import is_token
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .context import Get
+
+trace_names = (
+    "x-ot-span-context",
+    "x-cloud-trace-context",
+    "grpc-trace-bin",
+    "sw8",
+    "x-datadog-trace-id",
+    "x-datadog-parent-id",
+    "x-datadog-sampling-priority",
+)
+"""Contexts of other tracers: a stale one must not leave."""
+
+names = ("x-request-id", *trace_names)
+"""Envoy keeps its sampling decision in x-request-id's 15th character, so that it too must come through unchanged."""
+
+stale_names = ("x-datadog-origin", "x-datadog-tags", "x_datadog_kafka_produced")
+"""Belong to a Datadog context; removed with it, never forwarded."""
+
+prefix = "x-datadog-"
+
+_NEVER = frozenset(
+    (
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "set-cookie",
+        "host",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "transfer-encoding",
+    )
+)
+"""Secrets of one hop, and what frames a message: passing these on would leak or break the call."""
+
+_MAX_VALUE = 8192
+
+
+def forwardable(extra: Iterable[str]) -> tuple[str, ...]:
+    """The mesh's names and those of the setting, lower-case, less what must never be passed on or is no header name."""
+    wanted = [name.strip(OWS).lower() for name in extra]
+    return tuple(dict.fromkeys([*names, *(name for name in wanted if is_token(name) and name not in _NEVER)]))
+
+
+def extract(get: Get, forwarded: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """(name, value) of each that is there and can be sent: printable ASCII, not empty, at most 8192 characters."""
+    found = []
+    for name in forwarded:
+        value = get(name)
+        if value is not None:
+            value = value.strip(OWS)
+            if value and len(value) <= _MAX_VALUE and value.isascii() and value.isprintable():
+                found.append((name, value))
+    return tuple(found)

@@ -1,0 +1,147 @@
+"""W3C Trace Context (traceparent, tracestate) and W3C Baggage. Baggage loses its `;properties`.
+
+Sources: w3.org/TR/trace-context (level 1's grammar), /TR/trace-context-2 (the random flag), /TR/baggage.
+"""
+
+from __future__ import annotations
+
+from .context import OWS, RANDOM, SAMPLED, identify, is_hex
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .context import Get, Headers, Remote, SpanContext
+
+names = ("traceparent", "tracestate", "baggage")
+
+_LOWER = "abcdefghijklmnopqrstuvwxyz"
+_DIGITS = "0123456789"
+_KEY = _LOWER + _DIGITS + "_-*/"
+_MAX_MEMBERS = 32
+
+_TOKEN = _LOWER + _LOWER.upper() + _DIGITS + "!#$%&'*+-.^_`|~"
+_UNQUOTED = "!#$&'()*+/:<=>?@[]^`{|}"
+"""What may stand in a baggage value as it is, beside letters, digits and `-._~`; `%` is the escape."""
+MAX_BAGGAGE_ITEMS = 64
+MAX_BAGGAGE_BYTES = 8192
+
+_FLAGS = ("00", "01", "02", "03")
+
+
+def extract(get: Get) -> Remote | None:
+    """The ids of a valid traceparent, with its tracestate where that is valid too; else None."""
+    text = get("traceparent")
+    if text is None:
+        return None
+    text = text.strip(OWS)
+    version = text[:2]
+    if len(text) != 55 and (len(text) < 55 or version == "00" or text[55] != "-"):
+        return None
+    if not is_hex(version) or version == "ff" or text[2] != "-" or text[35] != "-" or text[52] != "-":
+        return None
+    flags = text[53:55]
+    if not is_hex(flags):
+        return None
+    bits = int(flags, 16) & (SAMPLED | RANDOM)
+    remote = identify(text[3:35], text[36:52], (bool(bits & SAMPLED), bits))
+    if remote is not None:
+        state = get("tracestate")
+        if state:
+            remote.trace_state = clean_trace_state(state)
+    return remote
+
+
+def clean_trace_state(text: str) -> str | None:
+    """The members of a tracestate in order, less blanks and empty ones; None if one is invalid or there are over 32.
+
+    A key that comes twice keeps its first, newest member: unique keys are the sender's duty (w3c/trace-context, pull
+    request 477), and the specification's own tests want the rest inherited.
+    """
+    members: dict[str, str] = {}
+    count = 0
+    for item in text.split(","):
+        member = item.strip(OWS)
+        if not member:
+            continue
+        count += 1
+        key, _, value = member.partition("=")
+        if count > _MAX_MEMBERS or not _is_state_key(key) or not _is_state_value(value):
+            return None
+        members.setdefault(key, member)
+    return ",".join(members.values()) or None
+
+
+def _is_state_key(key: str) -> bool:
+    """`system`, up to 256 characters, or `tenant@system`, up to 241 and 14; only a tenant may start with a digit."""
+    tenant, at, system = key.rpartition("@")
+    if not system or system[0] not in _LOWER or system.strip(_KEY) or len(system) > (14 if at else 256):
+        return False
+    return not at or (0 < len(tenant) <= 241 and tenant[0] not in "_-*/" and not tenant.strip(_KEY))
+
+
+def _is_state_value(value: str) -> bool:
+    """1 to 256 printable ASCII characters, none of them `=` (a comma has been split at already)."""
+    return 0 < len(value) <= 256 and value.isascii() and value.isprintable() and "=" not in value
+
+
+def trace_context(span: SpanContext, trace: str, own: str, parent_id: int) -> Headers:
+    """traceparent, version 00, and the tracestate that came with the trace. Ids as hex, as in `b3.multi`."""
+    parent = ("traceparent", f"00-{trace}-{own}-{_FLAGS[span.flags & 3]}")
+    state = span.trace_state
+    return [parent, ("tracestate", state)] if state else [parent]
+
+
+def read_baggage(get: Get) -> dict[str, str] | None:
+    """Keys and decoded values of the first 64 members within 8192 bytes, less what is no member. None if none."""
+    text = get("baggage")
+    if not text:
+        return None
+    if len(text) > MAX_BAGGAGE_BYTES:
+        text = text[: MAX_BAGGAGE_BYTES + 1].rpartition(",")[0]
+    from urllib.parse import unquote
+
+    found: dict[str, str] = {}
+    for member in text.split(","):
+        key, equals, rest = member.partition("=")
+        key = key.strip(OWS)
+        value = rest.partition(";")[0].strip(OWS)
+        if equals and is_token(key) and value.isascii() and value.isprintable():
+            found[key] = unquote(value)
+            if len(found) == MAX_BAGGAGE_ITEMS:
+                break
+    return found or None
+
+
+def baggage(items: Mapping[str, object]) -> Headers:
+    """One `baggage` header, values percent-coded, of as many items as the limits allow; [] where none can be said."""
+    members: list[str] = []
+    size = -1
+    for key, value in quoted(items, _UNQUOTED):
+        member = f"{key}={value}"
+        if size + 1 + len(member) <= MAX_BAGGAGE_BYTES:
+            members.append(member)
+            size += 1 + len(member)
+            if len(members) == MAX_BAGGAGE_ITEMS:
+                break
+    return [("baggage", ",".join(members))] if members else []
+
+
+def is_token(text: str) -> bool:
+    """A token of HTTP: what may be a header's name or a baggage key."""
+    return bool(text) and not text.strip(_TOKEN)
+
+
+def quoted(items: Mapping[str, object], unquoted: str) -> Headers:
+    """(key, percent-coded value) of each item that has a token for a key and a value that can be had as text."""
+    from urllib.parse import quote
+
+    pairs: Headers = []
+    for key, value in items.items():
+        if not isinstance(key, str) or not is_token(key) or value is None:
+            continue
+        try:
+            pairs.append((key, quote(str(value), safe=unquoted, errors="replace")))
+        except Exception:  # a value of the program's whose __str__ fails: it alone is left out
+            continue
+    return pairs

@@ -1,0 +1,1 @@
+"""A package, so that a test file here may bear the name of one in another folder."""
