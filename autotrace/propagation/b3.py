@@ -53,8 +53,6 @@ def _extract_multi(get: Get) -> Remote | None:
     trace = get("x-b3-traceid")
     sampled = get("x-b3-sampled")
     debug = get("x-b3-flags")
-    if trace is None and sampled is None and debug is None:
-        return None
     state = _DEFER
     if sampled is not None:
         given = _SAMPLED.get(sampled.strip(OWS).lower())

@@ -94,9 +94,8 @@ def from_kafka(propagator: Propagator, headers: Iterable[Any] | None) -> Remote 
                     if not name.startswith(jaeger.prefix):
                         continue
                     present.append(name)
-                if isinstance(value, bytes):
-                    found[name] = value.decode()
-            except Exception:  # no pair, a key that is no text, bytes that are no UTF-8: not a header of a trace
+                found[name] = value.decode()
+            except Exception:  # no pair, a key that is no text, a value that is no bytes or no UTF-8: none of a trace
                 continue
         return propagator.extract(found.get, present) if found else None
     except Exception:

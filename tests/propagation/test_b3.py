@@ -61,12 +61,14 @@ def test_optional_white_space_is_no_part_of_a_value(blank: str) -> None:
             "x-b3-traceid": f"{TRACE:032x}{blank}",
             "x-b3-spanid": f"{blank}{SPAN:016x}",
             "x-b3-sampled": f"1{blank}",
-            "x-b3-flags": f"{blank}0",
+            "x-b3-flags": f"{blank}1",
         }.get
     )
     for remote in (single, multi):
         assert remote is not None
         assert (remote.trace_id, remote.span_id, remote.decision) == (TRACE, SPAN, True)
+    assert multi is not None
+    assert multi.flags & DEBUG
 
 
 @pytest.mark.parametrize("trace", ["+48485a3953bb6124", "0x485a3953bb6124", "48485a_953bb6124", " 8485a3953bb6124"])

@@ -86,6 +86,11 @@ class TestReadingHttp:
         assert carriers.from_http(PROPAGATOR, shape(headers)) is None
         assert carriers.from_wsgi(PROPAGATOR, environ(headers)) is None
 
+    def test_jaeger_baggage_has_dashes_again_after_wsgi(self) -> None:
+        remote = carriers.from_wsgi(PROPAGATOR, environ({"uberctx-User-Id": "7"}))
+        assert remote is not None
+        assert remote.baggage == {"user-id": "7"}
+
     def test_a_mapping_that_can_only_get_is_read(self) -> None:
         class OnlyGet:
             def get(self, name: str) -> str | None:
@@ -279,6 +284,15 @@ class TestWritingHttp:
                 Headers.add(headers, "B3", "0") if isinstance(headers, Headers) else headers.add_header("B3", "0")
             carriers.into_http(W3C, headers, span(), None, ())
             assert list(headers.items()) == [("traceparent", TRACEPARENT)]
+
+    def test_a_multi_mapping_that_drops_all_of_a_name_at_once_is_no_trouble(self) -> None:
+        class Multi(dict[str, str]):  # as multidict's: keys() repeats a name, del removes every header of it
+            def keys(self) -> Any:
+                return [*super().keys(), *super().keys()]
+
+        headers = Multi({"B3": "0", "Host": "x"})
+        carriers.into_http(W3C, headers, span(), None, ())
+        assert list(headers.items()) == [("Host", "x"), ("traceparent", TRACEPARENT)]
 
     def test_names_in_bytes_are_removed_and_other_keys_left(self) -> None:
         headers: Any = {b"B3": b"0", b"a": b"1", 5: 5}

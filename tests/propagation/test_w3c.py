@@ -71,6 +71,7 @@ BAD = {
     "flags upper case": "00" + IDS + "-0A",
     "flags too long": "00" + IDS + "-001",
     "flags too short": "00" + IDS + "-1",
+    "a dot before the flags": VALID[:52] + "." + VALID[53:],
     "underscores instead of dashes": VALID.replace("-", "_"),
     "two headers": VALID + "," + VALID,
     "a sign int would take": VALID.replace("-463a", "-+63a"),
