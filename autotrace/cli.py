@@ -35,7 +35,7 @@ def run_main() -> NoReturn:
     environ, command = _options(sys.argv[1:])
     environ["PYTHONPATH"] = _python_path(bootstrap_folder(), environ.get("PYTHONPATH", ""))
     environ["AUTOTRACE_RUN_PID"] = str(os.getpid())  # exec keeps the process id
-    _restore_sigpipe()
+    _restore_signals()
     try:
         _exec(command, environ)
     except OSError as error:
@@ -104,14 +104,13 @@ def _python_path(folder: str, given: str) -> str:
     return given if folder in given.split(os.pathsep) else folder + os.pathsep + given
 
 
-def _restore_sigpipe() -> None:
-    """Python ignores SIGPIPE and would hand that on to a command that is no Python."""
-    try:
-        import _signal  # type: ignore[import-not-found]
+def _restore_signals() -> None:
+    """Python ignores two signals, and a command that is no Python would inherit that."""
+    import _signal  # type: ignore[import-not-found]
 
-        _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
-    except (ImportError, AttributeError, ValueError, OSError):
-        pass
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        if hasattr(_signal, name):
+            _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
 
 
 def _exec(command: list[str], environ: dict[str, str]) -> None:

@@ -143,6 +143,6 @@ def _apply(library: str, function: str, module: ModuleType) -> str:
     try:
         getattr(patches, function)(module, plan)
         plan.apply()
-    except patching.Unpatchable as reason:
+    except (patching.Unpatchable, AttributeError, ImportError) as reason:  # another version, or another library of that name
         return f"refused: {reason}"
     return ON
