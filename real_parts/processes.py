@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -121,12 +122,14 @@ class Server:
         return _tail(self._log.read_text(errors="replace")) if self._log.exists() else "(no log)"
 
     def stop(self, seconds: float = 10) -> None:
-        """Ask, then kill; remove the folder. Harmless when called twice."""
+        """Ask, then kill (and say so on stderr); remove the folder. Harmless when called twice."""
         if self._process.poll() is None:
             self._process.send_signal(self._stop_signal)
             try:
                 self._process.wait(seconds)
             except subprocess.TimeoutExpired:
+                late = f"did not end {seconds:g} s after {self._stop_signal.name}: killed"
+                print(f"real_parts: {self.folder.name} {late}", file=sys.stderr, flush=True)
                 self._process.kill()
                 self._process.wait()
         if self._watch.poll() is None:

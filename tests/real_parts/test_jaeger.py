@@ -7,6 +7,8 @@ import os
 import time
 import urllib.request
 
+import pytest
+
 from real_parts.jaeger import Jaeger
 
 
@@ -38,8 +40,9 @@ def test_gives_back_the_trace_that_was_sent(jaeger: Jaeger) -> None:
     assert [process["serviceName"] for process in trace["processes"].values()] == ["shop"]
 
 
-def test_no_listener_stays_on_a_well_known_port(jaeger: Jaeger) -> None:
-    """Two of them, or one beside the user's own Jaeger, must not meet."""
+def test_two_share_no_port_and_one_stops_in_order(jaeger: Jaeger, capsys: pytest.CaptureFixture[str]) -> None:
+    """No listener may stay on its well-known port, where the user's own Jaeger may be."""
     with Jaeger() as second:
         assert not set(second.ports.values()) & set(jaeger.ports.values())
         assert second.trace(os.urandom(16).hex(), seconds=0)["spans"] == []
+    assert "killed" not in capsys.readouterr().err

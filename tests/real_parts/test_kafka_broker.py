@@ -47,13 +47,16 @@ def _send_and_receive(bootstrap_servers: str) -> None:
 
 
 @pytest.mark.parametrize("major", ["4", "3"])
-def test_real_broker_carries_a_record_with_its_headers_and_leaves_nothing(major: str) -> None:
+def test_real_broker_carries_a_record_with_its_headers_and_leaves_nothing(
+    major: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with real_or_mock(major) as broker:
         _send_and_receive(broker.bootstrap_servers)
         pid, folder = broker.pid, broker.folder
         assert _alive(pid) and folder.is_dir()
     assert not _alive(pid) and not folder.exists()
     assert not serves_clients(broker.host, broker.port)
+    assert "killed" not in capsys.readouterr().err
 
 
 def test_mock_broker_carries_a_record_with_its_headers_and_leaves_nothing() -> None:

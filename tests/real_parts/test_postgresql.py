@@ -24,7 +24,9 @@ def test_url_and_unix_socket_lead_to_the_same_server(postgresql: PostgreSQL, wor
     connection.close()
 
 
-def test_stops_under_an_open_connection_and_leaves_no_folder(postgresql: PostgreSQL) -> None:
+def test_stops_in_order_under_an_open_connection_and_leaves_no_folder(
+    postgresql: PostgreSQL, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The fixture is asked for so that a machine without PostgreSQL is dealt with in one place."""
     with PostgreSQL() as second:
         assert second.port != postgresql.port
@@ -32,6 +34,7 @@ def test_stops_under_an_open_connection_and_leaves_no_folder(postgresql: Postgre
         connection = psycopg2.connect(dsn)
     connection.close()
     assert not folder.exists()
+    assert "killed" not in capsys.readouterr().err
     with pytest.raises(psycopg2.OperationalError, match="refused"):
         psycopg2.connect(dsn)
 
