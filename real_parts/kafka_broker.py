@@ -17,8 +17,9 @@ from real_parts.mock_broker import MockBroker
 from real_parts.part import Part, run_in_foreground
 from real_parts.processes import Server, free_ports, run_to_end
 
-#: Exact on purpose: test data, not dependencies. Kafka 4 dropped the old protocol versions that kafka-python 2.0.2 and
-#: kafka-python-ng speak, so those need 3. (Not 4.4.0: Maven Central has no kafka-tools-api jar of it.)
+#: Exact on purpose: test data, not dependencies. Kafka 4 removed the oldest protocol versions, 3 still has them: for
+#: kafka-python 2.0.2 and kafka-python-ng (whose plain send and consume work on both).
+#: Not 4.4.0: Maven Central has no kafka-tools-api jar of it.
 VERSIONS = {"4": "4.3.1", "3": "3.9.2"}
 
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">

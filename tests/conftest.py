@@ -22,7 +22,7 @@ P = TypeVar("P", bound=Part)
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[KafkaBroker | MockBroker]:
-    """Apache Kafka 4.x, for kafka-python 2.1 and later (else the mock cluster)."""
+    """Apache Kafka 4.x, for today's clients (else the mock cluster)."""
     broker = real_or_mock("4")
     yield broker
     broker.stop()
@@ -30,7 +30,7 @@ def kafka() -> Iterator[KafkaBroker | MockBroker]:
 
 @pytest.fixture(scope="session")
 def kafka3() -> Iterator[KafkaBroker | MockBroker]:
-    """Apache Kafka 3.9.x, for kafka-python 2.0.2 and kafka-python-ng too (else the mock cluster)."""
+    """Apache Kafka 3.9.x, with the old protocol versions, for kafka-python 2.0.2 and kafka-python-ng (else the mock cluster)."""
     broker = real_or_mock("3")
     yield broker
     broker.stop()
