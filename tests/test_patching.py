@@ -1,0 +1,112 @@
+"""Plans: a patch is applied whole or not at all, shows the original's face, and can be taken back."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+from autotrace import patching
+
+
+class Library:
+    def send(self, topic: str, value: object = None, *, key: bytes | None = None) -> str:
+        """Sends."""
+        return f"{topic}:{value}"
+
+    def other(self, **kwargs: object) -> int:
+        return len(kwargs)
+
+    constant = 3
+
+
+class Sub(Library):
+    pass
+
+
+def loud(original: Any) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return original(*args, **kwargs).upper()
+
+    return call
+
+
+def plan_for(owner: Any) -> patching.Plan:
+    plan = patching.Plan()
+    plan.method(owner, "send", loud, parameters=("topic", "key"))
+    return plan
+
+
+def test_nothing_is_touched_before_apply_and_all_of_it_after() -> None:
+    class Own(Library):
+        def send(self, topic: str, value: object = None, *, key: bytes | None = None) -> str:
+            return topic
+
+    before = Own.send
+    plan = plan_for(Own)
+    assert Own.send is before
+    plan.apply()
+    assert Own().send("a") == "A"
+    plan.undo()
+    assert Own.send is before
+
+
+def test_the_replacement_shows_the_originals_face() -> None:
+    plan = plan_for(Sub)
+    plan.apply()
+    assert inspect.signature(Sub.send) == inspect.signature(Library.send)
+    assert (Sub.send.__name__, Sub.send.__doc__, Sub.send.__qualname__) == ("send", "Sends.", "Library.send")
+    plan.undo()
+    assert "send" not in vars(Sub)
+
+
+def test_patching_twice_is_patching_once() -> None:
+    first = plan_for(Sub)
+    first.apply()
+    plan_for(Sub).apply()
+    assert Sub().send("a", 1) == "A:1"
+    first.undo()
+    assert Sub().send("a", 1) == "a:1"
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "reason"),
+    [
+        ("gone", (), "Library has no gone"),
+        ("send", ("headers",), "Library.send has no parameter 'headers'"),
+        ("constant", (), "Library.constant is not a function"),
+    ],
+)
+def test_a_library_without_what_is_needed_is_refused_with_the_reason(
+    name: str, parameters: tuple[str, ...], reason: str
+) -> None:
+    with pytest.raises(patching.Unpatchable, match=reason):
+        patching.Plan().method(Library, name, loud, parameters=parameters)
+
+
+def test_a_parameter_may_hide_in_kwargs() -> None:
+    patching.Plan().method(Library, "other", loud, parameters=("anything",))
+
+
+def test_what_fails_half_way_is_undone_whole() -> None:
+    class Mine(Library):
+        pass
+
+    plan = plan_for(Mine)
+    plan.value(int, "real", 1)  # a C type refuses
+    with pytest.raises(patching.Unpatchable, match=r"int\.real cannot be set"):
+        plan.apply()
+    assert "send" not in vars(Mine)
+
+
+def test_undo_leaves_what_somebody_else_put_there_since() -> None:
+    class Mine(Library):
+        pass
+
+    plan = plan_for(Mine)
+    plan.apply()
+    theirs = lambda self, topic: "theirs"
+    Mine.send = theirs  # type: ignore[assignment, method-assign]
+    plan.undo()
+    assert Mine.send is theirs  # type: ignore[comparison-overlap]
