@@ -44,7 +44,7 @@ _ROOMY = [
     "--processor.jaeger-compact.server-socket-buffer-size=8388608",
 ]
 
-# Jaeger traces itself to localhost:4317 unless told not to: into somebody else's collector, and 10 s of waiting at its end
+# Jaeger traces itself to localhost:4317 by default: into somebody else's collector, and it waits 10 s at its end
 _ENVIRONMENT = {"SPAN_STORAGE_TYPE": "memory", "OTEL_TRACES_SAMPLER": "always_off"}
 
 # the program's own proxy settings must not come between us and 127.0.0.1
@@ -119,7 +119,7 @@ class Jaeger(Part):
         return Server([binary, *options, *_ROOMY, "--log-level=warn"], folder, environment=_ENVIRONMENT)
 
     def _answers(self) -> bool:
-        """Every component is up, the query API too, and the UDP side has its connection to the collector (else it drops)."""
+        """Every component is up, the query API too, and the UDP side reaches the collector (else it drops)."""
         admin = f"http://127.0.0.1:{self.ports['admin']}"
         try:
             _direct.open(admin, timeout=2).close()

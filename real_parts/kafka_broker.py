@@ -23,9 +23,12 @@ from real_parts.processes import Server, free_ports, run_to_end
 VERSIONS = {"4": "4.3.1", "3": "3.9.2"}
 
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion><groupId>autotrace</groupId><artifactId>kafka-broker</artifactId><version>1</version>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>autotrace</groupId><artifactId>kafka-broker</artifactId><version>1</version>
   <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{version}</version></dependency>
+    <dependency>
+      <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{version}</version>
+    </dependency>
     <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
   </dependencies>
 </project>

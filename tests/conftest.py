@@ -30,7 +30,7 @@ def kafka() -> Iterator[KafkaBroker | MockBroker]:
 
 @pytest.fixture(scope="session")
 def kafka3() -> Iterator[KafkaBroker | MockBroker]:
-    """Apache Kafka 3.9.x, with the old protocol versions, for kafka-python 2.0.2 and kafka-python-ng (else the mock cluster)."""
+    """Apache Kafka 3.9.x, with the old protocol versions of kafka-python 2.0.2 and ng (else the mock cluster)."""
     broker = real_or_mock("3")
     yield broker
     broker.stop()
