@@ -37,7 +37,12 @@ def test_a_process_that_uses_no_library_pays_for_row_one_alone() -> None:
 
 @pytest.mark.parametrize(
     "variables",
-    [{"AUTOTRACE_ENABLED": "false"}, {"AUTOTRACE_ENABLED": "0"}, {"OTEL_SDK_DISABLED": "true"}, {"JAEGER_DISABLED": "1"}],
+    [
+        {"AUTOTRACE_ENABLED": "false"},
+        {"AUTOTRACE_ENABLED": "0"},
+        {"OTEL_SDK_DISABLED": "true"},
+        {"JAEGER_DISABLED": "1"},
+    ],
     ids=str,
 )
 def test_the_off_switch_imports_nothing_of_ours(variables: dict[str, str]) -> None:
@@ -66,7 +71,10 @@ def test_a_hidden_sitecustomize_that_fails_fails_as_without_us(tmp_path: Path) -
 
 def test_a_usercustomize_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "usercustomize.py").write_text("print('user')")
-    assert on_path(*python("pass"), PYTHONPATH=str(tmp_path)).stdout == bare(*python("pass"), PYTHONPATH=str(tmp_path)).stdout
+    assert (
+        on_path(*python("pass"), PYTHONPATH=str(tmp_path)).stdout
+        == bare(*python("pass"), PYTHONPATH=str(tmp_path)).stdout
+    )
 
 
 def test_isolated_python_is_left_alone() -> None:
@@ -79,11 +87,18 @@ def copy_of_the_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def without_autotrace(tmp_path: Path, interpreter: str = sys.executable, **variables: str) -> subprocess.CompletedProcess[str]:
+def without_autotrace(
+    tmp_path: Path, interpreter: str = sys.executable, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """A Python that has no autotrace: -S keeps site-packages away, so the folder's file is run by hand."""
     folder = copy_of_the_folder(tmp_path)
     return subprocess.run(
-        [interpreter, "-S", "-c", f"import sys; sys.path.insert(0, {str(folder)!r}); import sitecustomize; print('on')"],
+        [
+            interpreter,
+            "-S",
+            "-c",
+            f"import sys; sys.path.insert(0, {str(folder)!r}); import sitecustomize; print('on')",
+        ],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -129,14 +144,22 @@ def test_an_unsupported_python_runs_its_program_after_one_line(version: str, tmp
     )
     mine = "" if version == "2.7" else "mine "
     assert (done.returncode, done.stdout) == (0, f"{mine}on\n"), done.stderr
-    assert done.stderr == f"autotrace: Python {version} is not supported (3.10 or later is); the program runs without traces\n"
+    assert (
+        done.stderr
+        == f"autotrace: Python {version} is not supported (3.10 or later is); the program runs without traces\n"
+    )
 
 
 def older_python(version: str) -> str | None:
     """An interpreter of that version on this machine that really runs (a version manager's shim may not)."""
-    candidates = [shutil.which(f"python{version}"), *map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))]
+    candidates = [
+        shutil.which(f"python{version}"),
+        *map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python")),
+    ]
     for candidate in filter(None, candidates):
-        asked = subprocess.run([candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True)
+        asked = subprocess.run(
+            [candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True
+        )
         if asked.stdout.strip() == version:
             return candidate
     return None
@@ -148,7 +171,7 @@ def parses_on_old_pythons() -> bool:
 
     source = (BOOTSTRAP / "sitecustomize.py").read_text()
     ast.parse(source, feature_version=(3, 4))
-    return "f\"" not in source and "f'" not in source
+    return 'f"' not in source and "f'" not in source
 
 
 def test_the_programs_own_versions_win_over_the_bundle(tmp_path: Path) -> None:
@@ -161,7 +184,9 @@ def test_the_programs_own_versions_win_over_the_bundle(tmp_path: Path) -> None:
         f"import sys; sys.path.insert(0, {str(bundle / 'autotrace' / 'bootstrap')!r}); import sitecustomize\n"
         "import colorsys, autotrace; print(sys.path[-1], autotrace.__file__)"
     )
-    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, cwd=tmp_path, env=environment())
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program], capture_output=True, text=True, cwd=tmp_path, env=environment()
+    )
     assert done.stdout.split() == [str(bundle), str(bundle / "autotrace" / "__init__.py")], done.stderr
 
 
@@ -171,7 +196,11 @@ def test_another_environments_packages_are_never_lent(tmp_path: Path) -> None:
     shutil.copytree(BOOTSTRAP, site / "autotrace" / "bootstrap", ignore=shutil.ignore_patterns("__pycache__"))
     program = f"import sys; sys.path.insert(0, {str(site / 'autotrace' / 'bootstrap')!r}); import sitecustomize; print(len(sys.path))"
     bare_length = "import sys; print(len(sys.path))"
-    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, cwd=tmp_path, env=environment())
-    plain = subprocess.run([sys.executable, "-S", "-c", bare_length], capture_output=True, text=True, cwd=tmp_path, env=environment())
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program], capture_output=True, text=True, cwd=tmp_path, env=environment()
+    )
+    plain = subprocess.run(
+        [sys.executable, "-S", "-c", bare_length], capture_output=True, text=True, cwd=tmp_path, env=environment()
+    )
     assert done.stdout == plain.stdout
     assert "No module named 'autotrace'" in done.stderr

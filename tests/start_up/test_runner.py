@@ -38,7 +38,7 @@ def test_a_console_script_is_instrumented() -> None:
 
 def test_a_script_without_a_first_line_runs_as_a_shell_would_run_it(tmp_path: Path) -> None:
     script = tmp_path / "start.sh"
-    script.write_text(f"exec {sys.executable} -c \"{ACTIVE}\"\n")
+    script.write_text(f'exec {sys.executable} -c "{ACTIVE}"\n')
     script.chmod(0o755)
     done = traced("./start.sh", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
@@ -127,7 +127,9 @@ def test_wrong_options_are_named_and_end_with_2(words: list[str], named: str) ->
 
 
 def test_options_are_environment_variables_said_shorter() -> None:
-    program = python("import os; print(*(os.environ[n] for n in ('AUTOTRACE_SERVICE_NAME', 'AUTOTRACE_EXPORTER', 'AUTOTRACE_ENDPOINT')))")
+    program = python(
+        "import os; print(*(os.environ[n] for n in ('AUTOTRACE_SERVICE_NAME', 'AUTOTRACE_EXPORTER', 'AUTOTRACE_ENDPOINT')))"
+    )
     done = subprocess.run(
         [str(RUNNER), "--service", "shop", "--exporter=none", "--endpoint", "udp://h:6831", "--", *program],
         capture_output=True,
@@ -170,7 +172,15 @@ def test_the_runner_imports_nothing_heavy() -> None:
     )
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "autotrace.cli" in imported
-    assert not imported & {"argparse", "logging", "typing", "subprocess", "wrapt", "opentelemetry", "autotrace.settings"}
+    assert not imported & {
+        "argparse",
+        "logging",
+        "typing",
+        "subprocess",
+        "wrapt",
+        "opentelemetry",
+        "autotrace.settings",
+    }
 
 
 def test_a_program_that_closes_its_stderr_is_not_hurt() -> None:
