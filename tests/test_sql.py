@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotrace import containment, sql
-from autotrace.sql import LIMIT, SLACK, SUMMARY_LIMIT, describe
+from autotrace.sql import LIMIT, SLACK, SUMMARY_LIMIT, describe, dialects
 
 DIALECTS = ["", "postgresql", "mysql", "sqlite"]
 
@@ -428,7 +428,7 @@ def test_hostile_text_is_cut_into_at_most_one_token_a_character(name: str, diale
     before = dict(containment.failures)
     statement = HOSTILE[name]
     seen = position = 0
-    for _, token, _, end in sql._DIALECTS.get(dialect, sql._GENERIC).tokens(statement):
+    for _, token, _, end in dialects.DIALECTS.get(dialect, dialects.GENERIC).tokens(statement):
         assert end - len(token) >= position
         position = end
         seen += len(token)
@@ -439,8 +439,8 @@ def test_hostile_text_is_cut_into_at_most_one_token_a_character(name: str, diale
 
 def test_only_the_head_of_a_statement_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at: list[int] = []
-    tokens = sql._Dialect.tokens
-    monkeypatch.setattr(sql._Dialect, "tokens", lambda self, text: looked_at.append(len(text)) or tokens(self, text))
+    tokens = dialects.Dialect.tokens
+    monkeypatch.setattr(dialects.Dialect, "tokens", lambda self, text: looked_at.append(len(text)) or tokens(self, text))
     describe("SELECT 'only the head', " + "a, " * 1_000_000, limit=500)
     describe(b"SELECT 'only the head of bytes', " + b"a, " * 1_000_000, limit=500)
     assert looked_at == [500 + SLACK] * 2
@@ -464,8 +464,8 @@ def test_string_that_does_not_end_is_masked_to_the_end(dialect: str, opening: st
 def test_importing_compiles_no_pattern_and_loads_nothing_heavy() -> None:
     """Four tokenizers take 2 ms to compile: the first statement of a dialect pays, on the export thread."""
     code = (
-        "import sys, re, __future__; before = set(sys.modules); import autotrace.sql as s;"
-        "assert not [d for d in (*s._DIALECTS.values(), s._GENERIC) if d.pattern];"
+        "import sys, re, __future__; before = set(sys.modules); import autotrace.sql.dialects as s;"
+        "assert not [d for d in (*s.DIALECTS.values(), s.GENERIC) if d.pattern];"
         "print(sorted(m for m in set(sys.modules) - before if not m.startswith('autotrace')))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
