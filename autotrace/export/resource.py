@@ -1,0 +1,119 @@
+"""Who sends: the service's name and the tags of the process, as Jaeger and Kiali look for them. No DNS, nothing of the network is asked."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import autotrace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autotrace.settings import Settings
+
+NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+_WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
+_SAYS_NOTHING = ("__main__", "main")
+_SUFFIXES = (".py", ".pyw", ".pyc", ".pyz", ".exe")
+
+
+class Resource:
+    """`service_name`, and `tags`: {key: str | int}. True for the process it was made in: make another after a fork."""
+
+    __slots__ = ("service_name", "tags")
+
+    def __init__(self, settings: Settings) -> None:
+        self.service_name: str = settings.service_name or _in_namespace(settings.namespace)
+        self.tags: dict[str, str | int] = _process_tags()
+        self.tags.update(settings.tags)
+        self.tags.pop("service.name", None)  # OTEL_RESOURCE_ATTRIBUTES may hold it; it is a setting of its own
+
+
+def _in_namespace(namespace: str) -> str:
+    """`<program>.<namespace>` is how Kiali knows a workload's service."""
+    if not namespace:
+        try:
+            with open(NAMESPACE_FILE, encoding="utf-8") as file:
+                namespace = file.read(256).strip()
+        except (OSError, ValueError):
+            namespace = ""
+    name = program_name(sys.orig_argv, getattr(sys, "argv", []))
+    return f"{name}.{namespace}" if namespace else name
+
+
+def program_name(command: Sequence[str], argv: Sequence[str] = ()) -> str:
+    """What people call the program. `command`: the interpreter's own (sys.orig_argv), which programs do not rewrite.
+
+    `python app.py` and /usr/bin/app: app; `-m shop.billing`: billing; `-m shop`, `shop/__main__.py`: shop; `-c`, `-`: python.
+    A spawned child of multiprocessing (`-c`, with the argv of its parent): its parent's name. An embedding program: its own name.
+    """
+    if not command:
+        return _of_path(argv[0] if argv else "") or "python"
+    if not os.path.basename(command[0]).lower().startswith(("python", "pypy")):
+        return _of_path(command[0]) or "python"
+    rest = iter(command[1:])
+    for word in rest:
+        if word in _WITH_VALUE:
+            next(rest, None)
+        elif word.startswith("--"):
+            continue
+        elif word == "-" or not word.startswith("-"):
+            return _of_path(word) or "python"
+        else:
+            # Short options may be joined: -Im shop, -uc "...", -mshop; X and W take the rest of their word.
+            letter = next((letter for letter in word[1:] if letter in "cmWX"), "")
+            if letter == "m":
+                return _of_module(word.partition("m")[2] or next(rest, ""))
+            if letter == "c":
+                break
+    return (_of_path(argv[0]) if argv and argv[0] != "-c" else "") or "python"
+
+
+def _of_module(name: str) -> str:
+    parts = [part for part in name.split(".") if part]
+    while len(parts) > 1 and parts[-1] in _SAYS_NOTHING:
+        parts.pop()
+    return parts[-1] if parts else "python"
+
+
+def _of_path(path: str) -> str:
+    """The file's name without its suffix; the folder's for a __main__.py. '' where there is none."""
+    folder, name = os.path.split(path.rstrip("/\\"))
+    root, suffix = os.path.splitext(name)
+    name = root if suffix.lower() in _SUFFIXES else name
+    name = name.removesuffix("-script")
+    if name == "__main__":
+        return os.path.basename(os.path.abspath(folder)) or "python"
+    return "" if name in ("-", ".", "..") else name
+
+
+def _process_tags() -> dict[str, str | int]:
+    host = socket.gethostname()
+    tags: dict[str, str | int] = {
+        # Kiali finds the workload by `hostname`; Jaeger 2 renames it to `host.name` unless both are there.
+        "hostname": host,
+        "host.name": host,
+        "process.pid": os.getpid(),
+        "process.runtime.name": sys.implementation.name,
+        "process.runtime.version": "%d.%d.%d" % sys.version_info[:3],
+        "telemetry.sdk.name": "autotrace",
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.version": autotrace.__version__,
+    }
+    ip = _own_address()
+    if ip:
+        tags["ip"] = ip
+    return tags
+
+
+def _own_address() -> str:
+    """The address of the interface that leads outside: connecting a UDP socket asks the routing table and sends nothing. '' without a route."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1 of RFC 5737: nobody's
+            return str(probe.getsockname()[0])
+    except OSError:
+        return ""
