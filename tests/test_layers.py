@@ -76,7 +76,9 @@ def test_a_file_imports_only_from_above_or_from_the_left(path: Path) -> None:
         assert other < own, f"{path.name} may not import {module}"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if (place(module_of(path)) or (9, 9))[0] == 0], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if (place(module_of(path)) or (9, 9))[0] == 0], ids=lambda p: p.name
+)
 def test_start_up_imports_nothing_heavy(path: Path) -> None:
     heavy = {module for module, top in imports(path) if top and (module in HEAVY or module.startswith("opentelemetry"))}
     assert not heavy

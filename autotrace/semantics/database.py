@@ -60,7 +60,7 @@ def _make(system: str) -> Family:
         ),
         Row("operation", (), (Tag("db.operation.name"),)),
         Row("batch", (), (Tag("db.operation.batch.size"),)),
-        Row("rows", (Tag("db.rows_affected"),), (Tag("db.response.returned_rows"),)),
+        Row("rows", (Tag("db.rows_affected"),), (Tag("db.rows_affected"),)),
         Row("sqlstate", (Tag("db.sqlstate"),), (Tag("db.response.status_code"),)),
         *remote.ROWS,
     )

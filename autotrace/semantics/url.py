@@ -14,7 +14,7 @@ def configure(parameters: tuple[str, ...]) -> None:
     """Which query parameters are secret, by name, case-insensitively (AUTOTRACE_SECRET_PARAMETERS)."""
     global _secret
     names = "|".join(re.escape(name) for name in parameters)
-    _secret = re.compile(rf"(?i)((?:^|[?&;])(?:{names})=)[^&;#]*") if names else re.compile(r"(?!)")
+    _secret = re.compile(rf"(?i)((?:^|[?&;])(?:{names})=)[^&;#]*") if names else re.compile(r"(?!)()")
 
 
 configure(("sig", "signature", "token", "password", "secret", "key"))

@@ -1,0 +1,313 @@
+"""Names and tags of each family in each convention, against contracts.md section 2 and what Kiali draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from autotrace.semantics import database, http, messaging, reading, remote, url
+from autotrace.semantics.family import Family, SharedFacts
+
+CONNECTION = {
+    "component": "psycopg2",
+    "instance": "shop",
+    "user": "app",
+    "remote": ("db.shop.svc", 5432),
+    "service": "postgresql",
+}
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(remote, "names", {})
+    yield
+    url.configure(("sig", "signature", "token", "password", "secret", "key"))
+
+
+def read(family: Family, facts: dict[str, Any], convention: str) -> tuple[str, dict[str, Any]]:
+    tags = family.tags(facts, convention)
+    assert len(tags) == len(dict(tags)), "a key is written twice"
+    return family.name(facts, convention), dict(tags)
+
+
+DATABASE = {**CONNECTION, "statement": "INSERT INTO payments VALUES (%s, 'secret')", "rows": 1, "sqlstate": "23505"}
+KAFKA = {
+    "component": "kafka-python",
+    "topic": "display",
+    "partition": 2,
+    "offset": 0,
+    "key": b"k1",
+    "group": "ui",
+    "client": "c-1",
+    "operation": "process",
+    "remote": ("kafka.arena.svc", 9092),
+    "service": "kafka",
+}
+HTTP = {
+    "component": "requests",
+    "method": "get",
+    "url": "http://billing:8080/pay?token=x",
+    "status": 200,
+    "remote": ("billing", 8080),
+    "service": "billing",
+}
+
+
+@pytest.mark.parametrize(
+    ("family", "facts", "convention", "name", "expected"),
+    [
+        (
+            database.family("postgresql"),
+            DATABASE,
+            "opentracing",
+            "INSERT",
+            {
+                "component": "psycopg2",
+                "db.type": "sql",
+                "db.instance": "shop",
+                "db.user": "app",
+                "db.statement": "INSERT INTO payments VALUES (%s)",
+                "db.rows_affected": 1,
+                "db.sqlstate": "23505",
+                "peer.hostname": "db.shop.svc",
+                "peer.address": "db.shop.svc:5432",
+                "peer.port": 5432,
+                "peer.service": "postgresql",
+            },
+        ),
+        (
+            database.family("postgresql"),
+            DATABASE,
+            "otel",
+            "INSERT payments",
+            {
+                "db.system.name": "postgresql",
+                "db.namespace": "shop",
+                "db.query.text": "INSERT INTO payments VALUES (%s)",
+                "db.query.summary": "INSERT payments",
+                "db.operation.name": "INSERT",
+                "db.collection.name": "payments",
+                "db.rows_affected": 1,
+                "db.response.status_code": "23505",
+                "server.address": "db.shop.svc",
+                "server.port": 5432,
+                "peer.service": "postgresql",
+            },
+        ),
+        (
+            messaging.CONSUMER,
+            KAFKA,
+            "opentracing",
+            "From_display",
+            {
+                "component": "kafka-python",
+                "message_bus.destination": "display",
+                "partition": 2,
+                "offset": 0,
+                "peer.hostname": "kafka.arena.svc",
+                "peer.address": "kafka.arena.svc:9092",
+                "peer.port": 9092,
+                "peer.service": "kafka",
+            },
+        ),
+        (
+            messaging.CONSUMER,
+            KAFKA,
+            "otel",
+            "process display",
+            {
+                "messaging.system": "kafka",
+                "messaging.destination.name": "display",
+                "messaging.destination.partition.id": "2",
+                "messaging.kafka.offset": 0,
+                "messaging.kafka.message.key": "k1",
+                "messaging.consumer.group.name": "ui",
+                "messaging.client.id": "c-1",
+                "messaging.operation.name": "process",
+                "messaging.operation.type": "process",
+                "server.address": "kafka.arena.svc",
+                "server.port": 9092,
+                "peer.service": "kafka",
+            },
+        ),
+        (
+            http.CLIENT,
+            HTTP,
+            "opentracing",
+            "GET",
+            {
+                "component": "requests",
+                "http.method": "get",
+                "http.url": "http://billing:8080/pay?token=REDACTED",
+                "http.status_code": 200,
+                "peer.hostname": "billing",
+                "peer.address": "billing:8080",
+                "peer.port": 8080,
+                "peer.service": "billing",
+            },
+        ),
+        (
+            http.CLIENT,
+            HTTP,
+            "otel",
+            "GET",
+            {
+                "http.request.method": "GET",
+                "url.full": "http://billing:8080/pay?token=REDACTED",
+                "http.response.status_code": 200,
+                "server.address": "billing",
+                "server.port": 8080,
+                "peer.service": "billing",
+            },
+        ),
+        (
+            http.SERVER,
+            {
+                "method": "GET",
+                "url": "http://shop/a/b?sig=1&x=2",
+                "route": "/a/<name>",
+                "status": 200,
+                "caller": "10.0.0.7",
+            },
+            "otel",
+            "GET /a/<name>",
+            {
+                "http.request.method": "GET",
+                "url.path": "/a/b",
+                "url.query": "sig=REDACTED&x=2",
+                "url.scheme": "http",
+                "http.route": "/a/<name>",
+                "http.response.status_code": 200,
+                "client.address": "10.0.0.7",
+                "network.peer.address": "10.0.0.7",
+            },
+        ),
+    ],
+)
+def test_a_family_in_one_convention(
+    family: Family, facts: dict[str, Any], convention: str, name: str, expected: dict[str, Any]
+) -> None:
+    assert read(family, facts, convention) == (name, expected)
+
+
+@pytest.mark.parametrize(
+    ("family", "facts"),
+    [(database.family("postgresql"), DATABASE), (messaging.CONSUMER, KAFKA), (http.CLIENT, HTTP)],
+)
+def test_both_is_the_union_and_named_as_otel(family: Family, facts: dict[str, Any]) -> None:
+    name, tags = read(family, facts, "both")
+    opentracing, otel = read(family, facts, "opentracing"), read(family, facts, "otel")
+    assert name == otel[0]
+    assert tags == {**opentracing[1], **otel[1]}
+
+
+# What Kiali draws: its overlay takes a host from peer.hostname, else the part of peer.address before `:`, and looks for a
+# ServiceEntry whose host begins with it; a span with an http.* tag is never a broker or a database.
+def kiali_host(tags: dict[str, Any]) -> str:
+    return str(tags.get("peer.hostname") or str(tags.get("peer.address", "")).partition(":")[0])
+
+
+@pytest.mark.parametrize("facts", [DATABASE, KAFKA])
+def test_kiali_finds_the_host_as_it_was_configured(facts: dict[str, Any]) -> None:
+    family = database.family("postgresql") if "statement" in facts else messaging.PRODUCER
+    _, tags = read(family, facts, "both")
+    assert kiali_host(tags) == facts["remote"][0]
+    assert not [key for key in tags if key.startswith("http.")]
+
+
+def test_a_unix_socket_or_a_file_has_no_peer_host_at_all() -> None:
+    """`:5432` or an empty host would mark the wrong node."""
+    _, tags = read(database.family("postgresql"), {**CONNECTION, "remote": ("", None)}, "both")
+    assert not {"peer.hostname", "peer.address", "peer.port", "server.address", "server.port"} & set(tags)
+
+
+def test_a_host_without_a_port_and_an_ipv6_host_are_spelled_right() -> None:
+    def address(host: str, port: int | None) -> dict[str, Any]:
+        return read(messaging.PRODUCER, {"remote": (host, port)}, "opentracing")[1]
+
+    assert address("kafka", None) == {"peer.hostname": "kafka", "peer.address": "kafka"}
+    assert address("10.0.0.1", 9092)["peer.ipv4"] == "10.0.0.1"
+    six = address("fe80::1", 9092)
+    assert (six["peer.address"], six["peer.ipv6"]) == ("[fe80::1]:9092", "fe80::1")
+
+
+def test_a_peer_gets_the_name_that_a_setting_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "names", {"10.0.0.9": "kafka.arena.svc"})
+    _, tags = read(messaging.PRODUCER, {"remote": ("10.0.0.9", 9092), "service": "10.0.0.9"}, "both")
+    assert (tags["peer.hostname"], tags["peer.address"]) == ("kafka.arena.svc", "kafka.arena.svc:9092")
+    assert tags["peer.service"] == "kafka.arena.svc"
+    assert tags["server.address"] == "10.0.0.9"
+
+
+@pytest.mark.parametrize(
+    ("family", "status", "convention", "failure"),
+    [
+        (http.CLIENT, 404, "otel", "404"),
+        (http.CLIENT, 404, "both", "404"),
+        (http.CLIENT, 404, "opentracing", ""),
+        (http.CLIENT, 503, "opentracing", "503"),
+        (http.CLIENT, 302, "otel", ""),
+        (http.SERVER, 404, "otel", ""),
+        (http.SERVER, 500, "otel", "500"),
+        (http.SERVER, 500, "opentracing", "500"),
+    ],
+)
+def test_which_status_is_an_error(family: Family, status: int, convention: str, failure: str) -> None:
+    assert family.failure is not None
+    assert family.failure({"status": status}, convention) == failure
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("http://h/p", "http://h/p"),
+        ("http://user:pw@h:1/p?q=1", "http://REDACTED:REDACTED@h:1/p?q=1"),
+        ("http://user@h/p", "http://REDACTED@h/p"),
+        ("http://h/p?Token=abc&x=1&KEY=z", "http://h/p?Token=REDACTED&x=1&KEY=REDACTED"),
+        ("http://h/p?monkey=1", "http://h/p?monkey=1"),
+        ("http://h/p?sig=a%26b;x=1#frag", "http://h/p?sig=REDACTED;x=1"),
+        ("http://h/a@b?x=c@d", "http://h/a@b?x=c@d"),
+        ("http://[::1]:80/p?token=", "http://[::1]:80/p?token=REDACTED"),
+        ("/p?token=1", "/p?token=REDACTED"),
+        ("", ""),
+    ],
+)
+def test_urls_are_shown_without_their_secrets(raw: str, shown: str) -> None:
+    assert url.redacted(raw) == shown
+
+
+def test_which_parameters_are_secret_is_a_setting() -> None:
+    url.configure(("X-Goog-Signature",))
+    assert url.redacted("http://h/?x-goog-signature=1&token=2") == "http://h/?x-goog-signature=REDACTED&token=2"
+    url.configure(())
+    assert url.redacted("http://h/?token=2") == "http://h/?token=2"
+
+
+@pytest.mark.parametrize("key", [b"\xff\xfe", b"x" * 65, "y" * 65, 5, None, object()])
+def test_message_keys_that_are_long_or_no_text_are_left_out(key: object) -> None:
+    assert messaging._key(key) is None
+
+
+def test_no_name_holds_a_path_a_host_or_a_literal() -> None:
+    assert http._name({"method": "GET", "url": "http://a.svc.cluster.local/users/17"}, "otel") == "GET"
+    assert http._name({"method": "get /evil"}, "otel") == "HTTP"
+    assert database.family("sqlite").name({"statement": "select 17"}, "otel") == "SELECT"
+    assert database.family("sqlite").name({"statement": "-- nothing"}, "otel") == "sqlite"
+
+
+def test_shared_facts_stand_behind_a_spans_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    from opentelemetry.trace import SpanKind
+
+    from autotrace.tracing.span import Span
+
+    monkeypatch.setattr(reading, "convention", "both")
+    shared = SharedFacts(CONNECTION)
+    span = Span(1, 2, 0, 1, None, SpanKind.CLIENT, database.family("postgresql"), {"statement": "select 1"}, shared)
+    span.set_attribute("db.user", "the program's word")
+    tags = dict(reading.tags(span))
+    assert tags["peer.hostname"] == "db.shop.svc"
+    assert tags["db.user"] == "the program's word"
+    assert len(reading.tags(span)) == len(tags)
+    assert "peer.hostname" not in dict(reading.tags(span, shared=False))
