@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 UDP_LIMIT = 65000
 """Bytes of one datagram that a Jaeger agent takes."""
 
+REFUSAL_SECONDS = 0.02
 _DRAINED = 1 << 16  # bytes of an answer that are read to keep the connection; a longer answer costs it
 _FOR_LATER = (408, 425, 429)
 
@@ -99,12 +100,16 @@ class Http:
 
 
 class Udp:
-    """Datagrams to one host. Whether they arrive nobody says; that the host has no such port the kernel says with the next one."""
+    """Datagrams to one host. Whether they arrive nobody says; that no such port is open the host's kernel says, a little later.
+
+    That answer is waited for after the first datagram, and after each one until a refusal has passed.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port
         self.target = f"udp://{f'[{host}]' if ':' in host else host}:{port}"
         self.connection: socket.socket | None = None
+        self._proven = False
         _open.add(self)
 
     def send(self, datagram: bytes, deadline: float) -> None:
@@ -115,13 +120,21 @@ class Udp:
             if self.connection is None:
                 self.connection = _connected(self.host, self.port)
             self.connection.settimeout(_left(deadline))
-            try:
-                self.connection.send(datagram)
-            except ConnectionRefusedError:  # the answer to an earlier one: this one was not sent, and decides
-                self.connection.send(datagram)
+            self.connection.send(datagram)
+            if not self._proven:
+                self._await_refusal(self.connection, deadline)
+                self._proven = True
         except OSError as failure:
+            self._proven = False
             self.close()
             raise Unavailable(f"{self.target}: {_reason(failure)}") from failure
+
+    def _await_refusal(self, connection: socket.socket, deadline: float) -> None:
+        connection.settimeout(min(REFUSAL_SECONDS, _left(deadline)))
+        try:
+            connection.recv(1)
+        except TimeoutError:
+            pass
 
     def close(self) -> None:
         connection, self.connection = self.connection, None
