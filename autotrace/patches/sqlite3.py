@@ -1,0 +1,140 @@
+"""sqlite3: Connection and Cursor become subclasses that trace. Not traced: commit, rollback, backup and blobs, which send no SQL text.
+
+Imported before us, its names are left alone, for existing objects must stay instances of them: then what `sqlite3.connect` makes
+is traced, but no `connect` that the program has copied.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from autotrace.containment import contained
+from autotrace.dbapi import Driver, batch, joined, subclass, text
+from autotrace.patching import MARK, Plan, Unpatchable, require
+from autotrace.semantics.family import SharedFacts
+from autotrace.tracing.around import argument, with_argument
+
+SLOT = "_autotrace_facts"
+FACTORY = 5  # connect(database, timeout, detect_types, isolation_level, check_same_thread, factory, …)
+# Arguments that a Connection's shortcuts take. From Python 3.11 on they make a C cursor; before, they go through self.cursor().
+SHORTCUTS = {"execute": (1, 2), "executemany": (2, 2), "executescript": (1, 1)} if sys.version_info >= (3, 11) else {}
+
+
+def driver(module: Any, plan: Plan) -> None:
+    dbapi2 = require(module, "dbapi2")
+    if hasattr(require(module, "connect"), MARK):
+        return
+    for name in ("Connection", "Cursor"):
+        if not isinstance(require(module, name), type) or require(dbapi2, name) is not require(module, name):
+            raise Unpatchable(f"sqlite3.{name} is not the driver's class")
+    us = Driver("sqlite3", "sqlite", _facts_of)
+    Cursor = _cursor_class(module.Cursor, us)
+    Connection = _connection_class(module.Connection, us, Cursor)
+
+    # connect(): a C function that makes the C class unless told otherwise. No span: it only says which class is made.
+    connect = _Function(module.connect, Connection)
+    for owner in (module, dbapi2, sys.modules[module.connect.__module__]):
+        plan.method(owner, "connect", lambda original: connect)
+    # The names, while nobody can have seen what they named: the program's classes then derive from ours.
+    if getattr(module.__spec__, "_initializing", False):
+        for owner in (module, dbapi2):
+            plan.value(owner, "Connection", Connection)
+            plan.value(owner, "Cursor", Cursor)
+
+
+class _Function:
+    """connect() with our class as the default. As a C function, and unlike a Python one, it does not become a method of a class it is put in."""
+
+    def __init__(self, original: Any, Connection: type) -> None:
+        self._original = original
+        self._connection = Connection
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            asked = argument(args, kwargs, FACTORY, "factory", self._connection)
+            args, kwargs = with_argument(args, kwargs, FACTORY, "factory", joined(asked, self._connection))
+        except Exception:
+            contained("sqlite3.connect")
+        return self._original(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return repr(self._original)
+
+    def __reduce__(self) -> str:
+        return "connect"
+
+
+def _cursor_class(kind: type, us: Driver) -> type:
+    # The methods that run SQL, on the C class: one span each.
+    methods = {"execute": text("sql"), "executemany": batch("sql", "parameters"), "executescript": text("sql_script")}
+    return subclass(kind, {name: us.statement(read) for name, read in methods.items()})
+
+
+def _connection_class(kind: type, us: Driver, Cursor: type) -> type:
+    # __init__(): opens the file, whichever way a connection is made; a span if that fails. cursor() and the shortcuts hand out our
+    # cursors, which make the spans.
+    makers = {
+        "__init__": lambda original: us.connect(_noting(original)),
+        "cursor": lambda original: _cursor(original, Cursor),
+    }
+    for name, counts in SHORTCUTS.items():
+        makers[name] = _shortcut(kind, name, counts, Cursor)
+    return subclass(kind, makers, slots=(SLOT,))
+
+
+def _noting(original: Any) -> Any:
+    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
+        try:
+            setattr(self, SLOT, _facts(argument(args, kwargs, 0, "database")))
+        except Exception:
+            contained("sqlite3.connect")
+        original(self, *args, **kwargs)
+
+    return __init__
+
+
+def _cursor(original: Any, Cursor: type) -> Any:
+    def cursor(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            asked = argument(args, kwargs, 0, "factory", Cursor)
+            args, kwargs = with_argument(args, kwargs, 0, "factory", joined(asked, Cursor))
+        except Exception:
+            contained("sqlite3.cursor")
+        return original(self, *args, **kwargs)
+
+    return cursor
+
+
+def _shortcut(kind: Any, name: str, counts: tuple[int, int], Cursor: Any) -> Any:
+    new_cursor, run = kind.cursor, getattr(Cursor, name)
+    least, most = counts
+
+    def make(original: Any) -> Any:
+        def shortcut(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            if kwargs or not least <= len(args) <= most:
+                return original(self, *args, **kwargs)  # it says what is wrong
+            cursor = new_cursor(self, Cursor)
+            run(cursor, *args)
+            return cursor
+
+        return shortcut
+
+    return make
+
+
+_UNKNOWN = SharedFacts({"component": "sqlite3"})
+
+
+def _facts_of(connection: Any) -> SharedFacts:
+    shared: SharedFacts = getattr(connection, SLOT, _UNKNOWN)
+    return shared
+
+
+def _facts(database: Any) -> SharedFacts:
+    """The file as the program wrote it. There is no other side, so no `remote` and no `service`: Kiali would draw a node."""
+    name = os.fsdecode(database)
+    if name.startswith("file:"):
+        name = name.partition("?")[0]  # the parameters of a URI may hold a key
+    return SharedFacts({"component": "sqlite3", "instance": name})
