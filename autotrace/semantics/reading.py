@@ -35,16 +35,20 @@ def tags(span: Any, *, shared: bool = True) -> list[tuple[str, Any]]:
         if shared and span.shared is not None:
             found += span.family.tags(span.shared.facts, convention)
         found += span.family.tags(span.facts, convention)
-    kind = error_type(span)
-    if kind:
-        found.append(("error", True))
-        if convention != "opentracing" and kind != "error":
-            found.append(("error.type", kind))
+    found += error_tags(span)
     if span.attributes:
         own = span.attributes
         found = [tag for tag in found if tag[0] not in own]
         found += own.items()
     return found
+
+
+def error_tags(span: Any) -> list[tuple[str, Any]]:
+    kind = error_type(span)
+    if not kind:
+        return []
+    named = convention != "opentracing" and kind != "error"
+    return [("error", True), ("error.type", kind)] if named else [("error", True)]
 
 
 def error_type(span: Any) -> str:

@@ -1,0 +1,71 @@
+"""Any value of a tag as one of Jaeger's five types: str, bool, int of 64 bits, float, bytes. Never raises."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
+UNREADABLE = "(its text cannot be read)"
+
+Plain = str | bool | int | float | bytes
+
+
+def plain(value: Any) -> Plain:
+    """The value itself where it has one of the five types. A larger int and what is not finite become text, a collection JSON."""
+    kind = type(value)
+    if kind is str or kind is bool:
+        return value  # type: ignore[no-any-return]
+    try:
+        return _converted(value)
+    except Exception:  # the program's __str__ may do anything
+        return UNREADABLE
+
+
+def _converted(value: Any) -> Plain:
+    if isinstance(value, str):
+        return str.__str__(value)  # not what a subclass (an enum) makes of it
+    if isinstance(value, int):
+        return int(value) if LOWEST <= value <= HIGHEST else _large(value)
+    if isinstance(value, float):
+        # JSON has no NaN: with one in it Jaeger cannot show the trace at all.
+        return float(value) if math.isfinite(value) else repr(float(value))
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, (Sequence, Set, Mapping)):
+        return _json(value)
+    return str(value)
+
+
+def _large(value: int) -> str:
+    try:
+        return str(int(value))
+    except ValueError:  # more digits than Python is willing to write in decimal
+        return hex(value)
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, Set):
+        value = list(value)
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_inner)
+    except (TypeError, ValueError, RecursionError):
+        return str(value)
+
+
+def _inner(value: Any) -> Any:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).decode("utf-8", "replace")
+    if isinstance(value, (Sequence, Set)):
+        return list(value)
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def shortened(value: Plain, most: int) -> Plain:
+    """Text or bytes of at most `most` bytes (UTF-8), text ending in `...` where it was cut; other values as they are."""
+    if isinstance(value, str):
+        raw = value.encode("utf-8", "replace")
+        return value if len(raw) <= most else raw[: most - 3].decode("utf-8", "ignore") + "..."
+    return value[:most] if isinstance(value, bytes) else value
