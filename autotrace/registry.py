@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PATCHES = {
     "opentelemetry": {"opentelemetry.trace": "provider"},
     "kafka": {"kafka.producer.kafka": "producer", "kafka.consumer.group": "consumer"},
-    "requests": {"requests.adapters": "adapters"},
+    "requests": {"requests.sessions": "sessions"},
     "psycopg2": {"psycopg2": "driver"},
     "sqlite3": {"sqlite3": "driver"},
     "flask": {"flask.app": "application"},

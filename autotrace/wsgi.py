@@ -1,0 +1,195 @@
+"""A server span around a WSGI call (PEP 3333), from the environ to the end of the body. Knows no framework and no server."""
+
+from __future__ import annotations
+
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+from autotrace import server_request
+from autotrace.containment import contained
+from autotrace.tracing import boundary, current
+from autotrace.tracing.around import argument, with_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from autotrace.server_request import Request
+
+
+class Url(NamedTuple):
+    """Fact `url` of a WSGI request. Put together (`str`) when it is exported, not while the program waits."""
+
+    scheme: str
+    host: str
+    raw: str | None
+    script: str
+    path: str
+    query: str
+
+    def __str__(self) -> str:
+        target = self.raw
+        if not target:
+            # WSGI hands over the path decoded, each byte as a character.
+            target = quote((self.script + self.path).encode("latin-1", "replace"), safe="/:@!$&'()*+,;=~-._")
+            target = f"{target}?{self.query}" if self.query else target
+        return target if "://" in target.partition("?")[0] else f"{self.scheme}://{self.host}{target}"
+
+
+def receive(environ: Mapping[str, Any], component: str, place: str) -> Request | None:
+    """The request of this environ, current from now on; None where an outer layer has it already, or where suppressed."""
+    body = environ.get("wsgi.input")
+    if server_request.join(body, component) is not None:
+        return None
+    get = environ.get
+    scheme = get("wsgi.url_scheme", "http")
+    host = get("HTTP_HOST") or f"{get('SERVER_NAME', '')}:{get('SERVER_PORT', '')}"
+    raw = get("RAW_URI") or get("REQUEST_URI")
+    facts = {
+        "component": component,
+        "method": get("REQUEST_METHOD", ""),
+        "url": Url(scheme, host, raw, get("SCRIPT_NAME", ""), get("PATH_INFO", ""), get("QUERY_STRING", "")),
+        "host": server_request.host(host, scheme),
+        "caller": get("REMOTE_ADDR") or None,
+        "user_agent": get("HTTP_USER_AGENT"),
+    }
+    return server_request.receive(place, facts, boundary.from_wsgi(environ), body)
+
+
+def served(original: Callable[..., Any], component: str, place: str) -> Callable[..., Any]:
+    """A method (self, environ, start_response) that is a WSGI application, with the request's span around it."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        request = None
+        try:
+            environ = argument(args, kwargs, 1, "environ")
+            request = receive(environ, component, place)
+            if request is not None:
+                context = current.get()
+                start = argument(args, kwargs, 2, "start_response")
+                args, kwargs = with_argument(args, kwargs, 2, "start_response", _noting_status(start, request))
+        except Exception:
+            contained(place)
+        if request is None:
+            return original(*args, **kwargs)
+        try:
+            result = original(*args, **kwargs)
+        except BaseException as error:
+            request.fail(error)
+            request.end()
+            raise
+        request.leave()
+        try:
+            return _until_sent(result, environ, request, context)
+        except Exception:
+            contained(place)
+            request.end()
+            return result
+
+    return call
+
+
+def _noting_status(start_response: Any, request: Request) -> Any:
+    def start(*args: Any, **kwargs: Any) -> Any:
+        request.status(args[0] if args else kwargs.get("status"))
+        return start_response(*args, **kwargs)
+
+    return start
+
+
+def _until_sent(result: Any, environ: Mapping[str, Any], request: Request, context: Any) -> Any:
+    """What goes back to the server in place of `result`: itself where the server looks at what it is."""
+    kind = type(result)
+    if kind is list or kind is tuple or not hasattr(kind, "__iter__"):
+        # Nothing of the program runs any more. (What cannot be iterated, the server will refuse.)
+        request.end()
+        return result
+    if _is_file(result, environ.get("wsgi.file_wrapper")):
+        _end_with_close(result, request)
+        return result
+    if isinstance(result, (list, tuple)):
+        request.end()
+        return result
+    return (SizedBody if hasattr(kind, "__len__") else Body)(result, request, context)
+
+
+def _is_file(result: Any, wrapper: Any) -> bool:
+    """Is this the server's own file object, which it sends in a faster way if it gets it bare?"""
+    if wrapper is None:
+        return False
+    if isinstance(wrapper, type):
+        return isinstance(result, wrapper)
+    # A function (uwsgi): what it makes is of a type of the server's, written in C.
+    return not hasattr(result, "__dict__") and not isinstance(result, GeneratorType)
+
+
+def _end_with_close(file: Any, request: Request) -> None:
+    """The server closes it when it is sent. A type that takes no attribute ends here: its sending is the server's alone."""
+    close = getattr(file, "close", None)
+
+    def closed() -> Any:
+        try:
+            return close() if close is not None else None
+        finally:
+            request.end()
+
+    try:
+        file.close = closed
+    except (AttributeError, TypeError):
+        request.end()
+
+
+class Body:
+    """Hands the parts of a body on, each made with the span current. Ends it when they are exhausted, closed or dropped."""
+
+    def __init__(self, result: Any, request: Request, context: Any) -> None:
+        self._result = result
+        self._request = request
+        self._context = context
+        self._next: Any = None
+
+    def __iter__(self) -> Iterator[Any]:
+        self._next = iter(self._result).__next__
+        return self
+
+    def __next__(self) -> Any:
+        request = self._request
+        token = current.put(self._context)
+        try:
+            if self._next is None:
+                self._next = iter(self._result).__next__
+            return self._next()
+        except StopIteration:
+            request.end()
+            raise
+        except BaseException as error:
+            request.fail(error)
+            request.end()
+            raise
+        finally:
+            current.leave(token)
+
+    def close(self) -> Any:
+        close = getattr(self._result, "close", None)
+        token = current.put(self._context)
+        try:
+            return close() if close is not None else None
+        finally:
+            current.leave(token)
+            self._request.end()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._result, name)
+
+    def __del__(self) -> None:
+        try:
+            self._request.end()
+        except Exception:  # so late in the interpreter's life that modules are gone
+            pass
+
+
+class SizedBody(Body):
+    """Of a result that has a length: servers compute Content-Length from it."""
+
+    def __len__(self) -> int:
+        return len(self._result)
