@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent / "autotrace"
 ROWS = (
     ("setting_kinds", "setting_sources", "settings", "containment", "registry", "activation", "check", "cli"),
     ("patching", "propagation", "sql", "semantics", "tracing"),
-    ("record_scope", "dbapi", "client_exchange", "server_request", "wsgi"),
+    ("record_scope", "record_batch", "broker_answer", "dbapi", "client_exchange", "server_request", "wsgi"),
     ("export", "viewer"),
     ("patches",),
 )

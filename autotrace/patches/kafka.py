@@ -1,0 +1,302 @@
+"""kafka-python and its forks: producer spans that end when the broker answers, consumer spans around the record in work."""
+
+from __future__ import annotations
+
+import copy
+import time
+import weakref
+from typing import Any
+
+from opentelemetry.trace import SpanKind
+
+from autotrace import record_scope
+from autotrace.broker_answer import Answer, context_of
+from autotrace.containment import contained
+from autotrace.patching import MARK, Plan, Unpatchable, require
+from autotrace.record_batch import recorded
+from autotrace.record_scope import Loop, Reading, Scope
+from autotrace.semantics import messaging
+from autotrace.semantics.family import SharedFacts
+from autotrace.tracing import boundary, carry, tracer
+from autotrace.tracing.around import KEEP, argument, traced, with_argument
+
+SLOT = "_autotrace"
+"""Where a client of the library keeps what is ours: in its __dict__."""
+SEND = "KafkaProducer.send"
+_YEARS = 10 * 365 * 24 * 3600 * 1000
+"""ms: an older record has a timestamp that is none."""
+
+
+def producer(module: Any, plan: Plan) -> None:
+    Future = require(module, "FutureRecordMetadata")
+    # send(): the only way in. One PRODUCER span, which ends when the future is done.
+    parameters = ("topic", "key", "headers")
+    plan.method(require(module, "KafkaProducer"), "send", _traced_send(Future), parameters=parameters)
+    # add_callback(), add_errback(): on the class of what send() returns and not on its base, which serves every request of the
+    # library. No span: the program's acknowledgement runs with the producer's span current.
+    plan.method(Future, "add_callback", _with_context)
+    plan.method(Future, "add_errback", _with_context)
+
+
+def consumer(module: Any, plan: Plan) -> None:
+    Consumer = require(module, "KafkaConsumer")
+    try:
+        from kafka.consumer.fetcher import ConsumerRecord
+    except ImportError as reason:
+        raise Unpatchable(str(reason)) from None
+    require(ConsumerRecord, "topic", "partition", "offset", "timestamp", "key", "headers")
+    # __next__(): every record of every loop comes through it. The record's CONSUMER span opens.
+    plan.method(Consumer, "__next__", _next)
+    # __iter__(): our iterator, which is dropped when the loop is left. No span of its own.
+    plan.method(Consumer, "__iter__", _iter)
+    # poll(): lists that open each record's span in turn.
+    plan.method(Consumer, "poll", _poll, parameters=("update_offsets",))
+    # commit(), commit_async(), close(): the program is done with the record that next() gave. No span.
+    plan.method(Consumer, "commit", _commit)
+    plan.method(Consumer, "commit_async", _commit)
+    plan.method(Consumer, "close", _close)
+    record_scope.readings[ConsumerRecord] = READING
+
+
+# The producer ---------------------------------------------------------------------------------------------------------
+
+
+def _traced_send(Future: Any) -> Any:
+    """What makes the replacement of send(). Its own callbacks go by the futures' bare methods."""
+    add_callback = _bare(require(Future, "add_callback"))
+    add_errback = _bare(require(Future, "add_errback"))
+
+    def after(span: Any, future: Any) -> object:
+        answer = Answer(span)
+        add_callback(future, answer.sent)
+        add_errback(future, answer.refused)
+        if future.is_done and span.end_time is None:
+            # Up to 2.0.2 a callback that is added while the future completes can be lost.
+            if future.exception is None:
+                answer.sent(future.value)
+            else:
+                answer.refused(future.exception)
+        return KEEP
+
+    return lambda original: traced(original, SEND, _before_send, after)
+
+
+def _bare(function: Any) -> Any:
+    return getattr(function, MARK, function)
+
+
+def _before_send(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    client = args[0]
+    shared = client.__dict__.get(SLOT)
+    if shared is None:
+        shared = client.__dict__[SLOT] = SharedFacts({**_client(client), "operation": "send"})
+    facts = {"topic": argument(args, kwargs, 1, "topic"), "key": _key(argument(args, kwargs, 3, "key"))}
+    span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, shared)
+    if span is None:
+        return None
+    # The client knows whether the broker takes headers; where it does not, it would refuse the record.
+    if client.config["api_version"] >= (0, 11):
+        headers = argument(args, kwargs, 4, "headers")
+        if headers is None or isinstance(headers, list):  # the client refuses anything else, and shall
+            args, kwargs = with_argument(args, kwargs, 4, "headers", _headers(headers, span))
+    return span, args, kwargs
+
+
+def _headers(headers: Any, span: Any) -> Any:
+    made = boundary.into_kafka(headers, span)
+    if headers is None or type(headers) is list:
+        return made
+    own = copy.copy(headers)  # a list of the program's own class: 2.0.2 refuses it, later ones do not
+    own[:] = made
+    return own
+
+
+def _with_context(original: Any) -> Any:
+    def add(*args: Any, **kwargs: Any) -> Any:
+        try:
+            context = _context_of(args[0]) if len(args) > 1 and callable(args[1]) else None
+        except Exception:
+            context = None
+            contained(f"FutureRecordMetadata.{original.__name__}")
+        if context is None:
+            return original(*args, **kwargs)
+        return original(args[0], carry.run, context, *args[1:], **kwargs)
+
+    return add
+
+
+def _context_of(future: Any) -> Any:
+    """The context of the send() that gave this future; None for one that we did not see, and for one that has failed already."""
+    for callback in future._callbacks or ():
+        answer = getattr(callback, "__self__", None)
+        if type(answer) is Answer:
+            return answer.context
+    return context_of(future.value) if future.is_done else None
+
+
+# The consumer ---------------------------------------------------------------------------------------------------------
+
+
+def _facts(record: Any) -> dict[str, Any]:
+    facts = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "key": _key(record.key),
+    }
+    timestamp = record.timestamp
+    if timestamp:
+        age = time.time_ns() // 1_000_000 - timestamp
+        if 0 <= age < _YEARS:
+            facts["age"] = age
+    return facts
+
+
+def _coordinates(record: Any) -> Any:
+    return record.topic, record.partition, record.offset, record.timestamp
+
+
+def _headers_of(record: Any) -> Any:
+    return record.headers
+
+
+def _remote(headers: Any) -> Any:
+    return boundary.from_kafka(headers)
+
+
+READING = Reading(_facts, _coordinates, _headers_of, _remote)
+
+
+class Ours:
+    """What a consumer keeps for us: its scope and the lists of its last poll()."""
+
+    __slots__ = ("batches", "scope")
+
+    def __init__(self, client: Any) -> None:
+        facts = {**_client(client), "group": client.config.get("group_id"), "operation": "process"}
+        self.scope = Scope(READING, SharedFacts(facts))
+        self.batches: list[Any] = []
+
+
+def _ours(client: Any) -> Ours | None:
+    """None only where ours cannot be made: then the client works untraced."""
+    ours: Ours | None = client.__dict__.get(SLOT)
+    if ours is None:
+        try:
+            ours = client.__dict__[SLOT] = Ours(client)
+        except Exception:
+            contained("KafkaConsumer")
+    return ours
+
+
+def _next(original: Any) -> Any:
+    def __next__(self: Any) -> Any:
+        ours = _ours(self)
+        if ours is None:
+            return original(self)
+        ours.scope.close()
+        record = original(self)
+        ours.scope.deliver(record)
+        return record
+
+    return __next__
+
+
+def _iter(original: Any) -> Any:
+    def __iter__(self: Any) -> Any:
+        result = original(self)
+        ours = _ours(self)
+        return Loop(self, ours.scope) if result is self and ours is not None else result
+
+    return __iter__
+
+
+def _poll(original: Any) -> Any:
+    def poll(*args: Any, **kwargs: Any) -> Any:
+        # update_offsets=False is how the library's iterator polls; it is not part of the interface.
+        ours = _ours(args[0]) if args and argument(args, kwargs, 3, "update_offsets", True) else None
+        if ours is None:
+            return original(*args, **kwargs)
+        ours.scope.close()
+        if ours.batches:
+            _turn(ours)
+        polled = original(*args, **kwargs)
+        if polled:
+            try:
+                _record(ours, polled)
+            except Exception:
+                contained("KafkaConsumer.poll")
+        return polled
+
+    return poll
+
+
+def _record(ours: Ours, polled: dict[Any, list[Any]]) -> None:
+    for partition, records in polled.items():
+        if type(records) is list and records:
+            facts = {"topic": partition.topic, "partition": partition.partition, "operation": "receive"}
+            polled[partition] = made = recorded(records, READING, ours.scope.shared, facts)
+            ours.batches.append(weakref.ref(made._batch))
+
+
+def _turn(ours: Ours, *, finish: bool = False) -> None:
+    """The program is done with the lists that it got, unless another thread still works on them."""
+    try:
+        now = time.time_ns()
+        for reference in ours.batches:
+            batch = reference()
+            if batch is not None:
+                batch.turned = now
+                if finish:
+                    batch.finish()
+        ours.batches = []
+    except Exception:
+        contained("KafkaConsumer.poll")
+
+
+def _commit(original: Any) -> Any:
+    def commit(*args: Any, **kwargs: Any) -> Any:
+        ours = _ours(args[0]) if args else None
+        if ours is not None and not ours.scope.looping:
+            ours.scope.close()
+        return original(*args, **kwargs)
+
+    return commit
+
+
+def _close(original: Any) -> Any:
+    def close(*args: Any, **kwargs: Any) -> Any:
+        ours = _ours(args[0]) if args else None
+        if ours is not None:
+            ours.scope.close_handling()
+            _turn(ours, finish=True)
+        return original(*args, **kwargs)
+
+    return close
+
+
+# Both -----------------------------------------------------------------------------------------------------------------
+
+
+def _client(client: Any) -> dict[str, Any]:
+    config = client.config
+    return {
+        "component": "kafka-python",
+        "service": "kafka",
+        "remote": _first(config["bootstrap_servers"]),
+        "client": config.get("client_id"),
+    }
+
+
+def _first(servers: Any) -> tuple[str, int | None]:
+    """(host, port) of the first bootstrap server as configured: 'host:port,…' or a list of such; 9092 is the library's own default."""
+    server = servers.split(",")[0] if isinstance(servers, str) else str(next(iter(servers)))
+    host, _, port = server.rpartition("://")[2].strip().rpartition(":")
+    if not port.isdigit() or (":" in host and not host.endswith("]")):
+        host, port = f"{host}:{port}" if host else port, "9092"
+    return host.strip("[]"), int(port)
+
+
+def _key(key: Any) -> Any:
+    """A key worth keeping until export; what is long is likely to be data, other types may change meanwhile."""
+    return key if isinstance(key, (bytes, str)) and len(key) <= messaging.KEY_LIMIT else None
