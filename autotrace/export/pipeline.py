@@ -51,6 +51,17 @@ def leave() -> None:
             processor.shutdown()
     except BaseException:
         pass
+    _still_interrupted()
+
+
+def _still_interrupted() -> None:
+    """The exit status of a program that Ctrl-C ends is "killed by SIGINT", unless source code is run after that: importing an
+    exporter does (namedtuple), and the status would be 1. Source code that ends so itself restores what CPython remembers."""
+    if getattr(sys, "last_type", None) is KeyboardInterrupt and not hasattr(sys, "ps1"):
+        try:
+            exec("raise KeyboardInterrupt")
+        except KeyboardInterrupt:
+            pass
 
 
 def _use(outbox: Outbox) -> None:

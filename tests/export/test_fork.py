@@ -1,0 +1,197 @@
+"""Processes made from traced ones: each sends its own spans, once, and leaves in its own way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from real_parts.receiver import Receiver
+from tests.export.collector import collecting, hanging
+from tests.export.programs import nowhere, run
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as listening:
+        yield listening
+
+
+def counted(receiver: Receiver) -> Counter[str]:
+    return Counter(span.name for span in receiver.spans)
+
+
+def processes(receiver: Receiver, prefix: str) -> set[int]:
+    return {span.process_tags["process.pid"] for span in receiver.spans if span.name.startswith(prefix)}
+
+
+def test_a_forked_child_sends_its_own_spans_and_the_parent_its_own(receiver: Receiver, tmp_path: Path) -> None:
+    source = """
+import os, sys
+work('parent before')
+child = os.fork()
+if not child:
+    work('child'); sys.exit()
+work('parent after'); os.waitpid(child, 0); work('parent later')
+"""
+    assert run(tmp_path, source, receiver.http_url).said == []
+    assert counted(receiver) == Counter(["parent before", "child", "parent after", "parent later"])
+    assert len(processes(receiver, "parent")) == 1
+    assert not processes(receiver, "parent") & processes(receiver, "child")
+
+
+def test_a_fork_in_the_middle_of_flushes_neither_doubles_nor_loses(receiver: Receiver, tmp_path: Path) -> None:
+    source = """
+import os, sys, time
+for i in range(40):
+    work(f'parent {i}')
+    child = os.fork()
+    if not child:
+        work(f'child {i}'); sys.exit()
+    work(f'parent again {i}')
+    if i % 4 == 3: time.sleep(0.02)
+while True:
+    try: os.wait()
+    except ChildProcessError: break
+"""
+    ended = run(tmp_path, source, receiver.http_url, flush_seconds=0.01, exit_seconds=20, seconds=60)
+    assert (ended.code, ended.said) == (0, [])
+    expected = [f"{who} {i}" for who in ("parent", "child", "parent again") for i in range(40)]
+    assert counted(receiver) == Counter(expected)
+
+
+def test_a_parent_goes_on_flushing_after_a_fork_without_another_span(receiver: Receiver, tmp_path: Path) -> None:
+    source = """
+import os, sys
+work('waiting')
+child = os.fork()
+if not child: os._exit(0)
+sys.stdin.read(1)
+"""
+    from tests.export.programs import end, start
+
+    process = start(tmp_path / "program.py", source, receiver.http_url, flush_seconds=0.5)
+    assert [span.name for span in receiver.wait(1)] == ["waiting"]
+    assert end(process).code == 0
+
+
+def test_a_program_that_forks_hears_no_warning_of_our_thread(receiver: Receiver, tmp_path: Path) -> None:
+    """Python 3.12 and later warn of a fork in a process with more than one thread."""
+    source = """
+import os, time
+work('a'); time.sleep(0.5)
+print(len(os.listdir('/proc/self/task')))
+os.register_at_fork(before=lambda: None)
+child = os.fork()
+if not child: os._exit(0)
+os.waitpid(child, 0)
+"""
+    ended = run(tmp_path, source, receiver.http_url, "-W", "always", flush_seconds=0.05)
+    assert ended.out == "2\n"
+    assert ended.said == []
+
+
+MULTI = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+def task(i):
+    work(f'child {i}'); return i
+if __name__ == '__main__':
+    context = multiprocessing.get_context('METHOD')
+    work('parent')
+    BODY
+"""
+WAYS = {
+    "Process": """
+    many = [context.Process(target=task, args=(i,)) for i in range(4)]
+    for one in many: one.start()
+    for one in many: one.join()
+""",
+    "Pool closed and joined": """
+    pool = context.Pool(2)
+    pool.map(task, range(4)); pool.close(); pool.join()
+""",
+    "Pool with maxtasksperchild": """
+    pool = context.Pool(2, maxtasksperchild=1)
+    pool.map(task, range(4), 1); pool.close(); pool.join()
+""",
+    "ProcessPoolExecutor": """
+    with ProcessPoolExecutor(2, mp_context=context) as executor: list(executor.map(task, range(4)))
+""",
+}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("way", WAYS)
+def test_children_of_multiprocessing_flush_on_their_way_out(
+    receiver: Receiver, tmp_path: Path, method: str, way: str
+) -> None:
+    source = MULTI.replace("METHOD", method).replace("BODY", WAYS[way].strip())
+    ended = run(tmp_path, source, receiver.http_url, flush_seconds=60, exit_seconds=20)
+    assert (ended.code, ended.said) == (0, [])
+    assert counted(receiver) == Counter(["parent", *(f"child {i}" for i in range(4))])
+    assert not processes(receiver, "parent") & processes(receiver, "child")
+    assert {span.service for span in receiver.spans} == {"program"}
+
+
+def test_a_child_in_which_tracing_begins_flushes_too(receiver: Receiver, tmp_path: Path) -> None:
+    script = tmp_path / "late.py"
+    script.write_text("""
+import multiprocessing, sys
+def task():
+    assert not [name for name in sys.modules if name.startswith('opentelemetry')]
+    from opentelemetry import trace
+    trace.get_tracer('x').start_span('late').end()
+if __name__ == '__main__':
+    one = multiprocessing.get_context('fork').Process(target=task); one.start(); one.join(); sys.exit(one.exitcode)
+""")
+    import subprocess
+    import sys
+
+    from tests.export.programs import environment
+
+    ended = subprocess.run([sys.executable, script], env=environment(receiver.http_url), timeout=30)
+    assert ended.returncode == 0
+    assert counted(receiver) == Counter(["late"])
+
+
+def test_a_pool_that_is_terminated_loses_at_most_the_last_moment(receiver: Receiver, tmp_path: Path) -> None:
+    """`with Pool()` kills its workers by SIGTERM. What they finished a while before has been sent, long before flush_seconds."""
+    source = MULTI.replace("METHOD", "fork").replace(
+        "BODY", "with context.Pool(2) as pool: pool.map(task, range(4)); sys.stdin.read()"
+    )
+    from tests.export.programs import end, start
+
+    process = start(tmp_path / "program.py", source, receiver.http_url, flush_seconds=60)
+    receiver.wait(4)
+    ended = end(process)
+    assert (ended.code, ended.said) == (0, [])
+    assert counted(receiver) == Counter(["parent", *(f"child {i}" for i in range(4))])
+
+
+def test_a_child_of_a_process_in_an_outage_does_not_repeat_its_line(tmp_path: Path) -> None:
+    source = """
+import os, sys
+work('parent'); trace.get_tracer_provider().force_flush()
+child = os.fork()
+work('both')
+if child: os.waitpid(child, 0)
+"""
+    ended = run(tmp_path, source, nowhere(), flush_seconds=60)
+    assert len(ended.said) == 1
+
+
+def test_a_child_of_a_process_whose_collector_hangs_leaves_within_its_deadline(tmp_path: Path) -> None:
+    source = """
+import os, sys, time
+work('parent'); time.sleep(0.2)
+child = os.fork()
+work('both')
+if child: os.waitpid(child, 0)
+"""
+    with collecting(hanging) as collector:
+        ended = run(tmp_path, source, collector.url, flush_seconds=0.05, exit_seconds=0.3)
+    assert ended.code == 0
+    assert all("cannot be sent" in line for line in ended.said)
