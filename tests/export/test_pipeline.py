@@ -1,0 +1,365 @@
+"""The outbox and its thread within this process, with exporters that fail in every way: what is counted, kept, said; and that the thread lives on."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from opentelemetry.trace import SpanKind
+
+from autotrace import containment
+from autotrace.export import delivery, outbox
+from autotrace.export.delivery import BATCH, Delivery
+from autotrace.export.outbox import Outbox
+from autotrace.settings import Settings
+from autotrace.tracing import tracer
+from autotrace.tracing.span import Span
+
+
+def span(number: int) -> Span:
+    made = Span(1, number, 0, 1, None, SpanKind.INTERNAL, None, {}, None)
+    made.end_time = made.start_time
+    return made
+
+
+class Scripted:
+    """An exporter that does what `script` says in turn, then takes everything. `taken`: the batches, as span ids."""
+
+    def __init__(self, *script: BaseException | Callable[[], None]) -> None:
+        self.script = list(script)
+        self.taken: list[list[int]] = []
+        self.attempts = 0
+        self.closed = 0
+        self.deadlines: list[float] = []
+
+    def export(self, spans: list[Span], resource: Any, deadline: float) -> None:
+        self.attempts += 1
+        self.deadlines.append(deadline)
+        assert resource.service_name
+        if self.script:
+            step = self.script.pop(0)
+            if isinstance(step, BaseException):
+                raise step
+            step()
+        self.taken.append([one.span_id for one in spans])
+
+    def close(self) -> None:
+        self.closed += 1
+
+    @property
+    def ids(self) -> list[int]:
+        return [one for batch in self.taken for one in batch]
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    lines: list[str] = []
+    monkeypatch.setattr(containment, "say", lines.append)
+    monkeypatch.setattr(containment, "failures", {})
+    return lines
+
+
+Make = Callable[..., Outbox]
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> Iterator[Make]:
+    made: list[Outbox] = []
+
+    def make(exporter: Any, /, **settings: object) -> Outbox:
+        home = SimpleNamespace(make=exporter if callable(exporter) else lambda settings: exporter)
+        monkeypatch.setitem(sys.modules, "autotrace.export.jaeger", home)
+        given = {"flush_seconds": 60, "exit_seconds": 10, **settings}
+        made.append(Outbox(Settings({f"AUTOTRACE_{name.upper()}": str(value) for name, value in given.items()})))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.pause()
+
+
+def until(predicate: Callable[[], bool], seconds: float = 20) -> None:
+    last = time.monotonic() + seconds
+    while not predicate():
+        assert time.monotonic() < last, "it never came true"
+        time.sleep(0.005)
+
+
+def test_spans_arrive_in_order_in_batches_of_at_most_512(make: Make) -> None:
+    exporter = Scripted()
+    box = make(exporter, queue_size=4096)
+    for number in range(1300):
+        box.sink(span(number))
+    assert box.flush(20)
+    assert exporter.ids == list(range(1300))
+    assert max(map(len, exporter.taken)) <= BATCH
+
+
+def test_no_thread_and_no_exporter_before_the_first_span(make: Make) -> None:
+    asked: list[object] = []
+    box = make(lambda settings: asked.append(settings) or Scripted())
+    assert box.flush(1) and not box.alive and not asked
+    box.sink(span(1))
+    assert box.alive
+    assert box.flush(20) and len(asked) == 1
+
+
+def test_the_queue_is_sent_at_intervals_unasked(make: Make) -> None:
+    exporter = Scripted()
+    box = make(exporter, flush_seconds=0.02)
+    for number in (1, 2, 3):
+        box.sink(span(number))
+        until(lambda number=number: number in exporter.ids)  # type: ignore[misc]
+
+
+def test_a_half_full_queue_is_sent_at_once(make: Make) -> None:
+    exporter = Scripted()
+    box = make(exporter, queue_size=100, flush_seconds=600)
+    for number in range(51):
+        box.sink(span(number))
+    until(lambda: len(exporter.ids) == 51)
+
+
+def test_a_full_queue_drops_what_comes_and_counts_it_exactly(make: Make, said: list[str]) -> None:
+    gate = threading.Event()
+    exporter = Scripted(lambda: gate.wait(20) and None)
+    box = make(exporter, queue_size=100)
+    box.sink(span(0))
+    box._ring()
+    until(lambda: exporter.attempts == 1)
+    for number in range(1, 151):
+        box.sink(span(number))
+    assert (len(box.queue), box.delivery.lost) == (100, 50)
+    gate.set()
+    assert box.flush(20)
+    assert exporter.ids == list(range(101))
+    assert said == ["50 spans were lost: 100 were waiting, as many as AUTOTRACE_QUEUE_SIZE allows"]
+
+
+def test_of_a_burst_from_many_threads_every_span_is_sent_or_counted(make: Make) -> None:
+    exporter = Scripted()
+    box = make(exporter, queue_size=2000, flush_seconds=0.02)
+    threads = [threading.Thread(target=lambda: [box.sink(span(1)) for _ in range(10_000)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert box.flush(30)
+    assert len(exporter.ids) + box.delivery.lost == 40_000
+
+
+def test_what_nobody_took_is_kept_and_sent_once_somebody_does(make: Make, said: list[str]) -> None:
+    exporter = Scripted(ConnectionRefusedError("http://x: refused"), TimeoutError("http://x: late"))
+    box = make(exporter)
+    box.sink(span(1))
+    assert not box.flush(20)
+    box.sink(span(2))
+    assert not box.flush(20)
+    assert box.flush(20)
+    assert exporter.ids == [1, 2]
+    assert said == [
+        "spans cannot be sent: http://x: refused; 1 wait, kept until the queue is full",
+        "spans are sent again; 0 were lost",
+    ]
+
+
+def test_recovery_tells_how_many_were_lost(make: Make, said: list[str]) -> None:
+    exporter = Scripted(ConnectionRefusedError("refused"))
+    box = make(exporter, queue_size=10)
+    box.sink(span(0))
+    assert not box.flush(20)
+    for number in range(1, 15):
+        box.sink(span(number))
+    assert box.flush(20)
+    assert exporter.ids == list(range(11))
+    assert said[1:] == ["spans are sent again; 4 were lost"]
+
+
+def test_an_unanswered_collector_is_asked_ever_more_rarely_however_busy_the_program(make: Make) -> None:
+    exporter = Scripted(*[ConnectionRefusedError("refused")] * 1000)
+    box = make(exporter, queue_size=20, flush_seconds=0.02)
+    started = time.monotonic()
+    while time.monotonic() < started + 1:
+        box.sink(span(1))
+        time.sleep(0.0005)
+    # Pauses of 0.04, 0.08, 0.16, 0.32, … s; without them there would be fifty attempts.
+    assert 2 <= exporter.attempts <= 10
+
+
+def test_what_the_exporter_leaves_of_a_batch_is_all_that_is_sent_again(make: Make) -> None:
+    exporter = Scripted()
+
+    def partly(spans: list[Span], resource: Any, deadline: float) -> None:
+        exporter.export(spans[:2], resource, deadline)
+        del spans[:2]
+        if spans:
+            raise TimeoutError("late")
+
+    box = make(SimpleNamespace(export=partly, close=exporter.close))
+    for number in range(5):
+        box.sink(span(number))
+    assert [box.flush(20) for _ in range(3)] == [False, False, True]
+    assert exporter.ids == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [ValueError("bad\nlines"), KeyError(), RecursionError("deep"), MemoryError(), SystemExit(1), GeneratorExit()],
+)
+def test_a_refused_batch_is_lost_and_the_next_ones_go(make: Make, said: list[str], failure: BaseException) -> None:
+    exporter = Scripted(failure)
+    box = make(exporter, queue_size=4096)
+    for number in range(BATCH + 1):
+        box.sink(span(number))
+    assert not box.flush(20)
+    assert exporter.ids == [BATCH]
+    assert box.delivery.lost == BATCH
+    assert len(said) == 2 and "\n" not in said[0] and said[1] == f"spans are sent again; {BATCH} were lost"
+    box.sink(span(7))
+    assert box.flush(20)
+    assert exporter.ids == [BATCH, 7]
+
+
+def test_the_thread_that_dies_all_the_same_is_replaced(make: Make) -> None:
+    exporter = Scripted(KeyboardInterrupt())
+    box = make(exporter, flush_seconds=0.02)
+    box.sink(span(1))
+    until(lambda: exporter.ids == [1])
+    assert list(containment.failures) == ["the export thread"]
+
+
+def test_an_exporter_that_cannot_be_made_is_told_once(make: Make, said: list[str]) -> None:
+    def unmade(settings: object) -> object:
+        raise ImportError("no module named x")
+
+    box = make(unmade)
+    for number in range(3):
+        box.sink(span(number))
+        assert not box.flush(20)
+    assert said == ["the exporter 'jaeger' cannot be used: no module named x; spans are dropped"]
+    assert box.delivery.lost == 3
+
+
+def test_a_flush_waits_no_longer_than_it_was_told_to(make: Make) -> None:
+    gate = threading.Event()
+    exporter = Scripted(lambda: gate.wait(20) and None)
+    box = make(exporter)
+    box.sink(span(1))
+    assert not box.flush(0.1)
+    assert not gate.is_set()
+    gate.set()
+    assert box.flush(20)
+    assert exporter.ids == [1]
+
+
+def test_leaving_closes_the_exporter_and_has_one_deadline_for_all_calls(make: Make) -> None:
+    exporter = Scripted()
+    box = make(exporter, exit_seconds=7)
+    box.sink(span(1))
+    began = time.monotonic()
+    box.leave()
+    assert (exporter.ids, exporter.closed, box.alive) == ([1], 1, False)
+    box.sink(span(2))
+    box.leave()
+    assert exporter.ids == [1, 2]
+    assert all(deadline <= began + 7 + 0.01 for deadline in exporter.deadlines)
+
+
+def test_where_no_thread_can_be_started_leaving_sends_by_itself(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    exporter = Scripted()
+    box = make(exporter)
+    monkeypatch.setattr(outbox._thread, "start_new_thread", refuse)
+    for number in (1, 2):
+        box.sink(span(number))
+    assert not box.alive
+    box.leave()
+    assert (exporter.ids, exporter.closed) == ([1, 2], 1)
+
+
+def test_processors_of_the_program_get_every_span_once_even_while_nobody_takes_them(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got: list[object] = []
+    monkeypatch.setitem(
+        sys.modules, "autotrace.export.sdk", SimpleNamespace(to_readable=lambda span, resource: span.span_id)
+    )
+
+    def broken(readable: object) -> None:
+        raise ValueError("theirs")
+
+    theirs = [SimpleNamespace(on_end=broken), SimpleNamespace(on_end=got.append)]
+    monkeypatch.setattr(tracer.provider, "processors", theirs)
+    box = make(Scripted(TimeoutError("late"), TimeoutError("late")))
+    for number in (1, 2, 3):
+        box.sink(span(number))
+    while not box.flush(20):
+        pass
+    assert got == [1, 2, 3]
+    assert containment.failures["the span processor SimpleNamespace"][0] == 3
+
+
+def test_exporter_none_queues_nothing_unless_the_program_has_a_processor(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got: list[object] = []
+    monkeypatch.setitem(
+        sys.modules, "autotrace.export.sdk", SimpleNamespace(to_readable=lambda span, resource: span.span_id)
+    )
+    monkeypatch.setattr(tracer.provider, "processors", [])
+    box = make(Scripted(), exporter="none")
+    box.sink(span(1))
+    assert not box.queue and not box.alive
+    tracer.provider.processors.append(SimpleNamespace(on_end=got.append))
+    box.sink(span(2))
+    assert box.flush(20)
+    assert got == [2]
+
+
+def test_every_exporter_of_the_settings_has_its_module() -> None:
+    row = next(row for row in __import__("autotrace.settings", fromlist=["TABLE"]).TABLE if row.attribute == "exporter")
+    for name in (*delivery.EXPORTERS, "none"):
+        assert row.kind(name) == name
+    with pytest.raises(ValueError) as allowed:
+        row.kind("?")
+    assert set(str(allowed.value).removeprefix("write one of ").split(", ")) == {*delivery.EXPORTERS, "none"}
+
+
+def test_the_sink_may_be_called_in_the_midst_of_itself(make: Make) -> None:
+    """The garbage collector closes a record's scope wherever it happens to run."""
+    exporter = Scripted()
+    box = make(exporter, queue_size=64)
+
+    class Scope:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            box.sink(span(2))
+
+    import gc
+
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        for _ in range(300):
+            Scope()
+            box.sink(span(1))
+    finally:
+        gc.set_threshold(*before)
+    gc.collect()
+    assert box.flush(20)
+    assert len(exporter.ids) + box.delivery.lost == 600
+
+
+def test_a_delivery_without_anything_to_send_makes_no_exporter() -> None:
+    from collections import deque
+
+    assert Delivery(Settings({})).drain(deque()) is True
