@@ -1,0 +1,69 @@
+"""python -m benchmarks [NAMES…]: measure, print the table, name the budgets that are not met. Exit code 0 however slow it is."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from pathlib import Path
+
+from benchmarks import agents, report
+from benchmarks.budgets import BENCHMARKS
+from benchmarks.rounds import interleaved
+from benchmarks.surroundings import Surroundings
+from real_parts.cache import Unavailable
+
+
+def main(words: list[str] | None = None) -> int:
+    options = parser().parse_args(words)
+    chosen = {name: BENCHMARKS[name] for name in (options.names or BENCHMARKS)}
+    who = [agents.BARE, agents.autotrace()]
+    try:
+        who += [agents.other(name) for name in options.against]
+    except Unavailable as reason:
+        print(f"benchmarks: {reason}", file=sys.stderr)
+        return 1
+    load = os.getloadavg()[0]
+    with Surroundings({need for benchmark in chosen.values() for need in benchmark.needs}) as around:
+        can = {name: it for name, it in chosen.items() if not around.missing.intersection(it.needs)}
+        results = interleaved(can, who, around, options.rounds, options.scale)
+        pinned = around.pinned
+    table = report.rows(results, options.against)
+    conditions = _conditions(options.rounds, load, pinned)
+    problems = around.notes + [f"not met: {line}" for line in report.missed(results)]
+    print("\n".join([report.text(table), "", *conditions, *problems]))
+    if options.markdown:
+        lines = [report.markdown(table), "", *(f"- {line}" for line in conditions + problems), ""]
+        options.markdown.write_text("\n".join(lines))
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    made.add_argument("names", nargs="*", metavar="NAME", help="of " + ", ".join(BENCHMARKS), type=_name)
+    made.add_argument("--rounds", type=int, default=15, help="of each benchmark under each agent (%(default)s)")
+    made.add_argument("--scale", type=float, default=1.0, help="of the operations in a round (%(default)s)")
+    made.add_argument("--against", action="append", default=[], choices=list(agents.OTHERS), help="another agent")
+    made.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
+    return made
+
+
+def _name(word: str) -> str:
+    if word not in BENCHMARKS:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a benchmark")
+    return word
+
+
+def _conditions(rounds: int, load: float, pinned: bool) -> list[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in agents.libraries().items())
+    cores = f"{os.cpu_count()} cores, measured processes {'pinned to one' if pinned else 'not pinned'}"
+    return [
+        f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} {platform.machine()}, {cores}",
+        f"load average before {load:.2f}, after {os.getloadavg()[0]:.2f}; medians of {rounds} interleaved rounds",
+        versions,
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Who traces the measured program: nobody, autotrace, or another agent for comparison (one row of OTHERS each)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+from autotrace.cli import bootstrap_folder
+from real_parts.cache import obtain
+from real_parts.processes import run_to_end
+
+FORCE_FLUSH = "benchmarks.timed:force_flush"
+
+
+class Agent(NamedTuple):
+    """`path`: folders for PYTHONPATH; in `variables` {sink} is the sink's URL; `flush`: the "module:function" that sends all spans."""
+
+    name: str
+    path: tuple[str, ...] = ()
+    variables: Mapping[str, str] = {}
+    flush: str = ""
+
+    def environment(self, sink: str, **more: str) -> dict[str, str]:
+        """This process's environment without anybody's settings, plus this agent's, plus `more`."""
+        prefixes = ("AUTOTRACE_", "OTEL_", "JAEGER_", "PYTHON", "DD_", "ELASTIC_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
+        own = {name: value.format(sink=sink) for name, value in self.variables.items()}
+        path = {"PYTHONPATH": os.pathsep.join(self.path)} if self.path else {}
+        return {**kept, **path, **own, "BENCHMARK_FLUSH": self.flush, **more}
+
+
+class Other(NamedTuple):
+    """Another agent: what pip installs, the folder inside that holds its sitecustomize, its settings, how it is flushed."""
+
+    packages: tuple[str, ...]
+    bootstrap: str
+    variables: Mapping[str, str]
+    flush: str
+
+
+OTHERS = {
+    "opentelemetry": Other(
+        (
+            "opentelemetry-distro",
+            "opentelemetry-exporter-otlp-proto-http",
+            "opentelemetry-instrumentation-flask",
+            "opentelemetry-instrumentation-kafka-python",
+            "opentelemetry-instrumentation-psycopg2",
+            "opentelemetry-instrumentation-requests",
+            "opentelemetry-instrumentation-sqlite3",
+        ),
+        "opentelemetry/instrumentation/auto_instrumentation",
+        {
+            "OTEL_SERVICE_NAME": "benchmark",
+            "OTEL_TRACES_EXPORTER": "otlp",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "{sink}/v1/traces",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_LOGS_EXPORTER": "none",
+            "OTEL_BSP_MAX_QUEUE_SIZE": "65536",  # else it drops, and what is dropped costs less
+        },
+        FORCE_FLUSH,
+    ),
+}
+
+BARE = Agent("bare")
+
+
+def autotrace(**variables: str) -> Agent:
+    """The agent of this checkout, every span kept and sent to the sink."""
+    settings = {"AUTOTRACE_SERVICE_NAME": "benchmark", "AUTOTRACE_ENDPOINT": "{sink}/api/traces", **variables}
+    return Agent("autotrace", (bootstrap_folder(),), settings, FORCE_FLUSH)
+
+
+def other(name: str) -> Agent:
+    """Another agent with the same interpreter and libraries, its packages in a cached folder in front. Unavailable if pip fails."""
+    row = OTHERS[name]
+
+    def install(scratch: Path) -> Path:
+        held = scratch / "held.txt"
+        held.write_text("".join(f"{library}=={version}\n" for library, version in libraries().items()))
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", scratch / "packages", "-c", held]
+        run_to_end([*pip, *row.packages], seconds=600)
+        return scratch / "packages"
+
+    # one folder for each set of library versions
+    versions = "-".join(libraries().values())
+    packages = obtain(f"benchmark-{name}-{sys.version_info[0]}.{sys.version_info[1]}-{versions}", install)
+    return Agent(name, (str(packages / row.bootstrap), str(packages)), row.variables, row.flush)
+
+
+def libraries() -> dict[str, str]:
+    """The traced libraries and their versions here."""
+    found = {}
+    for name in ("requests", "urllib3", "flask", "kafka-python", "psycopg2-binary"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            pass
+    return found

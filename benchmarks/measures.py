@@ -1,0 +1,147 @@
+"""What one round of a benchmark is: a child process under an agent, and the figures it gives. One small class a kind."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks import agents
+from benchmarks.agents import Agent
+from benchmarks.spawn import Ended, run
+from benchmarks.surroundings import Surroundings
+
+ROOT = Path(__file__).parent.parent
+ANYWHERE = Path(tempfile.gettempdir())
+Figures = dict[str, float]
+
+
+class Benchmark(Protocol):
+    """`needs`: names of real parts. `others`: whether other agents can do it too."""
+
+    needs: tuple[str, ...]
+    others: bool
+
+    def prepare(self, around: Surroundings) -> None: ...
+    def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures: ...
+
+
+class Kind:
+    needs: tuple[str, ...] = ()
+    others = True
+
+    def prepare(self, around: Surroundings) -> None:
+        """Once, before the first round."""
+
+
+class Operation(Kind):
+    """A workload timed from within: `process` and `thread`, µs an operation. `sampler`: of autotrace."""
+
+    def __init__(self, workload: str, *, sends: bool = True, sampler: str = "", others: bool = True) -> None:
+        self.workload, self.sends, self.sampler, self.others = workload, sends, sampler, others
+        self.module = import_module(f"benchmarks.workloads.{workload}")
+        self.needs = self.module.NEEDS
+
+    def prepare(self, around: Surroundings) -> None:
+        if hasattr(self.module, "fill"):
+            self.module.fill(around.addresses)
+
+    def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
+        count = max(1, int(self.module.COUNT * scale))
+        if agent.name == "autotrace" and self.sampler:
+            agent = agents.autotrace(AUTOTRACE_SAMPLER=self.sampler)
+        before = around.sink.bytes_posted()
+        ended = _module(agent, around, "benchmarks.child", self.workload, str(count))
+        figures: Figures = json.loads(ended.output)
+        figures["export"] = figures["process"] - figures["thread"]
+        sent = (around.sink.bytes_posted() - before) / count
+        if self.sends and agent.name != "bare" and sent < 50:
+            around.note(
+                f"{self.workload}: {agent.name} sent {sent:.0f} bytes an operation: NOT TRACED, its figures mean nothing"
+            )
+        _heed(ended, around, self.workload)
+        return figures
+
+
+class Process(Kind):
+    """A whole process: `cpu`, ms, by the kernel's account."""
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+
+    def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
+        ended = run([sys.executable, "-c", self.program], agent.environment(around.sink.url), ANYWHERE)
+        _heed(ended, around, self.program)
+        return {"cpu": ended.cpu_ms}
+
+
+class Memory(Kind):
+    """`memory`, MiB: the most that `python -c pass` has resident, told by the process itself."""
+
+    def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
+        program = "print([line for line in open('/proc/self/status') if line.startswith('VmHWM')][0].split()[1])"
+        ended = run([sys.executable, "-c", program], agent.environment(around.sink.url), ANYWHERE)
+        return {"memory": int(ended.output) / 1024}
+
+
+class Runner(Kind):
+    """`cpu`, ms: `autotrace-run true`, which is the runner until its exec and next to nothing after; bare: `python -c pass`."""
+
+    others = False
+
+    def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
+        runner = [str(Path(sys.executable).with_name("autotrace-run")), "true"]
+        command = [sys.executable, "-c", "pass"] if agent.name == "bare" else runner
+        return {"cpu": run(command, agents.BARE.environment(""), ANYWHERE).cpu_ms}
+
+
+class Exit(Kind):
+    """`seconds` from the last line of a program that has one span to send until the end of its process; no collector answers."""
+
+    program = """import sqlite3, time
+sqlite3.connect(':memory:').execute('SELECT 1')
+print(time.monotonic(), flush=True)"""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
+        environment = agent.environment(around.nobody[self.how])
+        ended = run([sys.executable, "-c", self.program], environment, ANYWHERE)
+        return {"seconds": ended.at - float(ended.output)}
+
+
+class Burst(Kind):
+    """200,000 spans: `cpu` µs a span, `grown` MiB, `lost` spans."""
+
+    others = False
+    count = 200_000
+
+    def __init__(self, rate: int = 0) -> None:
+        self.rate = rate
+
+    def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
+        from benchmarks.workloads.burst import WARM
+
+        count = int(self.count * scale)
+        if agent.name == "autotrace":
+            agent = agents.autotrace(AUTOTRACE_ENDPOINT="{sink}/kept/api/traces")
+        around.sink.spans_kept()
+        ended = _module(agent, around, "benchmarks.workloads.burst", str(count), str(self.rate))
+        figures: Figures = json.loads(ended.output)
+        figures["lost"] = 0 if agent.name == "bare" else count + WARM - around.sink.spans_kept()
+        return figures
+
+
+def _module(agent: Agent, around: Surroundings, *command: str) -> Ended:
+    environment = agent.environment(around.sink.url, **around.addresses)
+    return run([sys.executable, "-m", *command], environment, ROOT)
+
+
+def _heed(ended: Ended, around: Surroundings, what: str) -> None:
+    """An agent that complains is not measured, it is broken."""
+    if ended.said.strip():
+        around.note(f"{what}: {ended.said.strip().splitlines()[-1][:200]}")

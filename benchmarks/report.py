@@ -1,0 +1,69 @@
+"""The results as a table: text for a terminal, Markdown for docs/benchmarks.md; and the budgets that are not met, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.budgets import BUDGETS, Budget
+from benchmarks.rounds import Results, added, verdict
+
+HEAD = ["what", "unit", "bare", "autotrace", "added", "±", "ratio", "must", "aim", "verdict"]
+
+
+def rows(results: Results, others: Sequence[str] = ()) -> list[list[str]]:
+    """One row for each budget that was measured; two more columns for each other agent: what it adds, and how many times ours."""
+    table = [HEAD + [column for name in others for column in (f"{name} adds", "times ours")]]
+    for budget in BUDGETS:
+        ours = added(results, budget.benchmark, budget.figure, "autotrace")
+        if ours is None:
+            continue
+        row = [budget.what, budget.unit, *map(shown, (ours.bare, ours.traced, ours.added, ours.spread))]
+        row += [f"{ours.ratio:.2f}" if ours.ratio < 1000 else "", shown(budget.must), shown(budget.aim)]
+        row.append(verdict(ours.added, budget.must, budget.aim))
+        for name in others:
+            theirs = added(results, budget.benchmark, budget.figure, name)
+            row += [shown(theirs and theirs.added), times(theirs.added, ours.added) if theirs else ""]
+        table.append(row)
+    return table
+
+
+def missed(results: Results) -> list[str]:
+    """A line for each budget that is not met."""
+    lines = []
+    for budget in BUDGETS:
+        ours = added(results, budget.benchmark, budget.figure, "autotrace")
+        if ours is not None and verdict(ours.added, budget.must, budget.aim) == "MISSED":
+            lines.append(f"{budget.what}: {said(ours.added, budget)} added, must {said(budget.must, budget)}")
+    return lines
+
+
+def said(value: float | None, budget: Budget) -> str:
+    return f"{shown(value)} {budget.unit}"
+
+
+def shown(value: float | None) -> str:
+    """Three digits that count."""
+    if value is None:
+        return ""
+    return f"{value:.2f}" if abs(value) < 9.995 else f"{value:.1f}" if abs(value) < 99.95 else f"{value:,.0f}"
+
+
+def times(theirs: float, ours: float) -> str:
+    return f"{theirs / ours:.0f}" if ours > 0 and theirs > 0 else ""
+
+
+def text(table: list[list[str]]) -> str:
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column > 1 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    )
+
+
+def markdown(table: list[list[str]]) -> str:
+    head, *body = table
+    rule = ["---", "---", *["---:"] * (len(head) - 2)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *body))

@@ -1,0 +1,71 @@
+"""Rounds, interleaved: every agent in every round, in turning order; and what they amount to. Differences are taken within a round."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from statistics import median, quantiles
+from typing import NamedTuple
+
+from benchmarks.agents import Agent
+from benchmarks.measures import Benchmark, Figures
+from benchmarks.surroundings import Surroundings
+
+Results = dict[tuple[str, str], list[Figures]]
+"""(benchmark, agent) -> the figures of each round."""
+
+
+class Added(NamedTuple):
+    """Medians. `spread`: half of the range that holds the middle half of the rounds' differences."""
+
+    bare: float
+    traced: float
+    added: float
+    spread: float
+    ratio: float
+
+
+def interleaved(
+    benchmarks: dict[str, Benchmark],
+    agents: Sequence[Agent],
+    around: Surroundings,
+    rounds: int,
+    scale: float,
+    tell: Callable[[str], object] = lambda text: print(text, end="", file=sys.stderr, flush=True),
+) -> Results:
+    results: Results = {}
+    for name, benchmark in benchmarks.items():
+        benchmark.prepare(around)
+        for agent in agents:
+            if agent.name in ("bare", "autotrace") or benchmark.others:
+                results[name, agent.name] = []
+    for number in range(rounds):
+        tell(f"round {number + 1} of {rounds}:")
+        for name, benchmark in benchmarks.items():
+            tell(f" {name}")
+            turned = agents[number % len(agents) :] + agents[: number % len(agents)]
+            for agent in turned:
+                if (name, agent.name) in results:
+                    results[name, agent.name].append(benchmark.measure(agent, around, scale))
+        tell("\n")
+    return results
+
+
+def added(results: Results, benchmark: str, figure: str, agent: str) -> Added | None:
+    """What `agent` adds to a figure; None if it was not measured."""
+    pairs = [
+        (bare[figure], traced[figure])
+        for bare, traced in zip(results.get((benchmark, "bare"), ()), results.get((benchmark, agent), ()), strict=False)
+    ]
+    if not pairs:
+        return None
+    bare, traced = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
+    differences = [pair[1] - pair[0] for pair in pairs]
+    low, _, high = quantiles(differences, method="inclusive") if len(pairs) > 1 else differences * 3
+    return Added(bare, traced, median(differences), (high - low) / 2, traced / bare if bare > 0 else float("inf"))
+
+
+def verdict(value: float, must: float | None, aim: float | None) -> str:
+    if must is None or aim is None:
+        return ""
+    return "aim" if value <= aim else "must" if value <= must else "MISSED"

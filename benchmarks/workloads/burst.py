@@ -1,0 +1,56 @@
+"""python -m benchmarks.workloads.burst COUNT RATE: that many spans, RATE of them a second (0: flat out). CPU and memory as JSON.
+
+Grown: the most that was resident, less what was resident before the first span; the export's own imports stand before it.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable
+
+from benchmarks.timed import flusher
+from benchmarks.workloads.span import one_span
+
+STEP = 0.005
+"""Seconds between two small crowds of spans, when paced."""
+WARM = 100
+
+
+def main(count: int, rate: int) -> None:
+    once, flush = one_span(), flusher()
+    for _ in range(WARM):
+        once()
+    flush()
+    gc.collect()
+    before, cpu = resident("VmRSS"), time.process_time()
+    if rate:
+        paced(once, count, rate)
+    else:
+        for _ in range(count):
+            once()
+    flush()
+    cpu = time.process_time() - cpu
+    print(json.dumps({"cpu": cpu / count * 1e6, "grown": resident("VmHWM") - before}))
+
+
+def paced(once: Callable[[], object], count: int, rate: int) -> None:
+    begun, done = time.monotonic(), 0
+    while done < count:
+        time.sleep(STEP)
+        due = min(count, int((time.monotonic() - begun) * rate))
+        for _ in range(due - done):
+            once()
+        done = due
+
+
+def resident(name: str) -> float:
+    """MiB; VmRSS now, VmHWM at most. Of the kernel's book on this process, since ru_maxrss counts the parent before exec too."""
+    with open("/proc/self/status") as book:
+        return next(int(line.split()[1]) for line in book if line.startswith(name + ":")) / 1024
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

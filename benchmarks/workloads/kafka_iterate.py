@@ -1,0 +1,41 @@
+"""kafka-python: one step of `for record in consumer`, fetching included; the records carry the headers of a traced producer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from benchmarks.timed import Work
+
+COUNT = 5000
+NEEDS = ("kafka",)
+TOPIC = "benchmark-iterate"
+HEADERS = [
+    ("X-B3-TraceId", b"80f198ee56343ba864fe8b2a57d3eff7"),
+    ("X-B3-SpanId", b"e457b5a2e4d86bd1"),
+    ("X-B3-Sampled", b"1"),
+    ("traceparent", b"00-80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-01"),
+]
+
+
+def fill(addresses: Mapping[str, str]) -> None:
+    """Once, before the rounds, from a process that nobody traces."""
+    import kafka
+
+    producer = kafka.KafkaProducer(bootstrap_servers=addresses["KAFKA_BOOTSTRAP_SERVERS"], linger_ms=10)
+    for _ in range(COUNT + COUNT // 10 + 100):
+        producer.send(TOPIC, b"x" * 100, headers=HEADERS, partition=0)
+    producer.flush(60)
+    producer.close()
+
+
+def prepare(count: int) -> Work:
+    import kafka
+
+    consumer = kafka.KafkaConsumer(
+        bootstrap_servers=os.environ["KAFKA_BOOTSTRAP_SERVERS"], auto_offset_reset="earliest", consumer_timeout_ms=30000
+    )
+    consumer.assign([kafka.TopicPartition(TOPIC, 0)])
+    records = iter(consumer)
+    next(records)
+    return Work(lambda: next(records))

@@ -1,0 +1,21 @@
+"""kafka-python: KafkaProducer.send() of 100 bytes; the network thread and the broker's answer are in the process's time."""
+
+from __future__ import annotations
+
+import os
+
+from benchmarks.timed import Work
+
+COUNT = 3000
+NEEDS = ("kafka",)
+TOPIC = "benchmark-send"
+
+
+def prepare(count: int) -> Work:
+    import kafka
+
+    # linger: batches of equal size with and without an agent
+    producer = kafka.KafkaProducer(bootstrap_servers=os.environ["KAFKA_BOOTSTRAP_SERVERS"], linger_ms=10)
+    value = b"x" * 100
+    producer.send(TOPIC, value).get(30)
+    return Work(lambda: producer.send(TOPIC, value), lambda: producer.flush(60))
