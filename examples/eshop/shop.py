@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import tempfile
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,8 +59,8 @@ class Shop:
         try:
             for service in SERVICES:
                 self._start(service)
-            for service in HTTP_SERVICES:
-                self._running[service].wait_until(lambda port=_port(self.urls[service]): _listens(port), seconds=60)
+            for service, url in self.urls.items():
+                self._running[service].wait_until(partial(_listens, _port(url)))
             # It may hear of the checkout later too, but then the demo waits where nobody sees why.
             self._running["consumer"].wait_until(
                 lambda: "newly assigned partitions" in self.log("consumer"), seconds=90

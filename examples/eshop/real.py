@@ -1,0 +1,86 @@
+"""The real parts of the demo: the user's own where an environment variable names them, else ours, with a line for each."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import psycopg2
+
+from examples.eshop.places import Database, make_topic
+from examples.eshop.screen import fitted, paint
+from real_parts.cache import Unavailable
+from real_parts.kafka_broker import KafkaBroker
+from real_parts.mock_broker import MockBroker
+from real_parts.postgresql import PostgreSQL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import ExitStack
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+
+class Stop(Exception):
+    """The demo cannot go on; the text says why and what would help."""
+
+
+def step(what: str, work: Callable[[], T], result: Callable[[T], str]) -> T:
+    """Do `work`, which may take a while, and leave a line: what, its result, the seconds it took."""
+    if sys.stdout.isatty():  # the line to come stands there meanwhile; the next output writes over it
+        print(f"  {fitted(what, 12)} ...", end="\r", flush=True)
+    begun = time.monotonic()
+    done = work()
+    print(
+        f"  {fitted(what, 12)} {fitted(result(done), 70)} {paint(f'{time.monotonic() - begun:5.1f} s', 'dim')}",
+        flush=True,
+    )
+    return done
+
+
+def database(opened: ExitStack) -> Database:
+    """DATABASE_URL, else a PostgreSQL of our own until `opened` closes."""
+    url = os.environ.get("DATABASE_URL", "")
+    if url:
+        try:
+            return step(
+                "PostgreSQL", lambda: Database.at(url), lambda it: f"yours (DATABASE_URL): {it.name} on {it.host}"
+            )
+        except psycopg2.Error as error:
+            raise Stop(f"DATABASE_URL={url}: {error}Correct it, or unset it to have one made.") from None
+    ours = PostgreSQL()
+    opened.callback(ours.stop)
+    return Database.at(step("PostgreSQL", ours.start, lambda part: f"{part.host}:{part.port}").url)
+
+
+def kafka(opened: ExitStack) -> str:
+    """Bootstrap servers, where the topic is: KAFKA_BOOTSTRAP_SERVERS, else a broker of our own until `opened` closes."""
+    servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
+    if servers:
+        shown = f"yours (KAFKA_BOOTSTRAP_SERVERS): {servers}"
+        try:
+            step("Kafka", lambda: make_topic(servers), lambda _: shown)
+        except RuntimeError as error:
+            raise Stop(
+                f"KAFKA_BOOTSTRAP_SERVERS={servers}: {error}. Correct it, or unset it to have a broker made."
+            ) from None
+        return servers
+    broker = step("Kafka", _broker, lambda part: f"{part.host}:{part.port}, {_KINDS[type(part)].format(part.version)}")
+    opened.callback(broker.stop)
+    make_topic(broker.bootstrap_servers)
+    return broker.bootstrap_servers
+
+
+_KINDS = {KafkaBroker: "Apache Kafka {}", MockBroker: "librdkafka's mock cluster"}
+
+
+def _broker() -> KafkaBroker | MockBroker:
+    try:
+        return KafkaBroker().start()
+    except Unavailable as reason:
+        why = str(reason).strip().splitlines()[0]
+        print(f"  Apache Kafka cannot be had, librdkafka's mock cluster stands in: {why}", flush=True)
+        return MockBroker().start()
