@@ -115,7 +115,7 @@ class Driver:
                 self.failed(span, error, place)
 
     def connect(self, original: Any) -> Any:
-        """`original`, the `__init__` of connections, with a span if it fails."""
+        """`original`, the `__init__` of connections, with a span if it fails; a TypeError is a wrong call, no connect."""
         place, not_connected = f"{self.component}.connect", self.not_connected
 
         def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
@@ -123,7 +123,8 @@ class Driver:
             try:
                 original(self, *args, **kwargs)
             except BaseException as error:
-                not_connected(self, begun, error, place)
+                if not isinstance(error, TypeError):
+                    not_connected(self, begun, error, place)
                 raise
 
         return __init__

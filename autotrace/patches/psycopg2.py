@@ -12,8 +12,10 @@ from autotrace.dbapi import Asynchronous, ByIdentity, Driver, batch, joined, sho
 from autotrace.patching import MARK, Plan, Unpatchable, require
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.around import argument, with_argument
+from autotrace.tracing.span import now
 
 POLL_OK = 0
+CONNECTING = 20  # from here on `status` tells the steps of an asynchronous connect
 
 
 def driver(module: Any, plan: Plan) -> None:
@@ -66,8 +68,7 @@ def _cursor_class(kind: type, us: Driver) -> type:
 
 
 def _call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    name = argument(args, kwargs, 0, "procname")
-    return {"statement": f"CALL {name}"} if isinstance(name, str) else None
+    return {"statement": f"CALL {args[0]}"} if args and isinstance(args[0], str) else None
 
 
 def _copy(direction: str) -> Any:
@@ -135,6 +136,8 @@ def _poll(original: Any, us: Driver, known: ByIdentity) -> Any:
             found = known.known.get(id(connection))
             if found is not None:
                 us.answered(found[0], error, "psycopg2.poll")
+            elif error is not None and connection.async_ and connection.status >= CONNECTING:
+                us.not_connected(connection, now(), error, "psycopg2.poll")
         except Exception:
             contained("psycopg2.poll")
 

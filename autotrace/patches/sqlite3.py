@@ -98,8 +98,13 @@ def _noting(original: Any) -> Any:
 def _cursor(original: Any, Cursor: type) -> Any:
     def cursor(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         try:
-            asked = argument(args, kwargs, 0, "factory", Cursor)
-            args, kwargs = with_argument(args, kwargs, 0, "factory", joined(asked, Cursor))
+            if not args and not kwargs:
+                args = (Cursor,)
+            else:
+                asked = argument(args, kwargs, 0, "factory")
+                made = joined(asked, Cursor)
+                if made is not asked:
+                    args, kwargs = with_argument(args, kwargs, 0, "factory", made)
         except Exception:
             contained("sqlite3.cursor")
         return original(self, *args, **kwargs)
@@ -134,6 +139,8 @@ def _facts_of(connection: Any) -> SharedFacts:
 
 def _facts(database: Any) -> SharedFacts:
     """The file as the program wrote it. There is no other side, so no `remote` and no `service`: Kiali would draw a node."""
+    if not isinstance(database, (str, bytes, os.PathLike)):
+        return _UNKNOWN  # the driver refuses it
     name = os.fsdecode(database)
     if name.startswith("file:"):
         name = name.partition("?")[0]  # the parameters of a URI may hold a key
