@@ -1,6 +1,7 @@
 """Bytes that a Jaeger client sends, decoded by thriftpy2 with jaeger.thrift. Knows nothing of autotrace's own writer.
 
-Strict: bytes left over, a tag without its value, or text that is no UTF-8 raise.
+Strict: bytes left over, a tag twice or without its value, or text that is no UTF-8 raise. Not strict: of a tag that comes
+twice the last one counts, and one without a value is None.
 """
 
 from __future__ import annotations
@@ -39,16 +40,16 @@ class ReceivedSpan:
     references: list[tuple[str, int, int]]
 
 
-def from_batch(body: bytes) -> list[ReceivedSpan]:
+def from_batch(body: bytes, strict: bool = True) -> list[ReceivedSpan]:
     """The struct Batch in the binary protocol: a collector's POST."""
     buffer = TMemoryBuffer(body)
     batch = thrift.Batch()
     _PROTOCOLS["binary"](buffer).read_struct(batch)
     _at_end(buffer)
-    return _spans(batch)
+    return _spans(batch, strict)
 
 
-def from_message(packet: bytes, protocol: str) -> list[ReceivedSpan]:
+def from_message(packet: bytes, protocol: str, strict: bool = True) -> list[ReceivedSpan]:
     """One oneway call of Agent.emitBatch: an agent's packet. `protocol`: compact or binary."""
     buffer = TMemoryBuffer(packet)
     reader = _PROTOCOLS[protocol](buffer)
@@ -59,7 +60,7 @@ def from_message(packet: bytes, protocol: str) -> list[ReceivedSpan]:
     reader.read_struct(arguments)  # not every protocol returns it
     reader.read_message_end()
     _at_end(buffer)
-    return _spans(arguments.batch)
+    return _spans(arguments.batch, strict)
 
 
 def _at_end(buffer: Any) -> None:
@@ -67,12 +68,12 @@ def _at_end(buffer: Any) -> None:
         raise ValueError("bytes left over")
 
 
-def _spans(batch: Any) -> list[ReceivedSpan]:
-    process_tags = _tags(batch.process.tags)
-    return [_span(_text(batch.process.serviceName), process_tags, span) for span in batch.spans]
+def _spans(batch: Any, strict: bool) -> list[ReceivedSpan]:
+    process_tags = _tags(batch.process.tags, strict)
+    return [_span(_text(batch.process.serviceName), process_tags, span, strict) for span in batch.spans]
 
 
-def _span(service: str, process_tags: dict[str, Any], span: Any) -> ReceivedSpan:
+def _span(service: str, process_tags: dict[str, Any], span: Any, strict: bool) -> ReceivedSpan:
     return ReceivedSpan(
         service,
         process_tags,
@@ -83,23 +84,23 @@ def _span(service: str, process_tags: dict[str, Any], span: Any) -> ReceivedSpan
         span.startTime,
         span.duration,
         span.flags,
-        _tags(span.tags),
-        [(log.timestamp, _tags(log.fields)) for log in span.logs or ()],
+        _tags(span.tags, strict),
+        [(log.timestamp, _tags(log.fields, strict)) for log in span.logs or ()],
         [(_REFERENCES[ref.refType], _trace_id(ref), _unsigned(ref.spanId)) for ref in span.references or ()],
     )
 
 
-def _tags(tags: Any) -> dict[str, Any]:
+def _tags(tags: Any, strict: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for tag in tags or ():
         wanted = _VALUES[tag.vType]
         given = [field for field in _VALUES.values() if getattr(tag, field) is not None]
-        if given != [wanted]:
+        if strict and given != [wanted]:
             raise ValueError(f"tag {tag.key!r} of type {tag.vType} has {given}")
-        if tag.key in found:
+        if strict and tag.key in found:
             raise ValueError(f"tag {tag.key!r} twice")
         value = getattr(tag, wanted)
-        found[_text(tag.key)] = _text(value) if wanted == "vStr" else value
+        found[_text(tag.key)] = _text(value) if wanted == "vStr" and wanted in given else value
     return found
 
 

@@ -23,9 +23,13 @@ _ANY_SIZE = 65_536
 
 
 class Receiver:
-    """Listening from construction to close(). `spans` in the order they came; `packets`: sizes of the UDP packets."""
+    """Listening from construction to close(). `spans` in the order they came; `packets`: sizes of the UDP packets.
 
-    def __init__(self) -> None:
+    `strict` as in jaeger_thrift; other clients than autotrace write a tag twice, or without a value.
+    """
+
+    def __init__(self, strict: bool = True) -> None:
+        self.strict = strict
         self.spans: list[ReceivedSpan] = []
         self.packets: list[int] = []
         self.bodies: list[bytes] = []
@@ -96,10 +100,10 @@ class Receiver:
     ) -> None:
         self.close()
 
-    def take(self, decode: Callable[[bytes], list[ReceivedSpan]], data: bytes, packet: bool) -> bool:
+    def take(self, decode: Callable[[bytes, bool], list[ReceivedSpan]], data: bytes, packet: bool) -> bool:
         """Keep what `data` holds; False where it does not decode."""
         try:
-            spans, problem = decode(data), ""
+            spans, problem = decode(data, self.strict), ""
         except Exception as error:
             spans, problem = [], f"{type(error).__name__}: {error} in {len(data)} bytes {data[:40]!r}"
         with self._changed:
@@ -115,7 +119,7 @@ class Receiver:
             data = one.recv(_ANY_SIZE)
             if self._closing:
                 return
-            self.take(lambda packet: from_message(packet, protocol), data, packet=True)
+            self.take(lambda packet, strict: from_message(packet, protocol, strict), data, packet=True)
 
 
 def _udp_socket() -> socket.socket:

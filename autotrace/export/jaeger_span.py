@@ -80,7 +80,7 @@ class Encoder:
             (1 if span.flags & SAMPLED else 0) | (2 if span.flags & DEBUG else 0),
             start,
             max(end - start, 0),
-            _references(span) if span.links else (),
+            references(span) if span.links else (),
             count + 1,
             tags,
             self._logs(span, most) if span.events or span.failure is not None else (),
@@ -193,7 +193,7 @@ def _all_tags(span: Span) -> list[tuple[str, Any]]:
     return tags
 
 
-def _references(span: Span) -> list[tuple[int, int, int]]:
+def references(span: Span) -> list[tuple[int, int, int]]:
     """parentSpanId reads as CHILD_OF; a reference to the parent takes its place, so that one is only written where it says FOLLOWS_FROM."""
     parent = (span.trace_id, span.parent_id)
     found: dict[tuple[int, int], int] = {}

@@ -20,7 +20,7 @@ class Resource:
 
     def __init__(self, service_name: str = "shop", **tags: Any) -> None:
         self.service_name = service_name
-        self.tags = {"hostname": "pod-1", "host.name": "pod-1", "process.pid": 7, **tags}
+        self.tags = {"hostname": "pod-1", "host.name": "pod-1", "ip": "10.0.0.9", "process.pid": 7, **tags}
 
 
 def settings(**values: str) -> Settings:
