@@ -20,21 +20,25 @@ _answered = Recent(256)
 
 
 class Answer:
-    """Made while the producer's span is current. Where no answer can come any more it is collected, and that ends the span."""
+    """Made while the producer's span is current. Where no answer can come any more it is collected, and that ends the span.
 
-    __slots__ = ("context", "span")
+    `acknowledged` False: the client asks for no answer (acks=0), and what it calls an offset is none.
+    """
 
-    def __init__(self, span: Span) -> None:
+    __slots__ = ("acknowledged", "context", "span")
+
+    def __init__(self, span: Span, acknowledged: bool) -> None:
         self.span = span
+        self.acknowledged = acknowledged
         self.context = carry.capture()
 
     def sent(self, metadata: Any) -> None:
-        """`metadata`: has `partition` and `offset`, which is -1 where the broker does not tell (acks=0)."""
+        """`metadata`: has `partition` and `offset`, which is -1 where the broker does not tell."""
         try:
             span = self.span
             if span.end_time is None:
                 span.facts["partition"] = metadata.partition
-                if metadata.offset >= 0:
+                if self.acknowledged and metadata.offset >= 0:
                     span.facts["offset"] = metadata.offset
                 span.end()
                 _answered.put(id(metadata), (metadata, self.context))

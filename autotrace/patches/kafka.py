@@ -67,7 +67,7 @@ def _traced_send(Future: Any) -> Any:
     add_errback = _bare(require(Future, "add_errback"))
 
     def after(span: Any, future: Any) -> object:
-        answer = Answer(span)
+        answer = Answer(span, span.shared.facts["acks"] != 0)
         add_callback(future, answer.sent)
         add_errback(future, answer.refused)
         if future.is_done and span.end_time is None:
@@ -89,7 +89,9 @@ def _before_send(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     client = args[0]
     shared = client.__dict__.get(SLOT)
     if shared is None:
-        shared = client.__dict__[SLOT] = SharedFacts({**_client(client), "operation": "send"})
+        shared = client.__dict__[SLOT] = SharedFacts(
+            {**_client(client), "operation": "send", "acks": client.config.get("acks")}
+        )
     facts = {"topic": argument(args, kwargs, 1, "topic"), "key": _key(argument(args, kwargs, 3, "key"))}
     span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, shared)
     if span is None:

@@ -1,0 +1,44 @@
+"""Every kafka-python in use passes the tests of its patch: peers.md 16, all versions from one code, by features and not by number.
+
+Each runs in a process of its own, against one broker of Kafka 3.9, which still speaks with the oldest.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from real_parts.kafka_python_versions import REQUIREMENTS, library_path
+
+ROOT = Path(__file__).parent.parent.parent
+ONLY_BELOW_3_12 = ("2.0.2", "ng")
+VERSIONS = [version for version in REQUIREMENTS if version not in ONLY_BELOW_3_12 or sys.version_info < (3, 12)]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_version_passes_all_tests_of_the_patch(version: str, kafka3: Any) -> None:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(library_path(version)),
+        "KAFKA_BOOTSTRAP_SERVERS": kafka3.bootstrap_servers,
+    }
+    command = [sys.executable, "-W", "ignore", "-m", "pytest", "-q", "tests/patches/test_kafka.py"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    summary = done.stdout.rstrip().rpartition("\n")[2]
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+    assert re.fullmatch(r"[1-9]\d* passed in .*", summary), summary  # none skipped, none deselected
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_process_has_the_version_that_is_meant(version: str) -> None:
+    """Else the test above would prove nothing."""
+    environment = {**os.environ, "PYTHONPATH": str(library_path(version))}
+    program = "import kafka; print(kafka.__version__)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == REQUIREMENTS[version].rpartition("=")[2]
