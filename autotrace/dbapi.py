@@ -77,11 +77,13 @@ class Driver:
                     if facts is not None:
                         shared = facts_of(getattr(self, "connection", None))
                         span = start(family, CLIENT, facts, shared)
+                        if span is not None:
+                            token = enter(span)
                 except Exception:
+                    span = None
                     contained(place)
                 if span is None:
                     return original(self, *args, **kwargs)
-                token = enter(span)
                 try:
                     result = original(self, *args, **kwargs)
                 except BaseException as error:
