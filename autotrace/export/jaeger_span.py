@@ -114,7 +114,7 @@ class Encoder:
         family: Any = span.family
         known = self._families.get(family)
         if known is None:
-            known = self._families[family] = _FamilyTags(family, self)
+            known = self._families[family] = _FamilyTags(family, self._thrift)
         parts: list[bytes] = []
         count = known.own(span.facts, parts)
         shared = span.shared
@@ -141,16 +141,26 @@ class Encoder:
 class _FamilyTags:
     """Encoded tags of one family's facts, kept by value where values are likely to come again."""
 
-    def __init__(self, family: Family, encoder: Encoder) -> None:
-        self._family = family
-        self._encoder = encoder
-        self._convention = reading.convention
+    def __init__(self, family: Family, thrift: Thrift) -> None:
+        self._spelling = family.spelling(reading.convention)
+        self._tag = thrift.tag
         self._known: dict[str, dict[Any, tuple[int, bytes]]] = {}
         self._kept = 0
 
     def encoded(self, facts: Mapping[str, Any]) -> tuple[int, bytes]:
-        tags = self._encoder._tags(self._family.tags(facts, self._convention), None)
-        return len(tags), b"".join(tags)
+        """(how many tags, their bytes) of facts that come together again and again."""
+        found = [self._of(fact, value) for fact, value in facts.items() if value is not None]
+        return sum(count for count, _ in found), b"".join(tags for _, tags in found)
+
+    def _of(self, fact: str, value: Any) -> tuple[int, bytes]:
+        parts = []
+        spelled, made_by = value, None
+        for key, convert in self._spelling.get(fact, ()):
+            if convert is not made_by:  # both conventions' names of one text: http.url, url.full
+                spelled, made_by = value if convert is None else convert(value), convert
+            if spelled is not None:
+                parts.append(self._tag(key, plain(spelled)))
+        return len(parts), b"".join(parts)
 
     def own(self, facts: Mapping[str, Any], parts: list[bytes]) -> int:
         """Append the tags of a span's own facts; how many they are."""
@@ -166,10 +176,10 @@ class _FamilyTags:
                     known = self._known[fact] = {}
                 found = known.get(value)
                 if found is None:
-                    found = known[value] = self.encoded({fact: value})
+                    found = known[value] = self._of(fact, value)
                     self._count(len(found[1]) + (len(value) if kind is str else 0))
             else:
-                found = self.encoded({fact: value})
+                found = self._of(fact, value)
             count += found[0]
             parts.append(found[1])
         return count

@@ -16,7 +16,7 @@ Plain = str | bool | int | float | bytes
 def plain(value: Any) -> Plain:
     """The value itself where it has one of the five types. A larger int and what is not finite become text, a collection JSON."""
     kind = type(value)
-    if kind is str or kind is bool:
+    if kind is str or kind is bool or (kind is int and LOWEST <= value <= HIGHEST):
         return value  # type: ignore[no-any-return]
     try:
         return _converted(value)

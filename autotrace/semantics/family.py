@@ -52,6 +52,10 @@ class Family:
             "both": {row.fact: _once(row.opentracing + row.otel) for row in rows},
         }
 
+    def spelling(self, convention: str) -> Mapping[str, tuple[Tag, ...]]:
+        """Fact -> its tags, for an exporter that keeps what it has encoded by fact."""
+        return self._spellings[convention]
+
     def tags(self, facts: Mapping[str, Any], convention: str) -> list[tuple[str, Any]]:
         """(key, value) for every fact that is known and not None. Values: str, bool, int, float or a sequence of them."""
         spelling = self._spellings[convention]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import subprocess
 import sys
@@ -80,11 +81,13 @@ class TestAReadableSpan:
         assert one.resource is two.resource
         assert sdk.to_readable(story()[0], Resource()).resource is not one.resource  # type: ignore[arg-type]
 
-    def test_is_taken_by_an_exporter_of_the_sdk(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_is_taken_by_an_exporter_of_the_sdk(self) -> None:
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
-        ConsoleSpanExporter().export([sdk.to_readable(span, Resource()) for span in story()])  # type: ignore[arg-type]
-        assert "GET /checkout" in capsys.readouterr().out
+        written = io.StringIO()
+        spans = [sdk.to_readable(span, Resource()) for span in story()]  # type: ignore[arg-type]
+        ConsoleSpanExporter(out=written).export(spans)
+        assert "GET /checkout" in written.getvalue()
 
 
 @pytest.fixture
