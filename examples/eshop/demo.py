@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 ANSWER = "The order is created.<BR>The payment is done.<BR>The delivery is arranged."
 SETTINGS = {"AUTOTRACE_FLUSH_SECONDS": "0.2"}
+PATIENCE = 20.0
+"""Seconds until a trace that is not whole is judged as it is."""
 LATE = 0.8
 """Seconds, several times as long as a service keeps its spans: what comes so late, after the last one expected, is too much."""
 
@@ -82,7 +84,7 @@ def _checkout(shop: Shop) -> list[str]:
 
 def _received(receiver: Receiver) -> list[ReceivedSpan]:
     try:
-        receiver.wait(len(STEPS), seconds=20)
+        receiver.wait(len(STEPS), seconds=PATIENCE)
     except AssertionError as error:  # too few, or not to be decoded: judged with what there is
         print(f"  {error}\n")
     time.sleep(LATE)

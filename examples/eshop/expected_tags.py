@@ -78,8 +78,8 @@ def statement(places: Places, text: str) -> Expected:
     )
 
 
-def message(places: Places, kind: str, operation: str, more: Tags) -> Expected:
-    """A record of the topic, sent or processed; `more`: what only one of the two has, in OpenTelemetry's words."""
+def message(places: Places, kind: str, operation: str, ours: Tags, otel: Tags) -> Expected:
+    """A record of the topic, sent or processed; what only one of the two has: in words of our own, in OpenTelemetry's."""
     host, _, port = places.kafka.split(",")[0].strip().rpartition(":")
     peer = _peer(host, int(port))
     kind_tag = {"span.kind": kind}
@@ -94,8 +94,8 @@ def message(places: Places, kind: str, operation: str, more: Tags) -> Expected:
         "messaging.operation.type": operation,
     }
     return Expected(
-        {**kind_tag, "component": "kafka-python", **where, **peer.opentracing},
-        {**kind_tag, **named, **more, **peer.otel},
+        {**kind_tag, "component": "kafka-python", **where, **ours, **peer.opentracing},
+        {**kind_tag, **named, **otel, **ours, **peer.otel},
     )
 
 

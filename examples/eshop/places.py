@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -59,6 +60,8 @@ def make_topic(kafka: str) -> None:
 
     `kafka`: bootstrap servers, `host:port,...`. RuntimeError where the broker cannot be had or has no such topic.
     """
+    if not any(_listens(server) for server in kafka.split(",")):  # the client would try for half a minute
+        raise RuntimeError("nothing listens there")
     try:
         with closing(KafkaProducer(bootstrap_servers=kafka.split(","))) as producer:
             partitions = producer.partitions_for(TOPIC)
@@ -66,3 +69,12 @@ def make_topic(kafka: str) -> None:
         raise RuntimeError(f"{type(error).__name__}: {error}") from error
     if not partitions:
         raise RuntimeError(f"it has no topic {TOPIC} and makes none by itself: create it")
+
+
+def _listens(server: str) -> bool:
+    host, _, port = server.strip().rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except (OSError, ValueError):
+        return False
+    return True

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import sysconfig
 import tempfile
 import urllib.request
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING
 from real_parts.processes import Server, free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from typing_extensions import Self
 
@@ -71,18 +73,35 @@ class Shop:
         return self
 
     def __exit__(self, *_: object) -> None:
-        while self._running:
-            self._running.popitem()[1].stop()
+        with _uninterrupted():
+            while self._running:
+                self._running.popitem()[1].stop()
 
     def _start(self, service: str) -> None:
-        folder = Path(tempfile.mkdtemp(prefix=f"autotrace-eshop-{service}-"))
         port = {"PORT": str(_port(self.urls[service]))} if service in self.urls else {}
         program = [sys.executable, str(Path(__file__).with_name(f"{service}.py"))]
         settings: Mapping[str, str] = {}
         if self._settings is not None:
             program = [str(_RUNNER), "--service", service, *program]
             settings = {"AUTOTRACE_ENABLED": "true", **self._settings}
-        self._running[service] = Server(_with(settings, program), folder, environment={**self._environment, **port})
+        with _uninterrupted():
+            folder = Path(tempfile.mkdtemp(prefix=f"autotrace-eshop-{service}-"))
+            self._running[service] = Server(_with(settings, program), folder, environment={**self._environment, **port})
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait for the end of the block: no process is started and forgotten, none is left half stopped."""
+    came: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    held = {number: signal.signal(number, lambda number, _: came.append(number)) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 def _with(settings: Mapping[str, str], program: list[str]) -> list[str]:

@@ -76,10 +76,10 @@ def name(step: Step, convention: str) -> str:
 
 def tags(step: Step, places: Places) -> Expected:
     if step is PRODUCER:
-        return expected_tags.message(places, "producer", "send", {})
+        return expected_tags.message(places, "producer", "send", {}, {})
     if step is CONSUMER:
-        own = {"messaging.consumer.group.name": "eshop-demo-app", "kafka.message.age_ms": int}
-        return expected_tags.message(places, "consumer", "process", own)
+        group = {"messaging.consumer.group.name": "eshop-demo-app"}
+        return expected_tags.message(places, "consumer", "process", {"kafka.message.age_ms": int}, group)
     if step.target.startswith("INSERT"):
         return expected_tags.statement(places, step.target)
     if step.kind == "server":
@@ -120,7 +120,7 @@ def _paired(spans: Sequence[ReceivedSpan]) -> Iterator[tuple[Step, ReceivedSpan]
 def _span_faults(
     step: Step, span: ReceivedSpan, spans: Sequence[ReceivedSpan], places: Places, convention: str
 ) -> Iterator[str]:
-    who = _called(_key(step))
+    who = called(step)
     if span.name != name(step, convention):
         yield f"{who}: called {span.name!r}, expected is {name(step, convention)!r}"
     parent = parent_of(span, spans)
@@ -134,7 +134,7 @@ def _span_faults(
             else f"{who}: no parent"
         )
     elif identity(parent) != _key(step.parent):
-        yield f"{who}: its parent is {_called(identity(parent))}, expected is {_called(_key(step.parent))}"
+        yield f"{who}: its parent is {_called(identity(parent))}, expected is {called(step.parent)}"
     wanted = "FOLLOWS_FROM" if step is CONSUMER else "CHILD_OF"
     if step.parent is not None and relation(span) != wanted:
         yield f"{who}: {relation(span)} its parent, expected is {wanted}"
@@ -151,7 +151,7 @@ def _span_faults(
 def _record(spans: Sequence[ReceivedSpan]) -> Iterator[str]:
     """What was consumed is what was sent."""
     for key in ("partition", "offset", "messaging.destination.partition.id", "messaging.kafka.offset"):
-        values = {span.tags.get(key) for span in spans if identity(span)[1:2] == (TOPIC,)}
+        values = {span.tags.get(key) for span in spans if identity(span)[1] == TOPIC}
         if len(values) > 1:
             yield f"producer and consumer differ in {key}: {values}"
 
@@ -165,6 +165,11 @@ def _processes(spans: Sequence[ReceivedSpan]) -> Iterator[str]:
             if span.process_tags.get(key) != host and (span.service, key) not in seen:
                 seen.add((span.service, key))
                 yield f"{span.service}: process tag {key} is {span.process_tags.get(key)!r}, expected is {host!r}"
+
+
+def called(step: Step) -> str:
+    """As the faults call it: service, kind, target."""
+    return _called(_key(step))
 
 
 def _key(step: Step) -> tuple[str, str, str]:

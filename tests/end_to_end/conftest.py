@@ -1,0 +1,29 @@
+"""The eshop's stage, on the real broker and database of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from examples.eshop.places import Database, Tables, make_topic
+from real_parts.kafka_broker import KafkaBroker
+from real_parts.mock_broker import MockBroker
+from real_parts.postgresql import PostgreSQL
+from tests.end_to_end.stage import Stage
+
+
+@pytest.fixture(scope="module")
+def stage(kafka: KafkaBroker | MockBroker, postgresql: PostgreSQL) -> Iterator[Stage]:
+    database = Database.at(postgresql.url)
+    make_topic(kafka.bootstrap_servers)
+    with Tables(database):
+        yield Stage(kafka.bootstrap_servers, database)
+
+
+@pytest.fixture
+def opened() -> Iterator[ExitStack]:
+    """Closed at the test's end."""
+    with ExitStack() as stack:
+        yield stack

@@ -1,0 +1,114 @@
+"""The eshop as six processes on a real broker and a real database: one checkout is one trace, exactly, however it travels."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.parse
+from contextlib import ExitStack, closing
+
+import psycopg2
+import pytest
+
+from examples.eshop.demo import ANSWER
+from examples.eshop.places import TABLES, Database
+from examples.eshop.story import STEPS, faults
+from real_parts.jaeger import Jaeger
+from real_parts.receiver import Receiver
+from tests.end_to_end import read_back
+from tests.end_to_end.stage import Stage
+
+
+class TestOneCheckoutIsOneTrace:
+    @pytest.mark.parametrize("convention", ["both", "opentracing", "otel"])
+    def test_over_http_in_each_convention(self, stage: Stage, opened: ExitStack, convention: str) -> None:
+        receiver = opened.enter_context(Receiver())
+        settings = {"AUTOTRACE_ENDPOINT": receiver.http_url, "AUTOTRACE_CONVENTIONS": convention}
+        shop = stage.shop(opened, settings)
+        assert shop.checkout().decode() == ANSWER
+        spans = receiver.wait(len(STEPS), seconds=30)
+        assert faults(spans, stage.places(shop), convention) == []
+
+    def test_over_udp(self, stage: Stage, opened: ExitStack) -> None:
+        receiver = opened.enter_context(Receiver())
+        agent = {"JAEGER_AGENT_HOST": "127.0.0.1", "JAEGER_AGENT_PORT": str(receiver.udp_port)}
+        shop = stage.shop(opened, agent)
+        assert shop.checkout().decode() == ANSWER
+        spans = receiver.wait(len(STEPS), seconds=30)
+        assert faults(spans, stage.places(shop)) == []
+        assert receiver.packets and not receiver.bodies
+
+    def test_every_checkout_is_a_trace_of_its_own(self, stage: Stage, opened: ExitStack) -> None:
+        """Nothing of the first one is left in a consumer, a thread or a connection when the second one comes."""
+        receiver = opened.enter_context(Receiver())
+        shop = stage.shop(opened, {"AUTOTRACE_ENDPOINT": receiver.http_url})
+        for _ in range(3):
+            shop.checkout()
+        spans = receiver.wait(3 * len(STEPS), seconds=30)
+        traces = {span.trace_id for span in spans}
+        assert len(traces) == 3
+        for trace in traces:
+            assert faults([span for span in spans if span.trace_id == trace], stage.places(shop)) == []
+
+    def test_jaeger_itself_tells_the_same_story(self, stage: Stage, opened: ExitStack, jaeger: Jaeger) -> None:
+        """Read back through its query API: tree, reference, tags and process tags are intact, and the graph has the edge over Kafka."""
+        shop = stage.shop(opened, {"JAEGER_ENDPOINT": jaeger.endpoint})
+        assert shop.checkout().decode() == ANSWER
+        trace = jaeger.trace(_checkout_at(shop.urls["eshop"], jaeger), spans=len(STEPS), seconds=30)
+        assert faults(read_back.spans(trace), stage.places(shop)) == []
+        assert read_back.warnings(trace) == []
+        edges = {(edge["parent"], edge["child"]) for edge in jaeger.dependencies()}
+        asked = {("eshop", name) for name in ("inventory", "billing", "delivery")}
+        assert asked | {("eshop", "consumer"), ("consumer", "notification")} <= edges
+
+
+def _checkout_at(url: str, jaeger: Jaeger, seconds: float = 30) -> str:
+    """The id of the trace of the checkout that was asked of the shop at `url`."""
+    tags = urllib.parse.quote(json.dumps({"http.url": f"{url}/checkout"}))
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = jaeger.query(f"/api/traces?service=eshop&tags={tags}")["data"]
+        if found:
+            return str(found[0]["traceID"])
+        time.sleep(0.1)
+    raise AssertionError("Jaeger has no trace of the checkout")
+
+
+class TestHarmless:
+    def test_with_nobody_to_send_to_the_shop_works_on(self, stage: Stage, opened: ExitStack) -> None:
+        shop = stage.shop(opened, {"AUTOTRACE_ENDPOINT": "http://127.0.0.1:9/api/traces"})
+        before = len(_rows(stage.database)["eshop_emails"])
+        assert shop.checkout() == shop.checkout() == ANSWER.encode()
+        _emails_come_to(stage.database, before + 2)
+
+    def test_with_and_without_autotrace_the_shop_answers_and_does_the_same(self, stage: Stage) -> None:
+        """The bytes of the answer, the rows of all services: the consumer's too, which come over Kafka."""
+        rows = []
+        for settings in (None, {"AUTOTRACE_EXPORTER": "none"}):
+            with ExitStack() as one:
+                before = _rows(stage.database)
+                assert stage.shop(one, settings).checkout() == ANSWER.encode()
+                _emails_come_to(stage.database, len(before["eshop_emails"]) + 1)
+                after = _rows(stage.database)
+                rows.append({table: after[table][len(before[table]) :] for table in TABLES})
+        assert rows[0] == rows[1] == {table: [value] for table, value in _ONE_CHECKOUT.items()}
+
+
+_ONE_CHECKOUT = {"eshop_orders": ("teapot",), "eshop_payments": (4200,), "eshop_emails": ("ada@example.org",)}
+
+
+def _rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
+    with closing(psycopg2.connect(database.url)) as connection, connection, connection.cursor() as cursor:
+        found = {}
+        for table, column in TABLES.items():
+            cursor.execute(f"SELECT {column.split()[0]} FROM {table} ORDER BY id")
+            found[table] = cursor.fetchall()
+        return found
+
+
+def _emails_come_to(database: Database, count: int, seconds: float = 30) -> None:
+    """The consumer has worked: there are at least `count` e-mails."""
+    deadline = time.monotonic() + seconds
+    while len(_rows(database)["eshop_emails"]) < count:
+        assert time.monotonic() < deadline, f"fewer than {count} e-mails after {seconds:g} s"
+        time.sleep(0.05)
