@@ -34,8 +34,9 @@ def main(words: list[str] | None = None) -> int:
     problems = around.notes + [f"not met: {line}" for line in report.missed(results)]
     print("\n".join([report.text(table), "", *conditions, *problems]))
     if options.markdown:
-        lines = [report.markdown(table), "", *(f"- {line}" for line in conditions + problems), ""]
-        options.markdown.write_text("\n".join(lines))
+        lines = [report.markdown(table), "", *(f"- {line}" for line in conditions + problems)]
+        document = options.markdown.read_text() if options.markdown.exists() else ""
+        options.markdown.write_text(report.put_into(document, "\n".join(lines)))
     return 0
 
 
@@ -45,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rounds", type=int, default=15, help="of each benchmark under each agent (%(default)s)")
     made.add_argument("--scale", type=float, default=1.0, help="of the operations in a round (%(default)s)")
     made.add_argument("--against", action="append", default=[], choices=list(agents.OTHERS), help="another agent")
-    made.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
+    made.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too, between its markers")
     return made
 
 

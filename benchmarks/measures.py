@@ -12,7 +12,7 @@ from typing import Protocol
 from benchmarks import agents
 from benchmarks.agents import Agent
 from benchmarks.spawn import Ended, run
-from benchmarks.surroundings import Surroundings
+from benchmarks.surroundings import PROCFS, Surroundings
 
 ROOT = Path(__file__).parent.parent
 ANYWHERE = Path(tempfile.gettempdir())
@@ -81,6 +81,8 @@ class Process(Kind):
 class Memory(Kind):
     """`memory`, MiB: the most that `python -c pass` has resident, told by the process itself."""
 
+    needs = (PROCFS,)
+
     def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
         program = "print([line for line in open('/proc/self/status') if line.startswith('VmHWM')][0].split()[1])"
         ended = run([sys.executable, "-c", program], agent.environment(around.sink.url), ANYWHERE)
@@ -117,6 +119,7 @@ print(time.monotonic(), flush=True)"""
 class Burst(Kind):
     """200,000 spans: `cpu` µs a span, `grown` MiB, `lost` spans."""
 
+    needs = (PROCFS,)
     others = False
     count = 200_000
 

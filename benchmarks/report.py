@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from benchmarks.budgets import BUDGETS, Budget
 from benchmarks.rounds import Results, added, verdict
 
+BEGIN, END = "<!-- results: written by `python -m benchmarks --markdown` -->", "<!-- end of results -->"
 HEAD = ["what", "unit", "bare", "autotrace", "added", "±", "ratio", "must", "aim", "verdict"]
 
 
@@ -49,7 +50,9 @@ def shown(value: float | None) -> str:
 
 
 def times(theirs: float, ours: float) -> str:
-    return f"{theirs / ours:.0f}" if ours > 0 and theirs > 0 else ""
+    if ours <= 0 or theirs <= 0:
+        return ""
+    return f"{theirs / ours:.1f}" if theirs < 10 * ours else f"{theirs / ours:.0f}"
 
 
 def text(table: list[list[str]]) -> str:
@@ -67,3 +70,10 @@ def markdown(table: list[list[str]]) -> str:
     head, *body = table
     rule = ["---", "---", *["---:"] * (len(head) - 2)]
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *body))
+
+
+def put_into(document: str, results: str) -> str:
+    """`document` with what stands between its two markers replaced; the results alone where it has none."""
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    return f"{before}{begin}\n{results}\n{end}{after}" if end else results + "\n"

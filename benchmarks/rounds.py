@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from benchmarks.agents import Agent
 from benchmarks.measures import Benchmark, Figures
+from benchmarks.spawn import Failed
 from benchmarks.surroundings import Surroundings
 
 Results = dict[tuple[str, str], list[Figures]]
@@ -43,10 +44,14 @@ def interleaved(
         tell(f"round {number + 1} of {rounds}:")
         for name, benchmark in benchmarks.items():
             tell(f" {name}")
-            turned = agents[number % len(agents) :] + agents[: number % len(agents)]
+            turned = [*agents[number % len(agents) :], *agents[: number % len(agents)]]
             for agent in turned:
                 if (name, agent.name) in results:
-                    results[name, agent.name].append(benchmark.measure(agent, around, scale))
+                    try:
+                        results[name, agent.name].append(benchmark.measure(agent, around, scale))
+                    except Failed as failure:
+                        around.note(f"{name} under {agent.name} is left out: {failure}")
+                        del results[name, agent.name]
         tell("\n")
     return results
 

@@ -15,7 +15,13 @@ from real_parts.part import Part
 from real_parts.postgresql import PostgreSQL
 from real_parts.processes import free_ports
 
-PARTS = {"kafka": real_or_mock, "postgresql": lambda: PostgreSQL().start()}
+PARTS = {
+    "kafka": ("KAFKA_BOOTSTRAP_SERVERS", real_or_mock),
+    "postgresql": ("DATABASE_URL", lambda: PostgreSQL().start()),
+}
+"""What a benchmark may need -> the variable that names one of the user's own, which is then used; what starts one of ours."""
+PROCFS = "procfs"
+"""Needed for memory: /proc, which Linux has."""
 
 
 class Surroundings:
@@ -64,8 +70,17 @@ class Surroundings:
         self.addresses.update(part.addresses())
 
     def _real(self, name: str) -> None:
+        if name == PROCFS:
+            if not os.path.exists("/proc/self/status"):
+                self.note("no /proc here: memory is not measured")
+                self.missing.add(name)
+            return
+        variable, start = PARTS[name]
+        if os.environ.get(variable):
+            self.addresses[variable] = os.environ[variable]
+            return
         try:
-            self._begin(PARTS[name]())
+            self._begin(start())
         except cache.Unavailable as reason:
             cache.require_real(name, reason, "its benchmarks are left out")
             self.note(f"{name} cannot be had: its benchmarks are left out")
