@@ -83,7 +83,17 @@ def other(name: str) -> Agent:
     def install(scratch: Path) -> Path:
         held = scratch / "held.txt"
         held.write_text("".join(f"{library}=={version}\n" for library, version in libraries().items()))
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", scratch / "packages", "-c", held]
+        pip: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--target",
+            scratch / "packages",
+            "-c",
+            held,
+        ]
         run_to_end([*pip, *row.packages], seconds=600)
         return scratch / "packages"
 

@@ -31,7 +31,7 @@ class Benchmark(Protocol):
 
 class Kind:
     needs: tuple[str, ...] = ()
-    others = True
+    others: bool = True
 
     def prepare(self, around: Surroundings) -> None:
         """Once, before the first round."""
@@ -81,7 +81,7 @@ class Process(Kind):
 class Memory(Kind):
     """`memory`, MiB: the most that `python -c pass` has resident, told by the process itself."""
 
-    needs = (PROCFS,)
+    needs: tuple[str, ...] = (PROCFS,)
 
     def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
         program = "print([line for line in open('/proc/self/status') if line.startswith('VmHWM')][0].split()[1])"
@@ -119,7 +119,7 @@ print(time.monotonic(), flush=True)"""
 class Burst(Kind):
     """200,000 spans: `cpu` µs a span, `grown` MiB, `lost` spans."""
 
-    needs = (PROCFS,)
+    needs: tuple[str, ...] = (PROCFS,)
     others = False
     count = 200_000
 

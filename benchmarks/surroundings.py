@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -15,7 +16,7 @@ from real_parts.part import Part
 from real_parts.postgresql import PostgreSQL
 from real_parts.processes import free_ports
 
-PARTS = {
+PARTS: dict[str, tuple[str, Callable[[], Part]]] = {
     "kafka": ("KAFKA_BOOTSTRAP_SERVERS", real_or_mock),
     "postgresql": ("DATABASE_URL", lambda: PostgreSQL().start()),
 }

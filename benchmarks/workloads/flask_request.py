@@ -27,7 +27,7 @@ def prepare(count: int) -> Work:
         "X-B3-Sampled": "1",
         "traceparent": "00-80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-01",
     }
-    environ = EnvironBuilder("/article/7", headers=headers).get_environ()
+    environ = EnvironBuilder("/article/7", headers=headers.items()).get_environ()
 
     def start_response(*answer: Any) -> Any:
         return None

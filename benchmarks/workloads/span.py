@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from itertools import cycle
+from typing import Any
 
 from benchmarks.timed import Work
 
@@ -58,7 +59,7 @@ def _traced(statements: Callable[[], str]) -> Callable[[], object]:
             "rows": 1,
             "remote": ("db.shop", 5432),
         }
-        span = start(postgresql, client, facts)
+        span: Any = start(postgresql, client, facts)
         token = enter(span)
         leave(token)
         span.end()
