@@ -9,6 +9,7 @@ import io
 import os
 import signal
 import sys
+import textwrap
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from examples.eshop import graphs, real, tree
 from examples.eshop.expected_tags import Places
 from examples.eshop.places import Tables
-from examples.eshop.screen import paint
+from examples.eshop.screen import WIDTH, paint
 from examples.eshop.shop import SERVICES, Shop
 from examples.eshop.story import STEPS, faults
 from real_parts.cache import Unavailable
@@ -99,7 +100,7 @@ def _show(spans: list[ReceivedSpan]) -> None:
 def _blame(wrong: list[str], shop: Shop) -> None:
     print(paint("The trace is not right:", "red"))
     for line in wrong:
-        print(f"  {line}")
+        print(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False))
     for service in SERVICES:
         print(f"\n{paint(f'log of {service}', 'bold')}\n{shop.log(service)}")
 

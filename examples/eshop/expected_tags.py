@@ -121,10 +121,13 @@ def _peer(host: str, port: int | None) -> Expected:
 
 def wrong_tags(tags: Tags, expected: Expected, convention: str) -> Iterator[str]:
     """What is wrong with `tags`, one line each."""
+    missing = [key for key in expected.of(convention) if key not in tags]
+    if missing:
+        yield f"no tag {', '.join(missing)}"
     for key, wanted in expected.of(convention).items():
-        if key not in tags:
-            yield f"no tag {key}"
-        elif isinstance(wanted, type):
+        if key in missing:
+            continue
+        if isinstance(wanted, type):
             if type(tags[key]) is not wanted or tags[key] == "" or tags[key] == -1:
                 yield f"tag {key} is {tags[key]!r}, expected is some {wanted.__name__}"
         elif (type(tags[key]), tags[key]) != (type(wanted), wanted):

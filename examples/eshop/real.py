@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -50,7 +51,10 @@ def database(opened: ExitStack) -> Database:
                 "PostgreSQL", lambda: Database.at(url), lambda it: f"yours (DATABASE_URL): {it.name} on {it.host}"
             )
         except psycopg2.Error as error:
-            raise Stop(f"DATABASE_URL={url}: {error}Correct it, or unset it to have one made.") from None
+            why = " ".join(str(error).split())
+            raise Stop(
+                f"DATABASE_URL={_public(url)}: {why}. Correct it, or unset it to have a PostgreSQL made."
+            ) from None
     ours = PostgreSQL()
     opened.callback(ours.stop)
     return Database.at(step("PostgreSQL", ours.start, lambda part: f"{part.host}:{part.port}").url)
@@ -72,6 +76,11 @@ def kafka(opened: ExitStack) -> str:
     opened.callback(broker.stop)
     make_topic(broker.bootstrap_servers)
     return broker.bootstrap_servers
+
+
+def _public(url: str) -> str:
+    """Without the password, in either form that libpq takes."""
+    return re.sub(r"(://[^:/@]*:)[^@]*(?=@)|(password=)\S+", r"\1\2...", url)
 
 
 _KINDS = {KafkaBroker: "Apache Kafka {}", MockBroker: "librdkafka's mock cluster"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import psycopg2
 import pytest
 
 from examples.eshop.screen import WIDTH
+from examples.eshop.shop import SERVICES
 from real_parts.jaeger import Jaeger
 from tests.end_to_end.stage import Stage
 from tests.programs import ROOT, Done, bare, environment
@@ -24,6 +26,14 @@ import sys
 from examples.eshop import demo
 demo.PATIENCE = 3
 demo.SETTINGS.update({%r: %r})
+sys.exit(demo.main())
+"""
+_NO_KAFKA = """
+import sys
+from examples.eshop import demo, real
+def start(self):
+    raise real.Unavailable("no Java here")
+real.KafkaBroker.start = start
 sys.exit(demo.main())
 """
 # A shell's background job ignores Ctrl-C, and so would everything that is started from it.
@@ -47,6 +57,13 @@ def demo(**variables: str) -> Done:
 
 def broken(setting: str, value: str, **variables: str) -> Done:
     return bare(sys.executable, "-c", _BROKEN % (setting, value), cwd=ROOT, **variables)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_is_short_and_knows_nothing_of_tracing(service: str) -> None:
+    text = (ROOT / "examples" / "eshop" / f"{service}.py").read_text()
+    assert len(text.splitlines()) <= 40
+    assert not re.search("trac|opentel|jaeger|span|b3|examples|header", text, re.IGNORECASE)
 
 
 class TestTheDemoOfARightTrace:
@@ -86,7 +103,7 @@ class TestTheDemoOfAWrongTrace:
             ("AUTOTRACE_DISABLED_PATCHES", "kafka", "eshop, producer eshop-topic: missing"),
             ("AUTOTRACE_CONSUMER_RELATION", "link", "consumer, consumer eshop-topic: in another trace"),
             ("AUTOTRACE_CONSUMER_RELATION", "child_of", "CHILD_OF its parent, expected is FOLLOWS_FROM"),
-            ("AUTOTRACE_CONVENTIONS", "otel", "billing, server /payment: no tag http.url"),
+            ("AUTOTRACE_CONVENTIONS", "otel", "billing, server /payment: no tag component, http.method, http.url"),
         ],
     )
     def test_it_names_the_fault_and_shows_the_logs(
@@ -96,13 +113,21 @@ class TestTheDemoOfAWrongTrace:
         assert done.returncode == 1
         assert line in done.stdout
         assert "The trace is not right:" in done.stdout and "exactly right" not in done.stdout
-        assert "log of eshop\n * Serving Flask app 'eshop'" in done.stdout
+        assert "log of eshop\n* Serving Flask app 'eshop'" in done.stdout
 
     def test_without_any_span_it_says_that(self, own: dict[str, str]) -> None:
         done = broken("AUTOTRACE_EXPORTER", "none", **own)
         assert done.returncode == 1
         assert "Traceback" not in done.stdout + done.stderr
         assert done.stdout.count(": missing\n") == 14
+
+
+class TestWithoutApacheKafka:
+    def test_the_mock_cluster_stands_in_and_one_line_says_so(self, own: dict[str, str]) -> None:
+        done = bare(sys.executable, "-c", _NO_KAFKA, cwd=ROOT, DATABASE_URL=own["DATABASE_URL"])
+        assert done.returncode == 0, done.stdout
+        assert done.stdout.count("mock cluster stands in: no Java here\n") == 1
+        assert "eshop        ──▶ consumer     topic eshop-topic" in done.stdout
 
 
 class TestTheUsersOwnParts:
@@ -128,6 +153,14 @@ class TestTheUsersOwnParts:
         assert done.returncode == 1
         assert f"The demo cannot run: {name}={value}: " in done.stdout
         assert "Traceback" not in done.stdout + done.stderr
+
+    @pytest.mark.parametrize(
+        "url", ["postgresql://app:s3cret@127.0.0.1:9/app", "host=127.0.0.1 port=9 password=s3cret"]
+    )
+    def test_a_password_is_not_shown(self, own: dict[str, str], url: str) -> None:
+        done = demo(**{**own, "DATABASE_URL": url})
+        assert done.returncode == 1
+        assert "port" in done.stdout and "s3cret" not in done.stdout + done.stderr
 
     def test_other_settings_of_the_shell_do_not_change_the_story(self, own: dict[str, str]) -> None:
         done = demo(**own, OTEL_TRACES_SAMPLER="always_off", AUTOTRACE_CONVENTIONS="otel", JAEGER_DISABLED="true")
