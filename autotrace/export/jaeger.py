@@ -14,8 +14,8 @@ from autotrace.export.jaeger_endpoint import Agent, endpoint
 from autotrace.export.jaeger_span import Encoder
 
 if TYPE_CHECKING:
-    from autotrace.export.jaeger_span import Thrift
     from autotrace.export.resource import Resource
+    from autotrace.export.thrift import Thrift
     from autotrace.settings import Settings
     from autotrace.tracing.span import Span
 

@@ -8,10 +8,11 @@ would find without us.
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,6 +37,23 @@ def load(module: str = "") -> Any:
     """The package, or a module inside it. ImportError where it is not installed."""
     with _lent():
         return import_module(NAME + module)
+
+
+def new_exporter(**arguments: Any) -> Any:
+    """A JaegerExporter. ImportError where the package is not installed.
+
+    Its constructor asks the SDK's detectors for the service's name, which each span brings along anyway; they need a
+    thread pool, and a program whose exit has begun (short ones send only then) gets none.
+    """
+    package = load()
+    theirs = package.Resource
+    package.Resource = SimpleNamespace(create=lambda: theirs({}))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it is deprecated is no news to who asks for it by name
+            return package.JaegerExporter(**arguments)
+    finally:
+        package.Resource = theirs
 
 
 @contextmanager

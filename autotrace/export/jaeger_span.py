@@ -6,7 +6,7 @@ a span that has some takes the plain path through reading.tags(); both paths wri
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
@@ -15,9 +15,9 @@ from autotrace.propagation.context import DEBUG, SAMPLED
 from autotrace.semantics import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
-    from autotrace.export.tag_value import Plain
+    from autotrace.export.thrift import Thrift
     from autotrace.semantics.family import Family
     from autotrace.tracing.span import Span
 
@@ -26,29 +26,6 @@ CHILD_OF, FOLLOWS_FROM = 0, 1
 
 KEPT = 1 << 20
 """Bytes of encoded tags that are kept for the next span with the same fact."""
-
-
-class Thrift(Protocol):
-    """The functions of thrift_binary and thrift_compact."""
-
-    def tag(self, key: str, value: Plain) -> bytes: ...
-    def span(
-        self,
-        trace_id: int,
-        span_id: int,
-        parent_id: int,
-        operation: bytes,
-        flags: int,
-        start: int,
-        duration: int,
-        references: Sequence[tuple[int, int, int]],
-        tag_count: int,
-        tags: Sequence[bytes],
-        logs: Sequence[tuple[int, Sequence[bytes]]],
-    ) -> bytes: ...
-    def process(self, service: str, tags: Sequence[bytes]) -> bytes: ...
-    def batch(self, process: bytes, spans: Sequence[bytes]) -> bytes: ...
-    def message(self, process: bytes, spans: Sequence[bytes]) -> bytes: ...
 
 
 class Encoder:

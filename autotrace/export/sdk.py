@@ -6,7 +6,6 @@ The SDK is imported here and nowhere else, when the first span needs it.
 from __future__ import annotations
 
 import time
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.attributes import BoundedAttributes
@@ -20,7 +19,7 @@ import autotrace
 from autotrace.containment import say
 from autotrace.export import jaeger
 from autotrace.export.jaeger_endpoint import Agent, endpoint
-from autotrace.export.jaeger_package import load
+from autotrace.export.jaeger_package import new_exporter
 from autotrace.export.tag_value import plain
 from autotrace.propagation.context import DEBUG, SAMPLED
 from autotrace.semantics import reading
@@ -113,14 +112,13 @@ def _resource(resource: Resource) -> SdkResource:
 class JaegerThrift:
     """The exporter `jaeger_thrift`. Its package reports success whatever happens; what it can be asked about is asked here."""
 
-    def __init__(self, settings: Settings, package: Any) -> None:
+    def __init__(self, settings: Settings) -> None:
         where = endpoint(settings)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the exporter is deprecated is no news to who asks for it
-            if isinstance(where, Agent):
-                self._exporter = package.JaegerExporter(where.host, where.port, udp_split_oversized_batches=True)
-            else:
-                self._exporter = package.JaegerExporter(collector_endpoint=where.url)
+        if isinstance(where, Agent):
+            agent = {"agent_host_name": where.host, "agent_port": where.port}
+            self._exporter = new_exporter(**agent, udp_split_oversized_batches=True)
+        else:
+            self._exporter = new_exporter(collector_endpoint=where.url)
         if isinstance(where, Agent) and where.binary:
             say(f"the exporter jaeger_thrift speaks only the compact protocol, which port {where.port} does not take")
 
@@ -155,11 +153,10 @@ def _for_jaeger(span: Span, resource: Resource) -> ReadableSpan:
 def make(settings: Settings) -> Any:
     """The exporter `jaeger_thrift`; autotrace's own, which sends the same spans, where its package is not installed."""
     try:
-        package = load()
+        return JaegerThrift(settings)
     except ImportError as missing:
         say(
             f"AUTOTRACE_EXPORTER=jaeger_thrift: {missing}; `pip install autotrace[jaeger_thrift]` provides it; "
             "the exporter `jaeger` is used"
         )
         return jaeger.make(settings)
-    return JaegerThrift(settings, package)

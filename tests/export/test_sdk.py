@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -142,6 +143,16 @@ class TestOpenTelemetrysPackage:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             sdk.make(settings(exporter="jaeger_thrift", endpoint=receiver.http_url)).close()
+
+    @pytest.mark.parametrize("way", ["http", "udp"])
+    def test_sends_the_spans_of_a_program_that_ends_at_once(self, receiver: Receiver, way: str) -> None:
+        """Everything is then imported and made in the midst of the exit."""
+        where = receiver.http_url if way == "http" else f"udp://127.0.0.1:{receiver.udp_port}"
+        program = "from autotrace import activation; activation.activate(); import sqlite3; sqlite3.connect(':memory:').execute('SELECT 1')"
+        environment = {**os.environ, "AUTOTRACE_EXPORTER": "jaeger_thrift", "AUTOTRACE_ENDPOINT": where}
+        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [span.name for span in receiver.wait(1)] == ["SELECT"]
 
     def test_to_a_port_of_another_protocol_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
         sdk.make(settings(exporter="jaeger_thrift", endpoint="udp://127.0.0.1:6832")).close()
