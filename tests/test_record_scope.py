@@ -107,6 +107,46 @@ class TestConsumers:
         assert nothing_current()
         assert len(spans) == 5
 
+    def test_a_record_without_producer_is_no_child_of_another_consumers(self, spans: Recorded) -> None:
+        one, other = Consumer(records(1)), Consumer([Record(1)])
+        next(one), next(other)
+        assert current() == 0
+        other.scope.close()
+        assert current() == 100
+        one.scope.close()
+        assert [span.parent_id for span in spans] == [0, 100]
+
+    def test_a_running_span_of_the_programs_comes_back_when_a_record_is_left(self, spans: Recorded) -> None:
+        consumer = Consumer(records(2))
+        next(consumer)
+        with tracer.provider.get_tracer("program").start_as_current_span("batch") as batch:
+            next(consumer)
+            assert current() == 101
+            consumer.scope.close()
+            assert trace.get_current_span() is batch
+        Consumer([]).scope.close()
+        for _ in Consumer(records(1)):
+            pass
+        assert nothing_current()
+
+    @pytest.mark.parametrize("failing", [True, False])
+    def test_where_no_span_can_be_had_the_current_one_stays(
+        self, spans: Recorded, monkeypatch: pytest.MonkeyPatch, failing: bool
+    ) -> None:
+        def none(*_: Any) -> None:
+            if failing:
+                raise RuntimeError("a defect of ours")
+
+        one, other = Consumer(records(1)), Consumer([Record(1)])
+        next(one)
+        with monkeypatch.context() as patched:
+            patched.setattr(tracer, "start", none)
+            next(other)
+        assert current() == 100
+        one.scope.close()
+        assert bool(containment.failures) is failing
+        containment.failures.clear()
+
     def test_interleaving_for_ever_keeps_no_chain_of_what_is_over(self, spans: Recorded) -> None:
         one, other = Consumer(records(500)), Consumer(records(500))
         for _ in range(500):
@@ -132,10 +172,28 @@ class TestConsumers:
         thread.join()
         assert [span.parent_id for span in spans] == [100]
 
+    def test_a_thread_that_ends_leaves_a_consumer_that_another_works_with(self, spans: Recorded) -> None:
+        consumer = Consumer(records(2))
+        first, second = threading.Event(), threading.Event()
+
+        def work() -> None:
+            next(consumer)
+            first.set()
+            second.wait(10)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        first.wait(10)
+        next(consumer)
+        second.set()
+        thread.join()
+        assert current() == 101
+        consumer.scope.close()
+
     def test_a_consumer_closed_by_another_thread_leaves_that_one_alone(self, spans: Recorded) -> None:
         consumer = Consumer(records(1))
         next(consumer)
-        with trace.get_tracer("program").start_as_current_span("of the other thread"):
+        with tracer.provider.get_tracer("program").start_as_current_span("of the other thread"):
             pass
         thread = threading.Thread(target=consumer.scope.close)
         thread.start()
@@ -157,16 +215,18 @@ class TestConsumers:
         assert (done.stdout, done.stderr) == ("bye\nended\n", "")
 
     def test_a_forked_child_leaves_its_parents_record_to_the_parent(self, spans: Recorded) -> None:
-        consumer = Consumer(records(1))
+        consumer = Consumer(records(2))
         next(consumer)
         read, write = os.pipe()
         child = os.fork()
         if not child:
+            next(consumer)
+            of_the_parent = len(spans)
             consumer.scope.close()
-            os.write(write, b"%d" % len(spans))
+            os.write(write, b"%d %d" % (of_the_parent, len(spans)))
             os._exit(0)
         os.waitpid(child, 0)
-        assert os.read(read, 9) == b"0"
+        assert os.read(read, 9) == b"0 1"
         os.close(read), os.close(write)
         consumer.scope.close()
         assert len(spans) == 1
@@ -252,6 +312,30 @@ class TestLoop:
         assert current() == 101
         consumer.scope.close()
 
+    def test_only_a_loop_says_that_it_will_tell_the_end(self, spans: Recorded) -> None:
+        consumer = Consumer(records(2))
+        for _ in consumer:
+            assert consumer.scope.looping
+            break
+        next(consumer)
+        assert not consumer.scope.looping
+        consumer.scope.close()
+
+    def test_in_a_generator_that_is_left_by_an_exception(self, spans: Recorded) -> None:
+        def numbers() -> Iterator[int]:
+            for found in Consumer(records(2)):
+                yield found.number
+
+        with pytest.raises(LookupError):
+            for _ in numbers():
+                raise LookupError("outside")
+        for _ in numbers():
+            break
+        assert nothing_current()
+        failed, left = spans
+        assert tags(failed)["error.type"] == "LookupError"
+        assert "error" not in tags(left)
+
     def test_raising_what_the_consumer_raises(self, spans: Recorded) -> None:
         class Broken(Consumer):
             def __next__(self) -> Record:
@@ -297,6 +381,13 @@ class TestBatch:
         assert nothing_current()
         assert [span.parent_id for span in spans] == [100, 101, 102]
         assert {span.name for span in spans} == {"process t"}
+
+    def test_at_its_end_nothing_is_current_even_while_the_iterator_is_held(self, spans: Recorded) -> None:
+        held = iter(batch(2))
+        for _ in held:
+            pass
+        assert nothing_current()
+        assert next(held, None) is None
 
     def test_left_early_closes_the_record_and_the_rest_shares_a_span(self, spans: Recorded) -> None:
         found = batch(3)

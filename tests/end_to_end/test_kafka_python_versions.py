@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,29 @@ ONLY_BELOW_3_12 = ("2.0.2", "ng")
 VERSIONS = [version for version in REQUIREMENTS if version not in ONLY_BELOW_3_12 or sys.version_info < (3, 12)]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_version_passes_all_tests_of_the_patch(version: str, kafka3: Any) -> None:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(library_path(version)),
-        "KAFKA_BOOTSTRAP_SERVERS": kafka3.bootstrap_servers,
-    }
+@pytest.fixture(scope="module")
+def runs(kafka3: Any) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """All versions side by side: their tests mostly wait for the broker."""
+    started = {version: _start(version, kafka3.bootstrap_servers) for version in VERSIONS}
+    yield started
+    for run in started.values():
+        run.kill()
+        run.wait()
+
+
+def _start(version: str, broker: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(library_path(version)), "KAFKA_BOOTSTRAP_SERVERS": broker}
     command = [sys.executable, "-W", "ignore", "-m", "pytest", "-q", "tests/patches/test_kafka.py"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    summary = done.stdout.rstrip().rpartition("\n")[2]
-    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_version_passes_all_tests_of_the_patch(version: str, runs: dict[str, subprocess.Popen[str]]) -> None:
+    output, _ = runs[version].communicate(timeout=900)
+    summary = output.rstrip().rpartition("\n")[2]
+    assert runs[version].returncode == 0, output[-20_000:]
     assert re.fullmatch(r"[1-9]\d* passed in .*", summary), summary  # none skipped, none deselected
 
 

@@ -545,7 +545,7 @@ class TestNext:
         assert not nothing_current()
         getattr(found, turn)()
         assert nothing_current()
-        assert len(spans.consumers) == 1
+        assert len([span for span in spans.consumers if span.name.startswith("process")]) == 1
 
     @pytest.mark.parametrize("turn", ["commit", "commit_async"])
     def test_until_it_is_committed(
@@ -620,10 +620,7 @@ class TestPoll:
     def test_records_that_are_not_iterated_share_one_span(
         self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded
     ) -> None:
-        found = consumer()
-        found.poll(0)
-        time.sleep(0.2)
-        records = polled(found)
+        records = polled(consumer())
         total = len(records)
         assert records[0].value == b"0"
         del records
