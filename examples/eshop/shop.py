@@ -94,14 +94,14 @@ def _uninterrupted() -> Iterator[None]:
     """Ctrl-C and SIGTERM wait for the end of the block: no process is started and forgotten, none is left half stopped."""
     came: list[int] = []
     signals = (signal.SIGINT, signal.SIGTERM)
-    held = {number: signal.signal(number, lambda number, _: came.append(number)) for number in signals}
+    held = {one: signal.signal(one, lambda number, _: came.append(number)) for one in signals}
     try:
         yield
     finally:
         for number, handler in held.items():
             signal.signal(number, handler)
-        for number in came[:1]:
-            signal.raise_signal(number)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _with(settings: Mapping[str, str], program: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 import urllib.parse
 from contextlib import ExitStack, closing
@@ -14,6 +15,7 @@ from examples.eshop.demo import ANSWER
 from examples.eshop.places import TABLES, Database
 from examples.eshop.story import STEPS, faults
 from real_parts.jaeger import Jaeger
+from real_parts.kafka_python_versions import library_path
 from real_parts.receiver import Receiver
 from tests.end_to_end import read_back
 from tests.end_to_end.stage import Stage
@@ -37,6 +39,17 @@ class TestOneCheckoutIsOneTrace:
         spans = receiver.wait(len(STEPS), seconds=30)
         assert faults(spans, stage.places(shop)) == []
         assert receiver.packets and not receiver.bodies
+
+    @pytest.mark.parametrize("version", ["2.1", "2.2", "2.3", *(["2.0.2", "ng"] if sys.version_info < (3, 12) else [])])
+    def test_with_every_kafka_python_in_use(self, stage: Stage, opened: ExitStack, version: str) -> None:
+        receiver = opened.enter_context(Receiver())
+        library = str(library_path(version))
+        shop = stage.shop(opened, {"AUTOTRACE_ENDPOINT": receiver.http_url, "PYTHONPATH": library})
+        assert shop.checkout().decode() == ANSWER
+        spans = receiver.wait(len(STEPS), seconds=30)
+        assert faults(spans, stage.places(shop)) == []
+        (client,) = [span.tags["messaging.client.id"] for span in spans if span.tags["span.kind"] == "consumer"]
+        assert client == f"kafka-python-{library.rpartition('-')[2]}"
 
     def test_every_checkout_is_a_trace_of_its_own(self, stage: Stage, opened: ExitStack) -> None:
         """Nothing of the first one is left in a consumer, a thread or a connection when the second one comes."""
