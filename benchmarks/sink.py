@@ -7,11 +7,11 @@ decoded now (Jaeger's binary thrift), then forgotten. Any other GET: 200 and a s
 from __future__ import annotations
 
 import socket
+import socketserver
 import sys
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from real_parts.jaeger_thrift import from_batch
 from real_parts.part import Part
@@ -57,42 +57,48 @@ class Sink(Part):
             return False
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet: the client must not wait for a delayed acknowledgement
+class _Handler(socketserver.StreamRequestHandler):
+    """As little HTTP as will do, so that what an agent adds to a request does not keep its client waiting."""
+
+    disable_nagle_algorithm = True
     posted = 0
     kept: ClassVar[list[bytes]] = []
 
-    def do_POST(self) -> None:
-        body = self._body()
+    def handle(self) -> None:
+        while line := self.rfile.readline():
+            method, path, _ = line.split()
+            size = 0
+            while (header := self.rfile.readline()) not in (b"\r\n", b""):
+                if header[:15].lower() == b"content-length:":
+                    size = int(header[15:])
+            body = self.rfile.read(size)
+            self.wfile.write(self.posting(path, body) if method == b"POST" else self.getting(path))
+
+    def posting(self, path: bytes, body: bytes) -> bytes:
         _Handler.posted += len(body)
-        if self.path.startswith("/kept"):
+        if path.startswith(b"/kept"):
             self.kept.append(body)
-        self._answer(202, b"")
+        return _answer(b"202 Accepted", b"")
 
-    def do_GET(self) -> None:
-        if self.path == "/bytes":
-            self._answer(200, b"%d" % self.posted)
-        elif self.path == "/kept":
-            self._answer(200, b"%d" % sum(len(from_batch(body)) for body in self.kept))
+    def getting(self, path: bytes) -> bytes:
+        if path == b"/bytes":
+            return _answer(b"200 OK", b"%d" % self.posted)
+        if path == b"/kept":
+            count = sum(len(from_batch(body)) for body in self.kept)
             self.kept.clear()
-        else:
-            self._answer(200, ANSWER)
+            return _answer(b"200 OK", b"%d" % count)
+        return _answer(b"200 OK", ANSWER)
 
-    def _body(self) -> bytes:
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def _answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+def _answer(status: bytes, body: bytes) -> bytes:
+    head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    return head % (status, len(body)) + body
 
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    request_queue_size = 100
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer.daemon_threads = True
-    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), _Handler).serve_forever()
+    _Server(("127.0.0.1", int(sys.argv[1])), _Handler).serve_forever()
