@@ -1,4 +1,4 @@
-"""Cursors and connections of any PEP 249 driver: a span per statement and per failed connect, in real subclasses. Knows no driver.
+"""Cursors and connections of any PEP 249 driver: a span per statement and per failed connect. Knows no driver.
 
 Limits: fetches, commits, rollbacks and connects that succeed have no span. Parameters are never looked at.
 """
@@ -6,14 +6,12 @@ Limits: fetches, commits, rollbacks and connects that succeed have no span. Para
 from __future__ import annotations
 
 import weakref
-from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
 from autotrace import sql
 from autotrace.containment import contained
-from autotrace.patching import require
 from autotrace.semantics import database
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.around import argument, failed, finish
@@ -206,38 +204,3 @@ def head(statement: str | bytes) -> str | bytes:
     """As much as an exporter reads and one more: a statement of megabytes must not wait in the queue for its export."""
     room = database.limit + sql.SLACK
     return statement[: room + 1 if isinstance(statement, str) else 4 * room + 4]
-
-
-def shown_as(name: str, bases: tuple[type, ...], space: dict[str, Any]) -> type:
-    """A class that shows itself as the first of `bases`. Nothing is added to its instances but what `space["__slots__"]` says."""
-    asked = bases[0]
-    like = {"__module__": asked.__module__, "__qualname__": asked.__qualname__, "__doc__": asked.__doc__}
-    made: type = type(asked)(name, bases, {"__slots__": (), **like, **space})
-    return made
-
-
-def subclass(kind: type, makers: dict[str, Callable[[Any], Any]], slots: tuple[str, ...] = ()) -> type:
-    """`kind`, a driver's class, with methods made of its own by make(original). Raises Unpatchable where one is missing."""
-    space: dict[str, Any] = {"__slots__": slots}
-    for name, make in makers.items():
-        original = require(kind, name)
-        space[name] = update_wrapper(make(original), original)
-    return shown_as(kind.__name__, (kind,), space)
-
-
-def joined(asked: Any, ours: type) -> Any:
-    """What to make instead of what was asked for: one of `ours`, a subclass() of a driver's class.
-
-    A class derived from ours stays itself, and so do functions. A class derived from the driver's own gets a subclass, made once,
-    in which ours comes last but for the driver's: its own methods, and their super(), work as before.
-    """
-    driver = ours.__base__
-    if not isinstance(asked, type) or driver is None or issubclass(asked, ours) or not issubclass(asked, driver):
-        return asked
-    if asked is driver:
-        return ours
-    # Looked up among the living subclasses: a cache of ours would keep classes alive that the program makes by the dozen.
-    for known in type.__subclasses__(asked):
-        if known.__bases__ == (asked, ours):
-            return known
-    return shown_as(asked.__name__, (asked, ours), {})

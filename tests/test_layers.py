@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent / "autotrace"
 # Rows from the top; in a row, from left to right. A name covers the file or the folder of that name.
 ROWS = (
     ("setting_kinds", "setting_sources", "settings", "containment", "registry", "activation", "check", "cli"),
-    ("patching", "propagation", "sql", "semantics", "tracing"),
+    ("patching", "subclassing", "propagation", "sql", "semantics", "tracing"),
     ("record_scope", "record_batch", "broker_answer", "dbapi", "client_exchange", "server_request", "wsgi"),
     ("export", "viewer"),
     ("patches",),

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from autotrace.containment import contained
-from autotrace.dbapi import Asynchronous, ByIdentity, Driver, batch, joined, shown_as, subclass, text
+from autotrace.dbapi import Asynchronous, ByIdentity, Driver, batch, text
 from autotrace.patching import MARK, Plan, Unpatchable, require
 from autotrace.semantics.family import SharedFacts
+from autotrace.subclassing import joined, shown_as, subclass
 from autotrace.tracing.around import argument, with_argument
 from autotrace.tracing.span import now
 

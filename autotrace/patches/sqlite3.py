@@ -11,9 +11,10 @@ import sys
 from typing import Any
 
 from autotrace.containment import contained
-from autotrace.dbapi import Driver, batch, joined, subclass, text
+from autotrace.dbapi import Driver, batch, text
 from autotrace.patching import MARK, Plan, Unpatchable, require
 from autotrace.semantics.family import SharedFacts
+from autotrace.subclassing import joined, subclass
 from autotrace.tracing.around import argument, with_argument
 
 SLOT = "_autotrace_facts"

@@ -187,11 +187,13 @@ class DatabaseContract:
         finally:
             gc.enable()
 
-    def test_a_failed_connect_is_a_span_with_the_error(self, spans: Recorded) -> None:
+    def test_a_failed_connect_is_a_span_with_the_error(self, spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(dbapi, "now", lambda: 5)
         with pytest.raises(Exception) as caught:
             self.connect_badly()
         span = spans.one()
         assert (span.kind, span.name) == (SpanKind.CLIENT, "connect")
+        assert span.start_time == 5, "it lasts from the attempt on"
         assert span.failure is not None and span.failure.message == str(caught.value)
         assert tags(span)["db.system.name"] == self.system
 
