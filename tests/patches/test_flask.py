@@ -131,6 +131,20 @@ def test_given_wsgi_app_itself_it_is_one_span(spans: Recorded) -> None:
     assert [span.name for span in spans.servers] == ["GET /hello/<name>"]
 
 
+def test_middleware_inside_the_application_works_in_the_span(spans: Recorded) -> None:
+    app = wsgi_story.flask_app()
+    inner = app.wsgi_app
+
+    def middleware(environ: Any, start_response: Any) -> Any:
+        wsgi_story.hello("from the middleware")
+        return inner(environ, start_response)
+
+    app.wsgi_app = middleware  # type: ignore[method-assign]
+    finish(Untraced(app).start("/teapot"))
+    (inside,) = [span for span in spans if span.name == "inside"]
+    assert is_child(inside, spans.servers[0])
+
+
 def test_a_streamed_body_keeps_the_span_open_and_current(server: Untraced, spans: Recorded) -> None:
     from opentelemetry import trace
 

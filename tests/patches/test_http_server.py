@@ -84,9 +84,10 @@ class TestHttpServer(HttpServer):
         assert spans == []
 
     def test_expect_100_is_no_status(self, url: str, spans: Recorded) -> None:
-        self.ask(url, "/hello/a", {"Expect": "100-continue"})
+        with pytest.raises(http.client.RemoteDisconnected):
+            self.ask(url, "/boom", {"Expect": "100-continue"})
         (span,) = finished(spans, 1)
-        assert tags(span)["http.status_code"] == 200
+        assert tags(span)["http.status_code"] == 500
 
 
 def test_files_are_served(tmp_path: Path, spans: Recorded) -> None:

@@ -218,6 +218,17 @@ def test_a_hook_that_asks_elsewhere_makes_a_call_of_its_own(peer: Peer, spans: R
     assert resends(spans) == [None, None]
 
 
+def test_a_hook_s_call_between_redirects_is_no_redirect(peer: Peer, spans: Recorded) -> None:
+    def hook(response: requests.Response, *args: Any, **kwargs: Any) -> None:
+        if response.url.endswith("/1"):
+            requests.get(peer.url + "/token", allow_redirects=False)
+
+    peer.answer("/1", redirect("/2"))
+    requests.get(peer.url + "/1", hooks={"response": hook})
+    found = {tags(span)["http.url"].rpartition("/")[2]: tags(span).get("http.request.resend_count") for span in spans}
+    assert found == {"1": None, "token": None, "2": 1}
+
+
 def test_digest_authentication_sends_again(peer: Peer, spans: Recorded) -> None:
     challenge = answer(401, "", 'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth", algorithm=MD5')
     url = peer.answer("/d", challenge, ok("in"))
@@ -309,6 +320,28 @@ def test_what_cannot_be_sent_fails_as_without_us(spans: Recorded) -> None:
     with pytest.raises(TypeError):
         requests.Session().send()  # type: ignore[call-arg]
     assert spans == []
+
+
+def test_what_urllib3_is_handed_is_never_the_program_s_own_mapping() -> None:
+    """Through a tunnel urllib3 passes on the very headers of the prepared request."""
+    own = requests.structures.CaseInsensitiveDict({"X-A": "1"})
+    several = urllib3.HTTPHeaderDict([("X-A", "1"), ("X-A", "2")])
+    for headers in (own, several, {"X-A": "1"}):
+        before = list(headers.items())
+        copy = patch._copied(headers)
+        assert list(copy.items()) == before
+        copy["X-B"] = "2"
+        assert list(headers.items()) == before
+    assert patch._copied(None) == {}
+
+
+def test_an_exchange_that_everybody_has_dropped_ends(spans: Recorded) -> None:
+    span = client_exchange.start("requests", "GET", "http://h/", 0)
+    assert span is not None
+    exchange = client_exchange.Exchange(span, "here")
+    assert spans == []
+    del exchange
+    assert spans == [span]
 
 
 # Our own failures --------------------------------------------------------------------------------------------------------
