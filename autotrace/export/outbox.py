@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context.context import Context
 
 from autotrace.containment import contained
+from autotrace.export import quiet_thread
 from autotrace.export.delivery import Delivery
 from autotrace.tracing import current, tracer
 
@@ -44,7 +45,7 @@ class Outbox:
         self.alive = False
         self.stopping = False
         self.deadline: float | None = None
-        self.of_gevent = False
+        self.native = True
         self._starting: deque[None] = deque((None,))  # whoever pops it starts the thread
 
     def _make_sink(self) -> Callable[[Span], None]:
@@ -82,8 +83,7 @@ class Outbox:
             pass
 
     def start(self) -> None:
-        """Not by threading.Thread: that waits for the new thread and takes locks that the program may hold at this moment,
-        and lists it where the program counts its own. The locks are made here, as gevent may have replaced them since begin()."""
+        """The locks are made here, as gevent may have replaced them since begin()."""
         try:
             self._starting.pop()
         except IndexError:
@@ -92,14 +92,16 @@ class Outbox:
             self.bell, self.ended = _thread.allocate_lock(), _thread.allocate_lock()
             self.bell.acquire()
             self.ended.acquire()
-            start: Any = _thread.start_new_thread
-            self.of_gevent = type(start) is not type(len)
+            self.native = quiet_thread.is_native()
             self.stopping = False
             self.alive = True
-            start(self._run, ())
-        except Exception:  # no more threads, or none at this late hour: leave() sends what there is
+            quiet_thread.start(self._run)
+        except BaseException as failure:
             self.alive = False
             self._starting.append(None)
+            if not isinstance(failure, Exception):
+                raise  # the program's own Ctrl-C
+            # No more threads, or none at this late hour: leave() sends what there is.
 
     def _run(self) -> None:
         bell, ended = self.bell, self.ended
@@ -123,11 +125,12 @@ class Outbox:
     def pause(self) -> None:
         """End the thread, for a fork: if it is idle that takes 0.1 ms. One that is busy is not waited for long, unless it imports:
         a child forked meanwhile would find the import locks held for ever."""
-        if self.alive and not self.of_gevent:
+        if self.alive and self.native:
+            threads = _thread._count()
             self.stopping = True
             self._ring()
-            if not self.ended.acquire(True, 0.05) and self.delivery.importing:
-                self.ended.acquire(True, 1.0)
+            if self.ended.acquire(True, 0.05) or (self.delivery.importing and self.ended.acquire(True, 1.0)):
+                quiet_thread.wait_until_gone(threads)
 
     def resume(self) -> None:
         """The thread again, if there is something for it to do."""
@@ -152,6 +155,8 @@ class Outbox:
         # The attempt ends a little before its time is over, so that there is time to say what became of it.
         deadline = until - 0.05 * seconds
         if not self.alive:
+            self.resume()
+        if not self.alive:
             return self._flush_here(deadline)
         answered, answer = _thread.allocate_lock(), list[bool]()
         answered.acquire()
@@ -160,7 +165,7 @@ class Outbox:
         return answered.acquire(True, max(0.0, seconds)) and answer == [True]
 
     def _flush_here(self, deadline: float) -> bool:
-        """Nobody else sends: there is no thread, because no span has been finished or because none can be started any more."""
+        """Nobody else sends: there is no thread, because there is nothing to send or because none can be started any more."""
         if not self.queue and not self.delivery.in_hand and not self.delivery.leaving:
             return True
         token = current.put(Context({**current.get(), current.SUPPRESS_KEY: True}))

@@ -71,7 +71,7 @@ def _use(outbox: Outbox) -> None:
 
 
 def _before_fork() -> None:
-    # Python 3.12 and later warn of a fork while threads run, and the program has none of its own perhaps.
+    # Not only for the sake of the child: Python 3.12 and later warn of a fork while threads run, and perhaps ours is the only one.
     try:
         if _outbox is not None:
             _outbox.pause()
@@ -81,10 +81,23 @@ def _before_fork() -> None:
 
 def _in_parent() -> None:
     try:
-        if _outbox is not None:
+        if _outbox is None:
+            return
+        # They count the threads after this hook, and show the warning by default where __main__ itself forks.
+        if sys.version_info >= (3, 12) and sys._getframe(1).f_globals.get("__name__") == "__main__":
+            Span.sink = staticmethod(_resuming)
+        else:
             _outbox.resume()
     except Exception:
         contained("after a fork")
+
+
+def _resuming(span: Span) -> None:
+    """The sink until the first span after a fork."""
+    if _outbox is not None:
+        _use(_outbox)
+        _outbox.sink(span)
+        _outbox.resume()
 
 
 def _in_child() -> None:

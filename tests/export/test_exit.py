@@ -160,7 +160,7 @@ print(len(os.listdir('/proc/self/task')))
 """
     ended = run(tmp_path, source, "", exporter="none")
     assert ended.out.splitlines() == [
-        "['autotrace.export.delivery', 'autotrace.export.outbox', 'autotrace.export.pipeline']",
+        "['autotrace.export.delivery', 'autotrace.export.outbox', 'autotrace.export.pipeline', 'autotrace.export.quiet_thread']",
         "1",
     ]
 

@@ -13,7 +13,7 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from autotrace import containment
-from autotrace.export import delivery, outbox
+from autotrace.export import delivery, quiet_thread
 from autotrace.export.delivery import BATCH, Delivery
 from autotrace.export.outbox import Outbox
 from autotrace.settings import Settings
@@ -276,12 +276,25 @@ def test_where_no_thread_can_be_started_leaving_sends_by_itself(make: Make, monk
 
     exporter = Scripted()
     box = make(exporter)
-    monkeypatch.setattr(outbox._thread, "start_new_thread", refuse)
+    monkeypatch.setattr(quiet_thread._thread, "start_new_thread", refuse)
     for number in (1, 2):
         box.sink(span(number))
     assert not box.alive
     box.leave()
     assert (exporter.ids, exporter.closed) == ([1, 2], 1)
+
+
+def test_no_signal_of_the_program_is_given_to_the_thread(make: Make) -> None:
+    import signal
+
+    seen: list[set[int]] = []
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    box = make(Scripted(lambda: seen.append(set(signal.pthread_sigmask(signal.SIG_BLOCK, ())))))
+    box.sink(span(1))
+    assert box.flush(20)
+    assert {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGUSR1} <= seen[0]
+    assert signal.SIGSEGV not in seen[0]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
 def test_processors_of_the_program_get_every_span_once_even_while_nobody_takes_them(
