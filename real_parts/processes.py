@@ -12,8 +12,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,27 @@ def _surroundings(environment: Mapping[str, str] | None, user: str | None) -> di
     return {"env": changed, **({"user": user, "extra_groups": []} if user else {})}
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait for the end of the block: no process is started and forgotten, none is left half stopped.
+
+    In the main thread only, as signals are. Handlers and not a mask: children would inherit that.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    held = {one: signal.signal(one, lambda number, _: came.append(number)) for one in signals}
+    try:
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
 class Server:
     """A program in the background. It owns `folder` (log inside), which goes when the server is stopped.
 
@@ -92,7 +115,7 @@ class Server:
         self.folder = folder
         self._stop_signal = stop_signal
         self._log = folder / "server.log"
-        with open(self._log, "wb") as log:
+        with uninterrupted(), open(self._log, "wb") as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -102,10 +125,10 @@ class Server:
                 start_new_session=True,  # Ctrl-C in the terminal is ours to handle, in order
                 **_surroundings(environment, user),
             )
-        self.pid = self._process.pid
-        self._watch = subprocess.Popen(
-            ["sh", "-c", _WATCH, str(self.pid), str(folder)], stdin=subprocess.PIPE, cwd="/", start_new_session=True
-        )
+            self.pid = self._process.pid
+            self._watch = subprocess.Popen(
+                ["sh", "-c", _WATCH, str(self.pid), str(folder)], stdin=subprocess.PIPE, cwd="/", start_new_session=True
+            )
 
     def wait_until(self, ready: Callable[[], bool], seconds: float = 60) -> None:
         """Return when `ready()`; Unavailable with the log's tail when the server ends or the seconds are over."""

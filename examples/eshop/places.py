@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 TOPIC = "eshop-topic"
-TABLES = {"eshop_orders": "item text", "eshop_payments": "cents int", "eshop_emails": "address text"}
+TABLES = {"eshop_payments": "cents int", "eshop_emails": "address text"}
 
 
 class Database(NamedTuple):

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 import sysconfig
 import tempfile
 import urllib.request
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from real_parts.processes import Server, free_ports
+from real_parts.processes import Server, free_ports, uninterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from typing_extensions import Self
 
@@ -73,7 +71,7 @@ class Shop:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with _uninterrupted():
+        with uninterrupted():
             while self._running:
                 self._running.popitem()[1].stop()
 
@@ -84,24 +82,9 @@ class Shop:
         if self._settings is not None:
             program = [str(_RUNNER), "--service", service, *program]
             settings = {"AUTOTRACE_ENABLED": "true", **self._settings}
-        with _uninterrupted():
+        with uninterrupted():
             folder = Path(tempfile.mkdtemp(prefix=f"autotrace-eshop-{service}-"))
             self._running[service] = Server(_with(settings, program), folder, environment={**self._environment, **port})
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait for the end of the block: no process is started and forgotten, none is left half stopped."""
-    came: list[int] = []
-    signals = (signal.SIGINT, signal.SIGTERM)
-    held = {one: signal.signal(one, lambda number, _: came.append(number)) for one in signals}
-    try:
-        yield
-    finally:
-        for number, handler in held.items():
-            signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])
 
 
 def _with(settings: Mapping[str, str], program: list[str]) -> list[str]:

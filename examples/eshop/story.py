@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     Key = tuple[str, str]
 
-ORDER = "INSERT INTO eshop_orders (item) VALUES (%s)"
 PAYMENT = "INSERT INTO eshop_payments (cents) VALUES (%s)"
 EMAIL = "INSERT INTO eshop_emails (address) VALUES (%s)"
 
@@ -52,7 +51,6 @@ _NOTIFICATION = _asked(CONSUMER, "notification", "/sendEmail")
 STEPS = (
     CHECKOUT,
     *_INVENTORY,
-    Step("inventory", ORDER, "client", _INVENTORY[1]),
     *_BILLING,
     Step("billing", PAYMENT, "client", _BILLING[1]),
     *_DELIVERY,

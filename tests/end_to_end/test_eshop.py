@@ -107,7 +107,7 @@ class TestHarmless:
         assert rows[0] == rows[1] == {table: [value] for table, value in _ONE_CHECKOUT.items()}
 
 
-_ONE_CHECKOUT = {"eshop_orders": ("teapot",), "eshop_payments": (4200,), "eshop_emails": ("ada@example.org",)}
+_ONE_CHECKOUT = {"eshop_payments": (4200,), "eshop_emails": ("ada@example.org",)}
 
 
 def _rows(database: Database) -> dict[str, list[tuple[object, ...]]]:

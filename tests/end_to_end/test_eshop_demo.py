@@ -73,13 +73,13 @@ class TestTheDemoOfARightTrace:
 
     def test_it_succeeds_and_says_so(self, done: Done) -> None:
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.splitlines()[-1].startswith("The trace is exactly right: 14 spans")
+        assert done.stdout.splitlines()[-1].startswith("The trace is exactly right: 13 spans")
 
     def test_it_shows_the_answer_the_tree_and_both_graphs(self, done: Done) -> None:
         squeezed = " ".join(done.stdout.split())
         for shown in (
             "The order is created.<BR>The payment is done.<BR>The delivery is arranged.",
-            "14 spans of 6 services",
+            "13 spans of 6 services",
             "eshop GET /checkout server",
             "inventory │ └ GET /createOrder server",
             "INSERT INTO eshop_payments (cents)",
@@ -119,7 +119,7 @@ class TestTheDemoOfAWrongTrace:
         done = broken("AUTOTRACE_EXPORTER", "none", **own)
         assert done.returncode == 1
         assert "Traceback" not in done.stdout + done.stderr
-        assert done.stdout.count(": missing\n") == 14
+        assert done.stdout.count(": missing\n") == 13
 
 
 class TestWithoutApacheKafka:
@@ -137,7 +137,7 @@ class TestTheUsersOwnParts:
         last = done.stdout.splitlines()[-1]
         trace_id = last.partition("trace ")[2].partition(",")[0]
         assert last == f"Your Jaeger has it too: trace {trace_id}, sent to {jaeger.endpoint}"
-        assert len(jaeger.trace(trace_id, spans=14)["spans"]) == 14
+        assert len(jaeger.trace(trace_id, spans=13)["spans"]) == 13
 
     def test_a_jaeger_that_is_not_there_is_named(self, own: dict[str, str]) -> None:
         done = demo(**own, JAEGER_ENDPOINT="http://127.0.0.1:9/api/traces")
@@ -173,7 +173,7 @@ class TestNothingIsLeft:
             cursor.execute("DROP TABLE eshop_payments")
         assert demo(**own).returncode == 0
         with closing(psycopg2.connect(own["DATABASE_URL"])) as connection, connection, connection.cursor() as cursor:
-            cursor.execute("SELECT to_regclass('eshop_payments'), to_regclass('eshop_orders') IS NULL")
+            cursor.execute("SELECT to_regclass('eshop_payments'), to_regclass('eshop_emails') IS NULL")
             assert cursor.fetchone() == (None, False)
             cursor.execute("CREATE TABLE eshop_payments (id serial PRIMARY KEY, cents int)")
 
