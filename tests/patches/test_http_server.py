@@ -28,7 +28,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
-        if path == "/boom":
+        if path == "/hints":
+            self.send_response_only(103)
+        if path in ("/boom", "/hints"):
             wsgi_story.boom()
         if path == "/stream":
             self.send_response(200)
@@ -83,9 +85,9 @@ class TestHttpServer(HttpServer):
             assert b"400" in connection.makefile("rb").read()
         assert spans == []
 
-    def test_expect_100_is_no_status(self, url: str, spans: Recorded) -> None:
+    def test_what_is_announced_before_the_answer_is_no_status(self, url: str, spans: Recorded) -> None:
         with pytest.raises(http.client.RemoteDisconnected):
-            self.ask(url, "/boom", {"Expect": "100-continue"})
+            self.ask(url, "/hints")
         (span,) = finished(spans, 1)
         assert tags(span)["http.status_code"] == 500
 
