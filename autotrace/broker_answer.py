@@ -25,36 +25,50 @@ class Answer:
     `acknowledged` False: the client asks for no answer (acks=0), and what it calls an offset is none.
     """
 
-    __slots__ = ("acknowledged", "context", "span")
+    __slots__ = ("_pending", "acknowledged", "context")
 
     def __init__(self, span: Span, acknowledged: bool) -> None:
-        self.span = span
+        self._pending = [span]
         self.acknowledged = acknowledged
-        self.context = carry.capture()
+        self.context: Context | None = carry.capture()
 
     def sent(self, metadata: Any) -> None:
         """`metadata`: has `partition` and `offset`, which is -1 where the broker does not tell."""
         try:
-            span = self.span
-            if span.end_time is None:
+            context = self.context
+            span = self._take()
+            if span is not None:
                 span.facts["partition"] = metadata.partition
                 if self.acknowledged and metadata.offset >= 0:
                     span.facts["offset"] = metadata.offset
                 span.end()
-                _answered.put(id(metadata), (metadata, self.context))
+                _answered.put(id(metadata), (metadata, context))
         except Exception:
             contained(PLACE)
 
     def refused(self, error: Any) -> None:
         try:
-            self.span.fail(error)
-            self.span.end()
+            span = self._take()
+            if span is not None:
+                span.fail(error)
+                span.end()
         except Exception:
             contained(PLACE)
 
+    def _take(self) -> Span | None:
+        """The span, for whoever comes first. Programs keep futures, and futures keep this: it lets go of everything."""
+        try:
+            span = self._pending.pop()
+        except IndexError:
+            return None
+        self.context = None
+        return span
+
     def __del__(self) -> None:
         try:
-            self.span.end()
+            span = self._take()
+            if span is not None:
+                span.end()
         except Exception:
             contained(PLACE)
 

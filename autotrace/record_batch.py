@@ -6,10 +6,12 @@ Limit: indexing and slicing make no record current. Passing a list on to a threa
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
 from autotrace.record_scope import PLACE, Scope, begin, refer
+from autotrace.tracing.span import LINKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,14 +45,15 @@ class Batch:
             scope.resume(record)
 
     def finish(self) -> None:
-        """One span for the records that were not iterated, in the trace of the first, with a link to each producer."""
+        """One span for the records that were not iterated, in the trace of the first, with links to their producers, to as many as a span can have."""
         waiting, self.waiting = self.waiting, {}
         if not waiting:
             return
         try:
             self.facts["count"] = len(waiting)
             remotes = map(self.reading.remote, waiting.values())
-            producers = [remote for remote in remotes if remote is not None and remote.trace_id]
+            known = (remote for remote in remotes if remote is not None and remote.trace_id)
+            producers = list(islice(known, LINKS))
             span = begin(self.facts, self.shared, producers[0] if producers else None)
             if span is not None:
                 for producer in producers[1:]:

@@ -411,6 +411,17 @@ class TestBatch:
         assert shared.parent_id == 100
         assert [link.span_id for link in shared.links or ()] == [100, 101, 102]
 
+    def test_more_producers_than_links_are_not_even_read(self, spans: Recorded) -> None:
+        read = []
+
+        def remote(producer: int) -> Remote:
+            read.append(producer)
+            return Remote(7, producer)
+
+        del recorded(records(500), READING._replace(remote=remote), SHARED, {"topic": "t"})[:0]
+        assert tags(spans.one())["messaging.batch.message_count"] == 500
+        assert len(spans.one().links or ()) == len(read) == 128
+
     def test_a_second_pass_goes_on_with_the_spans_of_the_first(self, spans: Recorded) -> None:
         found = batch(2)
         for _ in found:

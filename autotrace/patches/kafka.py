@@ -131,7 +131,7 @@ def _context_of(future: Any) -> Any:
     """The context of the send() that gave this future; None for one that we did not see, and for one that has failed already."""
     for callback in future._callbacks or ():
         answer = getattr(callback, "__self__", None)
-        if type(answer) is Answer:
+        if type(answer) is Answer and answer.context is not None:
             return answer.context
     return context_of(future.value) if future.is_done else None
 
