@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from _thread import RLock
@@ -37,6 +38,7 @@ def activate() -> None:
                     containment.say(problem)
             if not settings.enabled:
                 return
+            atexit.register(_leave)  # now, to be called last: what the program does in its own exit handlers is sent too
             watcher = registry.Watcher(_begin)
             sys.meta_path.insert(0, watcher)
             watcher.watch(registry.PATCHES, settings.disabled_patches)
@@ -64,3 +66,8 @@ def _begin() -> bool:
     if _begun and watcher is not None and settings is not None:
         watcher.watch(registry.CARRIERS, settings.disabled_patches)
     return _begun
+
+
+def _leave() -> None:
+    if _begun:
+        sys.modules["autotrace.export.pipeline"].leave()

@@ -62,7 +62,7 @@ class Delivery:
             except KeyboardInterrupt:
                 raise
             except OSError as failure:
-                # Nobody took it. It is sent again, so a batch whose answer got lost may arrive twice; Jaeger shows it once.
+                # Nobody took it. It is sent again, so a batch whose answer got lost may arrive twice.
                 self._pause = min(2 * self._pause or self.settings.flush_seconds or 0.1, LONGEST_PAUSE)
                 self.not_before = time.monotonic() + self._pause
                 self._failed(failure, len(queue) + len(self.in_hand))
@@ -127,16 +127,25 @@ class Delivery:
             raise Unusable
         if self._exporter is None:
             self._make(EXPORTERS[name])
-        self._exporter.export(self.in_hand, self._resource, deadline)
+        before = getattr(self._exporter, "dropped", 0)
+        try:
+            self._exporter.export(self.in_hand, self._resource, deadline)
+        finally:
+            self.lost += getattr(self._exporter, "dropped", 0) - before
 
     def _make(self, module: str) -> None:
+        """Twice, if need be: gevent's monkey-patching, when it meets this thread amid an import, breaks that one import."""
         self.importing = True
         try:
-            self._describe()
-            self._exporter = _module(module).make(self.settings)
-        except Exception:
-            self._unusable = True
-            raise
+            for last in (False, True):
+                try:
+                    self._describe()
+                    self._exporter = _module(module).make(self.settings)
+                    return
+                except Exception:
+                    self._unusable = last
+                    if last:
+                        raise
         finally:
             self.importing = False
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -24,7 +23,6 @@ def begin(settings: Settings) -> None:
     _use(Outbox(settings))
     tracer.provider.flush = flush
     if first:
-        atexit.register(leave)
         os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
     _leave_with_multiprocessing(begun=True)
 
@@ -43,7 +41,7 @@ def flush(seconds: float) -> bool:
 
 
 def leave() -> None:
-    """The last flush of this process. Never raises, not even for an impatient Ctrl-C."""
+    """The last flush of this process; activation has it called behind all exit handlers of the program's. Never raises, not even for an impatient Ctrl-C."""
     try:
         if _outbox is not None:
             _outbox.leave()

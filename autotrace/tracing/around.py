@@ -31,17 +31,17 @@ def traced(
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        span = None
+        span = token = None
         try:
             begun = before(args, kwargs)
             if begun is not None:
                 span, args, kwargs = begun
+                if span is not None:
+                    token = enter(span)
         except Exception:
-            span = None
             contained(place)
-        if span is None:
+        if span is None or token is None:
             return original(*args, **kwargs)
-        token = enter(span)
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
