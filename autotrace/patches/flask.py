@@ -14,7 +14,8 @@ PLACE = "Flask"
 
 def application(module: Any, plan: Plan) -> None:
     Flask = require(module, "Flask")
-    request = require(sys.modules[require(Flask, "__module__").rpartition(".")[0] + ".globals"], "request")
+    # Found by the class and not by name, for a fork; importing flask here would import what the program did not ask for.
+    request = require(sys.modules.get(Flask.__module__.rpartition(".")[0] + ".globals"), "request")
     # __call__(): outside all middleware (`app.wsgi_app = Middleware(app.wsgi_app)`), and what servers call. The request's span.
     # wsgi_app(): the same, where a server was given `app.wsgi_app` itself.
     for name in ("__call__", "wsgi_app"):
