@@ -81,7 +81,12 @@ SERVER = Family(
         ),
         Row(
             "caller",
-            (Tag("peer.address"), Tag("peer.ipv4", lambda host: host if remote._is_ipv4(host) else None)),
+            (
+                # In brackets, for Kiali takes the part before the first colon for a name: that of `::6` is empty and fits every one.
+                Tag("peer.address", lambda host: f"[{host}]" if ":" in host else host or None),
+                Tag("peer.ipv4", lambda host: host if remote._is_ipv4(host) else None),
+                Tag("peer.ipv6", lambda host: host if ":" in host else None),
+            ),
             (Tag("client.address"), Tag("network.peer.address", lambda host: host if remote._is_ip(host) else None)),
         ),
     ),
