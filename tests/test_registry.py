@@ -36,8 +36,8 @@ def heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]
 
 
 def test_every_way_of_importing_is_heard_once_after_the_module_has_run(heard: list[str]) -> None:
-    from made_up import inner  # type: ignore[import-not-found]
     import made_up.inner  # type: ignore[import-not-found]
+    from made_up import inner  # type: ignore[import-not-found]
 
     assert heard == ["made_up.inner:1"]
     assert inner is made_up.inner
@@ -137,7 +137,7 @@ def test_another_watcher_that_asks_us_back_does_not_recurse(heard: list[str]) ->
 def test_a_missing_module_is_missing_as_without_us(heard: list[str], tmp_path: Path) -> None:
     (tmp_path / "made_up" / "inner.py").unlink()
     importlib.invalidate_caches()
-    with pytest.raises(ModuleNotFoundError, match="No module named 'made_up.inner'"):
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'made_up\.inner'"):
         importlib.import_module("made_up.inner")
 
 
