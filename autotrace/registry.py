@@ -143,6 +143,7 @@ def _apply(library: str, function: str, module: ModuleType) -> str:
     try:
         getattr(patches, function)(module, plan)
         plan.apply()
-    except (patching.Unpatchable, AttributeError, ImportError) as reason:  # another version, or another library of that name
+    # Without a symbol it needs, it met another version, or another library of that name.
+    except (patching.Unpatchable, AttributeError, ImportError) as reason:
         return f"refused: {reason}"
     return ON

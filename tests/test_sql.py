@@ -440,7 +440,9 @@ def test_hostile_text_is_cut_into_at_most_one_token_a_character(name: str, diale
 def test_only_the_head_of_a_statement_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at: list[int] = []
     tokens = dialects.Dialect.tokens
-    monkeypatch.setattr(dialects.Dialect, "tokens", lambda self, text: looked_at.append(len(text)) or tokens(self, text))
+    monkeypatch.setattr(
+        dialects.Dialect, "tokens", lambda self, text: looked_at.append(len(text)) or tokens(self, text)
+    )
     describe("SELECT 'only the head', " + "a, " * 1_000_000, limit=500)
     describe(b"SELECT 'only the head of bytes', " + b"a, " * 1_000_000, limit=500)
     assert looked_at == [500 + SLACK] * 2
