@@ -7,7 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from examples.eshop.places import Database, Tables, make_topic
+from examples.eshop.places import TABLES, TOPIC
+from examples.stage.places import Database, Tables, make_topic
 from real_parts.kafka_broker import KafkaBroker
 from real_parts.mock_broker import MockBroker
 from real_parts.postgresql import PostgreSQL
@@ -17,8 +18,8 @@ from tests.end_to_end.stage import Stage
 @pytest.fixture(scope="module")
 def stage(kafka: KafkaBroker | MockBroker, postgresql: PostgreSQL) -> Iterator[Stage]:
     database = Database.at(postgresql.url)
-    make_topic(kafka.bootstrap_servers)
-    with Tables(database):
+    make_topic(kafka.bootstrap_servers, TOPIC)
+    with Tables(database, TABLES):
         yield Stage(kafka.bootstrap_servers, database)
 
 

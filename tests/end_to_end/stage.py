@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from examples.eshop.expected_tags import Places
-from examples.eshop.places import Database
 from examples.eshop.shop import Shop
+from examples.stage.expected_tags import Places
+from examples.stage.places import Database
 
 
 class Stage(NamedTuple):

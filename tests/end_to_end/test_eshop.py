@@ -12,8 +12,9 @@ import psycopg2
 import pytest
 
 from examples.eshop.demo import ANSWER
-from examples.eshop.places import TABLES, Database
+from examples.eshop.places import TABLES
 from examples.eshop.story import STEPS, faults
+from examples.stage.places import Database
 from real_parts.jaeger import Jaeger
 from real_parts.kafka_python_versions import library_path
 from real_parts.receiver import Receiver

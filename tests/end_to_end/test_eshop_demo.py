@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from examples.eshop.screen import WIDTH
 from examples.eshop.shop import SERVICES
+from examples.stage.screen import WIDTH
 from real_parts.jaeger import Jaeger
 from tests.end_to_end.stage import Stage
 from tests.programs import ROOT, Done, bare, environment
@@ -30,7 +30,8 @@ sys.exit(demo.main())
 """
 _NO_KAFKA = """
 import sys
-from examples.eshop import demo, real
+from examples.eshop import demo
+from examples.stage import real
 def start(self):
     raise real.Unavailable("no Java here")
 real.KafkaBroker.start = start

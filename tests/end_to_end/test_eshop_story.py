@@ -10,10 +10,11 @@ from contextlib import ExitStack
 import pytest
 
 from examples.eshop import story
-from examples.eshop.expected_tags import Places
 from examples.eshop.places import TOPIC
-from examples.eshop.relations import identity
-from examples.eshop.story import EMAIL, PAYMENT, STEPS, Step, called, faults
+from examples.eshop.story import EMAIL, PAYMENT, STEPS, faults
+from examples.stage.expected_tags import Places
+from examples.stage.judge import Step, called
+from examples.stage.relations import identity
 from real_parts.jaeger_thrift import ReceivedSpan
 from real_parts.receiver import Receiver
 from tests.end_to_end.stage import Stage
@@ -70,7 +71,7 @@ class TestTheStoryNamesWhatIsWrong:
         consumer = self.span("consumer", "consumer", TOPIC)
         consumer.trace_id, consumer.parent_id, consumer.references = 5, 0, []
         lines = self.faults()
-        assert f"consumer, consumer {TOPIC}: in another trace ({5:032x}) than the checkout" in lines
+        assert f"consumer, consumer {TOPIC}: in another trace ({5:032x}) than the beginning" in lines
         assert f"consumer, consumer {TOPIC}: no parent" in lines
 
     def test_a_call_in_the_loop_begins_a_trace_of_its_own(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from examples.eshop.relations import parent_of, relation
-from examples.eshop.screen import WIDTH, fitted, paint
+from examples.stage.relations import parent_of, relation
+from examples.stage.screen import WIDTH, fitted, paint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The tags that each span of the story must have, and those that it must not, in each convention: contracts of Jaeger, Kiali, OpenTelemetry.
+"""The tags that each span of a story must have, and those that it must not, in each convention: contracts of Jaeger, Kiali, OpenTelemetry.
 
 A tag's value is given, or only its type where the run decides (an offset). Tags beyond these are allowed, those of the other
 convention are not.
@@ -9,22 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from examples.eshop.places import TOPIC
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from examples.eshop.places import Database
+    from examples.stage.places import Database
 
     Tags = Mapping[str, Any]
 
 
 class Places(NamedTuple):
-    """What the tags must name: `urls`: service -> base URL; `kafka`: bootstrap servers."""
+    """What the tags must name: `urls`: service -> base URL; `kafka`: bootstrap servers; `database`: where the story has one."""
 
     urls: Mapping[str, str]
     kafka: str
-    database: Database
+    database: Database | None = None
 
 
 class Expected(NamedTuple):
@@ -44,30 +42,31 @@ class Expected(NamedTuple):
         return [key for key in (*self.opentracing, *self.otel) if key not in mine]
 
 
-def client(places: Places, callee: str, path: str) -> Expected:
-    """GET `path` of the service `callee`."""
+def client(places: Places, callee: str, path: str, method: str = "GET", status: int = 200) -> Expected:
+    """`method` `path` of the service `callee`."""
     url = places.urls[callee] + path
     host, port = urlsplit(url).hostname or "", urlsplit(url).port
     peer = _peer(host, port)
     return Expected(
-        {"span.kind": "client", "component": "requests", **_http(url), **peer.opentracing},
-        {"span.kind": "client", "http.request.method": "GET", "url.full": url, **_STATUS, **peer.otel},
+        {"span.kind": "client", "component": "requests", **_http(url, method, status), **peer.opentracing},
+        {"span.kind": "client", "url.full": url, **_answered(method, status), **peer.otel},
     )
 
 
-def server(places: Places, service: str, path: str) -> Expected:
+def server(places: Places, service: str, path: str, method: str = "GET", status: int = 200) -> Expected:
     url = places.urls[service] + path
     parts = urlsplit(url)
     own = {"server.address": parts.hostname, "server.port": parts.port, "url.scheme": "http", "url.path": path}
     return Expected(
-        {"span.kind": "server", "component": "flask", "http.route": path, **_http(url)},
-        {"span.kind": "server", "http.route": path, "http.request.method": "GET", **_STATUS, **own},
+        {"span.kind": "server", "component": "flask", "http.route": path, **_http(url, method, status)},
+        {"span.kind": "server", "http.route": path, **_answered(method, status), **own},
     )
 
 
 def statement(places: Places, text: str) -> Expected:
     """INSERT INTO the table named third in `text`."""
     database, table = places.database, text.split()[2]
+    assert database is not None
     peer = _peer(database.host, database.port)
     named = {"db.instance": database.name, "db.user": database.user, "db.statement": text}
     summary = {"db.query.summary": f"INSERT {table}", "db.operation.name": "INSERT", "db.collection.name": table}
@@ -78,17 +77,21 @@ def statement(places: Places, text: str) -> Expected:
     )
 
 
-def message(places: Places, kind: str, operation: str, ours: Tags, otel: Tags) -> Expected:
-    """A record of the topic, sent or processed; what only one of the two has: in words of our own, in OpenTelemetry's."""
+def message(places: Places, topic: str, kind: str, ours: Tags, otel: Tags, *, offset: bool = True) -> Expected:
+    """A record of the topic, sent or processed; what only one of the two has: in words of our own, in OpenTelemetry's.
+
+    `offset`: known to the client, which it is not where no acknowledgement is asked for (acks=0).
+    """
+    operation = {"producer": "send", "consumer": "process"}[kind]
     host, _, port = places.kafka.split(",")[0].strip().rpartition(":")
     peer = _peer(host, int(port))
     kind_tag = {"span.kind": kind}
-    where = {"message_bus.destination": TOPIC, "partition": int, "offset": int}
+    where = {"message_bus.destination": topic, "partition": int, **({"offset": int} if offset else {})}
     named = {
         "messaging.system": "kafka",
-        "messaging.destination.name": TOPIC,
+        "messaging.destination.name": topic,
         "messaging.destination.partition.id": str,
-        "messaging.kafka.offset": int,
+        **({"messaging.kafka.offset": int} if offset else {}),
         "messaging.client.id": str,
         "messaging.operation.name": operation,
         "messaging.operation.type": operation,
@@ -99,11 +102,12 @@ def message(places: Places, kind: str, operation: str, ours: Tags, otel: Tags) -
     )
 
 
-_STATUS: Tags = {"http.response.status_code": 200}
+def _http(url: str, method: str, status: int) -> Tags:
+    return {"http.method": method, "http.url": url, "http.status_code": status}
 
 
-def _http(url: str) -> Tags:
-    return {"http.method": "GET", "http.url": url, "http.status_code": 200}
+def _answered(method: str, status: int) -> Tags:
+    return {"http.request.method": method, "http.response.status_code": status}
 
 
 def _peer(host: str, port: int | None) -> Expected:

@@ -1,4 +1,4 @@
-"""The real parts of the demo: the user's own where an environment variable names them, else ours, with a line for each."""
+"""The real parts of a demo: the user's own where an environment variable names them, else ours, with a line for each."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 
-from examples.eshop.places import Database, make_topic
-from examples.eshop.screen import fitted, paint
+from examples.stage.places import Database, make_topic
+from examples.stage.screen import fitted, paint
 from real_parts.cache import Unavailable
 from real_parts.kafka_broker import KafkaBroker
 from real_parts.mock_broker import MockBroker
@@ -60,13 +60,13 @@ def database(opened: ExitStack) -> Database:
     return Database.at(step("PostgreSQL", ours.start, lambda part: f"{part.host}:{part.port}").url)
 
 
-def kafka(opened: ExitStack) -> str:
-    """Bootstrap servers, where the topic is: KAFKA_BOOTSTRAP_SERVERS, else a broker of our own until `opened` closes."""
+def kafka(opened: ExitStack, topic: str) -> str:
+    """Bootstrap servers, where `topic` is: KAFKA_BOOTSTRAP_SERVERS, else a broker of our own until `opened` closes."""
     servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
     if servers:
         shown = f"yours (KAFKA_BOOTSTRAP_SERVERS): {servers}"
         try:
-            step("Kafka", lambda: make_topic(servers), lambda _: shown)
+            step("Kafka", lambda: make_topic(servers, topic), lambda _: shown)
         except RuntimeError as error:
             raise Stop(
                 f"KAFKA_BOOTSTRAP_SERVERS={servers}: {error}. Correct it, or unset it to have a broker made."
@@ -74,7 +74,7 @@ def kafka(opened: ExitStack) -> str:
         return servers
     broker = step("Kafka", _broker, lambda part: f"{part.host}:{part.port}, {_KINDS[type(part)].format(part.version)}")
     opened.callback(broker.stop)
-    make_topic(broker.bootstrap_servers)
+    make_topic(broker.bootstrap_servers, topic)
     return broker.bootstrap_servers
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from examples.eshop.relations import identity, parent_of
-from examples.eshop.screen import WIDTH, fitted, paint
+from examples.stage.relations import identity, parent_of
+from examples.stage.screen import WIDTH, fitted, paint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
