@@ -38,9 +38,8 @@ def activate() -> None:
                     containment.say(problem)
             if not settings.enabled:
                 return
-            atexit.register(
-                _leave
-            )  # now, to be called last: what the program does in its own exit handlers is sent too
+            # Now, to be called last: what the program does in its own exit handlers is sent too.
+            atexit.register(_leave)
             watcher = registry.Watcher(_begin)
             sys.meta_path.insert(0, watcher)
             watcher.watch(registry.PATCHES, settings.disabled_patches)
