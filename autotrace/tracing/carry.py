@@ -18,7 +18,7 @@ def capture() -> Context:
     return context
 
 
-def run(context: Context, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def run(context: Context, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """work(*args, **kwargs) under `context`, on this thread."""
     token = current.put(context)
     try:
