@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PATCHES = {
     "opentelemetry": {"opentelemetry.trace": "provider"},
     "kafka": {"kafka.producer.kafka": "producer", "kafka.consumer.group": "consumer"},
+    "confluent_kafka": {"confluent_kafka.cimpl": "clients"},
     "requests": {"requests.sessions": "sessions"},
     "psycopg2": {"psycopg2": "driver"},
     "sqlite3": {"sqlite3": "driver"},

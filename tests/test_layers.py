@@ -13,7 +13,17 @@ ROOT = Path(__file__).parent.parent / "autotrace"
 ROWS = (
     ("setting_kinds", "setting_sources", "settings", "containment", "registry", "activation", "check", "cli"),
     ("patching", "subclassing", "propagation", "sql", "semantics", "tracing"),
-    ("record_scope", "record_batch", "broker_answer", "dbapi", "client_exchange", "server_request", "wsgi"),
+    (
+        "record_scope",
+        "record_batch",
+        "consumer_work",
+        "broker_answer",
+        "delivery_report",
+        "dbapi",
+        "client_exchange",
+        "server_request",
+        "wsgi",
+    ),
     ("export", "viewer"),
     ("patches",),
 )

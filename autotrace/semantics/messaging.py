@@ -39,6 +39,7 @@ ROWS = (
     Row("operation", (), (Tag("messaging.operation.name"), Tag("messaging.operation.type"))),
     Row("age", (Tag("kafka.message.age_ms"),), (Tag("kafka.message.age_ms"),)),
     Row("lag", (Tag("kafka.lag"),), (Tag("kafka.lag"),)),
+    Row("delivery", (Tag("kafka.delivery"),), (Tag("kafka.delivery"),)),
     *remote.ROWS,
 )
 

@@ -1,0 +1,170 @@
+"""The delivery report of a message that was produced: it ends the producer's span, once, and the program's own runs beneath it.
+
+Where none comes any more (the program never polls, the producer is closed or dropped, the process ends), the span ends and says so.
+Knows no library. Limit: librdkafka forgets what it has not reported when a producer is dropped; then the broker's answer stays unknown.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from autotrace.containment import contained
+from autotrace.tracing.current import enter, get, leave, put
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context.context import Context
+
+    from autotrace.semantics.family import SharedFacts
+    from autotrace.tracing.span import Span
+
+PLACE = "the delivery report"
+
+
+class Reports:
+    """What a producer keeps for us: its facts, its own callback, and the spans whose report has not come."""
+
+    __slots__ = ("__weakref__", "callback", "shared", "waiting")
+
+    def __init__(self, shared: SharedFacts, callback: Any) -> None:
+        self.shared = shared
+        self.callback = callback
+        """What the program has configured for messages without a callback of their own."""
+        self.waiting: set[Span] = set()
+        _producers.add(self)
+
+    def give_up(self) -> None:
+        """No report will come any more."""
+        waiting = self.waiting
+        try:
+            while waiting:
+                span = waiting.pop()
+                span.facts["delivery"] = "unknown"
+                span.end()
+        except KeyError:  # a report came meanwhile, in another thread
+            pass
+        except Exception:
+            contained(PLACE)
+
+    def __del__(self) -> None:
+        self.give_up()
+
+
+_producers: WeakSet[Reports] = WeakSet()
+
+
+@atexit.register
+def _exiting() -> None:
+    for reports in list(_producers):
+        reports.give_up()
+
+
+def _forked() -> None:
+    for reports in list(_producers):  # what a parent has sent, the parent ends
+        reports.waiting.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+class Report:
+    """The callback of one message, called with (error or None, message). Dropped uncalled, it ends the span too.
+
+    `failure`: makes the exception of an error, as the library would raise it.
+    """
+
+    __slots__ = ("callback", "context", "failure", "span", "waiting")
+
+    def __init__(self, span: Span, reports: Reports, callback: Any, failure: Callable[[Any], BaseException]) -> None:
+        self.span = span
+        self.callback = callback
+        self.failure = failure
+        self.context = get()
+        self.waiting = reports.waiting
+        self.waiting.add(span)
+
+    def __call__(self, error: Any, message: Any) -> Any:
+        try:
+            self.told(error, message)
+        except Exception:
+            contained(PLACE)
+        return None if self.callback is None else _beneath(self.context, self.span, self.callback, error, message)
+
+    def told(self, error: Any, message: Any) -> None:
+        span = self.span
+        self.waiting.discard(span)
+        if span.end_time is None:
+            if error is not None:
+                span.fail(self.failure(error))
+            if message is not None:
+                span.facts["partition"] = message.partition()
+                offset = message.offset()
+                if error is None and offset is not None and offset >= 0:
+                    span.facts["offset"] = offset
+            span.end()
+
+    def __del__(self) -> None:
+        _end(self.span, self.waiting)
+
+
+class Batch:
+    """The span that the messages of one call share. It ends when the last of their parts is dropped, which is after its report."""
+
+    __slots__ = ("context", "failure", "span", "waiting")
+
+    def __init__(self, span: Span, reports: Reports, failure: Callable[[Any], BaseException]) -> None:
+        self.span = span
+        self.failure = failure
+        self.context = get()
+        self.waiting = reports.waiting
+        self.waiting.add(span)
+
+    def __del__(self) -> None:
+        _end(self.span, self.waiting)
+
+
+class Part:
+    """The callback of one message of a batch."""
+
+    __slots__ = ("batch", "callback")
+
+    def __init__(self, batch: Batch, callback: Any) -> None:
+        self.batch = batch
+        self.callback = callback
+
+    @property
+    def span(self) -> Span:
+        return self.batch.span
+
+    def __call__(self, error: Any, message: Any) -> Any:
+        try:
+            self.told(error, message)
+        except Exception:
+            contained(PLACE)
+        return None if self.callback is None else _beneath(self.batch.context, self.span, self.callback, error, message)
+
+    def told(self, error: Any, message: Any) -> None:
+        if error is not None and self.span.failure is None:
+            self.span.fail(self.batch.failure(error))
+
+
+def _beneath(context: Context, span: Span, callback: Any, error: Any, message: Any) -> Any:
+    """The program's callback, as the library would call it, with the producer's span current."""
+    token = put(context)
+    try:
+        enter(span)
+        return callback(error, message)
+    finally:
+        leave(token)
+
+
+def _end(span: Span, waiting: set[Span]) -> None:
+    try:
+        waiting.discard(span)
+        span.end()
+    except Exception:
+        contained(PLACE)
