@@ -18,12 +18,23 @@ if TYPE_CHECKING:
 
 propagator = Propagator(("b3multi", "tracecontext", "baggage"))
 _targets: re.Pattern[str] | None = None
+_excluded: re.Pattern[str] | None = None
 
 
 def configure(formats: tuple[str, ...], forward_headers: tuple[str, ...], targets: tuple[str, ...]) -> None:
     global propagator, _targets
     propagator = Propagator(formats, forward_headers)
-    _targets = re.compile("|".join(translate(target.lower()) for target in targets)) if targets else None
+    _targets = _any(tuple(target.lower() for target in targets))
+
+
+def exclude(urls: tuple[str, ...]) -> None:
+    """`urls`: globs of AUTOTRACE_EXCLUDED_URLS."""
+    global _excluded
+    _excluded = _any(urls)
+
+
+def _any(globs: tuple[str, ...]) -> re.Pattern[str] | None:
+    return re.compile("|".join(map(translate, globs))) if globs else None
 
 
 def _companions() -> tuple[Mapping[str, object] | None, tuple[tuple[str, str], ...]]:
@@ -37,6 +48,20 @@ def _companions() -> tuple[Mapping[str, object] | None, tuple[tuple[str, str], .
 def is_target(host: str) -> bool:
     """May this host get trace headers (AUTOTRACE_PROPAGATION_TARGETS)?"""
     return _targets is None or _targets.match(host.lower()) is not None
+
+
+def is_excluded(url: str) -> bool:
+    """Is this URL, called or served, left alone (AUTOTRACE_EXCLUDED_URLS)? `url`: a whole one, or a path; a query does not count.
+
+    A glob that holds for the path alone counts too, so that `/health*` need not know the host.
+    """
+    if _excluded is None:
+        return False
+    url = url.partition("#")[0].partition("?")[0]
+    if _excluded.match(url) is not None:
+        return True
+    scheme, separator, rest = url.partition("://")
+    return bool(separator) and _excluded.match(f"/{rest.partition('/')[2]}") is not None
 
 
 def into_http(headers: MutableMapping[str, str], span: Span, host: str) -> None:
