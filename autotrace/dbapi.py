@@ -1,6 +1,7 @@
 """Cursors and connections of any PEP 249 driver: a span per statement and per failed connect. Knows no driver.
 
-Limits: fetches, commits, rollbacks and connects that succeed have no span. Parameters are never looked at.
+Limits: fetches have no span; commits, rollbacks and connects that succeed only by AUTOTRACE_TRACE_TRANSACTIONS and
+AUTOTRACE_TRACE_CONNECTS. Parameters are never looked at.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
-from autotrace import sql
 from autotrace.containment import contained
 from autotrace.semantics import database
 from autotrace.semantics.family import SharedFacts
-from autotrace.tracing.around import argument, failed, finish
+from autotrace.statement_reading import batch, head, text
+from autotrace.statements import Way, called
+from autotrace.tracing.around import failed, finish
 from autotrace.tracing.current import enter, leave
 from autotrace.tracing.span import now
 from autotrace.tracing.tracer import start
@@ -22,14 +24,12 @@ from autotrace.tracing.tracer import start
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autotrace.statement_reading import Facts, Read
     from autotrace.tracing.span import Span
 
-    Facts = dict[str, Any]
-    Read = Callable[[tuple[Any, ...], dict[str, Any]], Facts | None]
+__all__ = ["Asynchronous", "ByIdentity", "Driver", "batch", "head", "text", "transaction"]
 
 CLIENT = SpanKind.CLIENT
-SHORT = 1024
-"""Characters or bytes of a statement that is kept by reference without asking how much of it will be read."""
 
 
 class Asynchronous(SharedFacts):
@@ -114,9 +114,21 @@ class Driver:
             else:
                 self.failed(span, error, place)
 
+    def transactions(self) -> dict[str, Callable[[Any], Any]]:
+        """What gives a connection's commit() and rollback() a span, by name; none unless AUTOTRACE_TRACE_TRANSACTIONS asks for it.
+
+        Asked when a library is patched: where they are not wanted, the methods stay the driver's own and cost nothing.
+        """
+        if not database.transactions:
+            return {}
+        return {name: called(self, transaction(name)) for name in ("commit", "rollback")}
+
     def connect(self, original: Any) -> Any:
-        """`original`, the `__init__` of connections, with a span if it fails; a TypeError is a wrong call, no connect."""
-        place, not_connected = f"{self.component}.connect", self.not_connected
+        """`original`, the `__init__` of connections, with a span if it fails; a TypeError is a wrong call, no connect.
+
+        One that succeeds has a span too by AUTOTRACE_TRACE_CONNECTS.
+        """
+        place, not_connected, connected = f"{self.component}.connect", self.not_connected, self.connected
 
         def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
             begun = now()
@@ -126,23 +138,44 @@ class Driver:
                 if not isinstance(error, TypeError):
                     not_connected(self, begun, error, place)
                 raise
+            connected(self, begun, place)
 
         return __init__
 
     def not_connected(self, connection: Any, begun: int, error: BaseException, place: str) -> None:
         """The span of a connect that began at `begun` (ns since the epoch) and failed. Never raises."""
+        self.attempted(lambda: self.facts_of(connection), begun, error, place)
+
+    def connected(self, connection: Any, begun: int, place: str) -> None:
+        """The span of one that succeeded, where AUTOTRACE_TRACE_CONNECTS asks for it. Never raises."""
+        if database.connects:
+            self.attempted(lambda: self.facts_of(connection), begun, None, place)
+
+    def attempted(self, facts: Callable[[], SharedFacts], begun: int, error: BaseException | None, place: str) -> None:
+        """The span of a connect, made afterwards: never current, so nothing that it leaves running holds it. Never raises."""
         try:
-            span = start(self.family, CLIENT, {"operation": "connect"}, self.facts_of(connection))
-            if span is not None:
-                span.start_time = begun
+            shared = facts()
+            span = start(self.family, CLIENT, {"operation": "connect"}, shared)
+            if span is None:
+                return
+            span.start_time = begun
+            if error is not None:
                 self.failed(span, error, place)
+            elif type(shared) is Asynchronous:
+                shared.waiting = span  # begun only: answered() ends it
+            else:
+                span.end()
         except Exception:
             contained(place)
+
+    def code_of(self, error: BaseException) -> str | None:
+        """The SQLSTATE in the driver's exception; a driver that hides it elsewhere overrides this."""
+        return getattr(error, self.sqlstate, None) if self.sqlstate else None
 
     def failed(self, span: Span, error: BaseException, place: str) -> None:
         """End a span with the driver's exception and its SQLSTATE. Never raises."""
         try:
-            code = getattr(error, self.sqlstate, None) if self.sqlstate else None
+            code = self.code_of(error)
             if code is not None:
                 span.facts["sqlstate"] = code
         except Exception:
@@ -163,9 +196,13 @@ class ByIdentity:
             return found[0]
         shared = self.read(connection)
         if connection is not None:
-            key = id(connection)
-            self.known[key] = (shared, weakref.ref(connection, lambda _: self._forget(key)))
+            self.keep(connection, shared)
         return shared
+
+    def keep(self, connection: Any, shared: SharedFacts) -> None:
+        """For a driver whose connections forget how they were made: these are the facts from now on."""
+        key = id(connection)
+        self.known[key] = (shared, weakref.ref(connection, lambda _: self._forget(key)))
 
     def _forget(self, key: int) -> None:
         shared = self.known.pop(key)[0]
@@ -173,34 +210,6 @@ class ByIdentity:
             finish(shared.waiting, "a dropped connection")
 
 
-def text(parameter: str) -> Read:
-    """Reads the statement from the first argument, named `parameter`."""
-
-    def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Facts | None:
-        found: Any = args[0] if args else kwargs.get(parameter)
-        kind = type(found)
-        if (kind is str or kind is bytes) and len(found) > SHORT:
-            found = head(found)
-        return None if found is None else {"statement": found}
-
-    return read
-
-
-def batch(parameter: str, sets: str) -> Read:
-    """Like text(); and how many sets of parameters the second argument holds, where that can be known without using it up."""
-    statement = text(parameter)
-
-    def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Facts | None:
-        facts = statement(args, kwargs)
-        given = argument(args, kwargs, 1, sets)
-        if facts is not None and isinstance(given, (list, tuple)) and len(given) > 1:
-            facts["batch"] = len(given)  # OpenTelemetry: one is no batch
-        return facts
-
-    return read
-
-
-def head(statement: str | bytes) -> str | bytes:
-    """As much as an exporter reads and one more: a statement of megabytes must not wait in the queue for its export."""
-    room = database.limit + sql.SLACK
-    return statement[: room + 1 if isinstance(statement, str) else 4 * room + 4]
+def transaction(operation: str) -> Way:
+    """The end of a transaction, called on a connection: its name is all there is to tell."""
+    return Way(lambda self, args, kwargs: {"operation": operation}, connection=lambda self: self)

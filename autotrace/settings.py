@@ -97,6 +97,8 @@ TABLE = (
             "formats written, and read first: `b3multi`, `b3`, `tracecontext`, `baggage`, `jaeger`; every known one is read"),
     Setting("propagation_targets", ("AUTOTRACE_PROPAGATION_TARGETS",), names(), "",
             "host patterns (`*.svc.cluster.local,billing`) that get trace headers; unset: all hosts"),
+    Setting("excluded_urls", ("AUTOTRACE_EXCLUDED_URLS",), names(), "",
+            "URLs that are not traced, as globs: `/health*` (a path, called or served), `http://consul:8500/*` (a URL without its query)"),
     Setting("forward_headers", ("AUTOTRACE_FORWARD_HEADERS",), names(), "",
             "more request headers to pass on byte for byte, beside the mesh's own (`x-request-id`, …)"),
     Setting("trace_id_128", ("AUTOTRACE_TRACEID_128BIT", "JAEGER_TRACEID_128BIT"), flag, "true",
@@ -113,6 +115,10 @@ TABLE = (
             "characters of an SQL statement that are kept"),
     Setting("mask_statements", ("AUTOTRACE_MASK_STATEMENTS",), flag, "true",
             "`false`: literals in SQL statements are kept"),
+    Setting("trace_connects", ("AUTOTRACE_TRACE_CONNECTS",), flag, "false",
+            "`true`: a span for each connect to a database that succeeds; one that fails always has one"),
+    Setting("trace_transactions", ("AUTOTRACE_TRACE_TRANSACTIONS",), flag, "false",
+            "`true`: spans for commits and rollbacks that the program makes by calls"),
     Setting("secret_parameters", ("AUTOTRACE_SECRET_PARAMETERS",), names(), SECRETS,
             "query parameters whose values are redacted in URLs"),
     Setting("queue_size", ("AUTOTRACE_QUEUE_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE"), whole(1, 1 << 24), "16384",
@@ -145,6 +151,7 @@ class Settings:
     sampler_arg: float
     propagators: tuple[str, ...]
     propagation_targets: tuple[str, ...]
+    excluded_urls: tuple[str, ...]
     forward_headers: tuple[str, ...]
     trace_id_128: bool
     conventions: str
@@ -153,6 +160,8 @@ class Settings:
     peer_names: dict[str, str]
     statement_limit: int
     mask_statements: bool
+    trace_connects: bool
+    trace_transactions: bool
     secret_parameters: tuple[str, ...]
     queue_size: int
     flush_seconds: float

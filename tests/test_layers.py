@@ -19,6 +19,8 @@ ROWS = (
         "consumer_work",
         "broker_answer",
         "delivery_report",
+        "statement_reading",
+        "statements",
         "dbapi",
         "client_exchange",
         "server_request",

@@ -83,12 +83,14 @@ def _copy(direction: str) -> Any:
 def _connection_class(kind: type, us: Driver, known: ByIdentity, Cursor: type) -> type:
     # __init__(): it is what connects, whichever way a connection is made; a span if that fails.
     # cursor(): hands out our cursors. poll(): reports the answer to an asynchronous connection's statement, whose span it ends.
+    # commit(), rollback(): if they are asked for; `with conn` calls them.
     return subclass(
         kind,
         {
             "__init__": us.connect,
             "cursor": lambda original: _cursor(original, Cursor),
             "poll": lambda original: _poll(original, us, known),
+            **us.transactions(),
         },
     )
 

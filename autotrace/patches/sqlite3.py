@@ -1,4 +1,4 @@
-"""sqlite3: Connection and Cursor become subclasses that trace. Not traced: commit, rollback, backup and blobs, which send no SQL text.
+"""sqlite3: Connection and Cursor become subclasses that trace. Not traced: backup and blobs, which send no SQL text.
 
 Imported before us, its names are left alone, for existing objects must stay instances of them: then what `sqlite3.connect` makes
 is traced, but no `connect` that the program has copied.
@@ -14,6 +14,7 @@ from autotrace.containment import contained
 from autotrace.dbapi import Driver, batch, text
 from autotrace.patching import MARK, Plan, Unpatchable, require
 from autotrace.semantics.family import SharedFacts
+from autotrace.statements import Way, called
 from autotrace.subclassing import joined, subclass
 from autotrace.tracing.around import argument, with_argument
 
@@ -75,14 +76,21 @@ def _cursor_class(kind: type, us: Driver) -> type:
 
 def _connection_class(kind: type, us: Driver, Cursor: type) -> type:
     # __init__(): opens the file, whichever way a connection is made; a span if that fails. cursor() and the shortcuts hand out our
-    # cursors, which make the spans.
+    # cursors, which make the spans. commit(), rollback(): if they are asked for; then also the end of `with conn`, which C code does.
     makers = {
         "__init__": lambda original: us.connect(_noting(original)),
         "cursor": lambda original: _cursor(original, Cursor),
     }
     for name, counts in SHORTCUTS.items():
         makers[name] = _shortcut(kind, name, counts, Cursor)
+    transactions = us.transactions()
+    if transactions:
+        makers.update(transactions, __exit__=called(us, Way(_end_of_block, connection=lambda self: self)))
     return subclass(kind, makers, slots=(SLOT,))
+
+
+def _end_of_block(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {"operation": "commit" if argument(args, kwargs, 0, "type") is None else "rollback"}
 
 
 def _noting(original: Any) -> Any:

@@ -15,6 +15,10 @@ limit = 2048
 """AUTOTRACE_STATEMENT_LIMIT, characters."""
 masked = True
 """AUTOTRACE_MASK_STATEMENTS."""
+connects = False
+"""AUTOTRACE_TRACE_CONNECTS; read at each connect."""
+transactions = False
+"""AUTOTRACE_TRACE_TRANSACTIONS; read when a library is patched."""
 
 _families: dict[str, Family] = {}
 

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 def begin(settings: Settings) -> None:
     tracer.configure(settings.sampler, settings.sampler_arg, settings.trace_id_128)
     boundary.configure(settings.propagators, settings.forward_headers, settings.propagation_targets)
+    boundary.exclude(settings.excluded_urls)
     tracer.consumer_relation = settings.consumer_relation
     reading.convention = settings.conventions
     remote.names = settings.peer_names
     url.configure(settings.secret_parameters)
     database.limit, database.masked = settings.statement_limit, settings.mask_statements
+    database.connects, database.transactions = settings.trace_connects, settings.trace_transactions
     # Not by set_tracer_provider(): that may be called once only, and the once is the program's.
     if trace._TRACER_PROVIDER is None:
         trace._TRACER_PROVIDER = tracer.provider

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry import context, trace
 from opentelemetry.trace import SpanKind
 
-from autotrace import containment, dbapi
+from autotrace import containment, dbapi, statements
 from autotrace.tracing import current, tracer
 from autotrace.tracing.span import Span
 from tests.recorded import Recorded, is_child, record, tags
@@ -188,7 +188,8 @@ class DatabaseContract:
             gc.enable()
 
     def test_a_failed_connect_is_a_span_with_the_error(self, spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(dbapi, "now", lambda: 5)
+        for module in (dbapi, statements):
+            monkeypatch.setattr(module, "now", lambda: 5)
         with pytest.raises(Exception) as caught:
             self.connect_badly()
         span = spans.one()
@@ -250,11 +251,12 @@ def break_step(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def start(family: Any, kind: Any, facts: Any, *rest: Any) -> Any:
         return tracer.start(family, kind, Facts(facts), *rest)
 
+    broken = {"start": ours, "enter": ours, "facts": start}
     if step == "read":
         monkeypatch.setattr(dbapi, "getattr", ours, raising=False)
-    elif step in ("start", "enter"):
-        monkeypatch.setattr(dbapi, step, ours)
-    elif step == "facts":
-        monkeypatch.setattr(dbapi, "start", start)
+        monkeypatch.setattr(statements.Way, "read", property(ours), raising=False)
+    elif step in broken:
+        for module in (dbapi, statements):
+            monkeypatch.setattr(module, "start" if step == "facts" else step, broken[step])
     else:
         monkeypatch.setattr(Span, step, ours)
