@@ -60,7 +60,7 @@ def _producer_class(kind: type, failure: Any) -> type:
         "close": _closed,
         "__exit__": _closed,
     }
-    return subclass(kind, {name: make for name, make in makers.items() if hasattr(kind, name)}, (SLOT,))
+    return _subclass(kind, makers, newer=("produce_batch", "close", "__exit__"))
 
 
 def _callback(config: dict[str, Any]) -> Any:
@@ -199,7 +199,7 @@ def _consumer_class(kind: type, TopicPartition: Any) -> type:
         "close": _done,
         "__exit__": _done,
     }
-    return subclass(kind, {name: make for name, make in makers.items() if hasattr(kind, name)}, (SLOT,))
+    return _subclass(kind, makers, newer=("__exit__",))
 
 
 def _facts(message: Any) -> dict[str, Any]:
@@ -346,6 +346,12 @@ def _done(original: Any) -> Any:
 
 
 # Both -----------------------------------------------------------------------------------------------------------------
+
+
+def _subclass(kind: type, makers: dict[str, Any], newer: tuple[str, ...]) -> type:
+    """`newer`: methods that older versions lack."""
+    lacking = [name for name in newer if not hasattr(kind, name)]
+    return subclass(kind, {name: make for name, make in makers.items() if name not in lacking}, (SLOT,))
 
 
 def _init(ours: Any) -> Any:

@@ -145,7 +145,7 @@ class TestConsumeLoop(MessagingPromises):
             found = consumer()
             idle_since = time.monotonic()
             while time.monotonic() < idle_since + 0.7:
-                for message in found.consume(2, 0.1):
+                for message in found.consume(1, 0.1):
                     if message.error() is None:
                         yield message
                         idle_since = time.monotonic()
@@ -382,10 +382,10 @@ class TestProduce:
             (("t", b"v"), {"headers": (("a", b"b"),)}),
             (("t", b"v"), {"headers": [("a", 5)]}),
             (("t", b"v"), {"headers": ["a"]}),
-            (("t", b"v"), {"headers": {5: b"a"}}),
+            (("t", b"v"), {"headers": {"a": 5}}),
             (("t", b"v"), {"nothing": 1}),
             (("t", b"v" * 2_000_000), {}),
-            (("", b"v"), {}),
+            ((None, b"v"), {}),
         ],
     )
     def test_what_the_library_raises_passes_and_is_told(
@@ -551,7 +551,7 @@ class TestProduceBatch:
             outcomes.append(outcome(lambda made=made: made.produce_batch(topic, messages)))
             made.flush(30)
         assert outcomes[0] == outcomes[1]
-        assert all(span.failure is not None for span in spans) is (outcomes[0][0] is not None)
+        assert all((span.failure is not None) is (outcomes[0][0] is not None) for span in spans)
 
     def test_no_report_at_all(self, topic: str, broker: str, spans: Recorded) -> None:
         forgetful = Producer({"bootstrap.servers": broker})
@@ -856,9 +856,8 @@ class TestTypes:
     def test_wrong_forms_of_init_fail_as_they_would(
         self, spans: Recorded, ours: Any, bare: Any, arguments: Any, named: Any
     ) -> None:
-        expected = outcome(lambda: bare(*arguments, **named))
-        assert expected[0] is not None
-        assert outcome(lambda: ours(*arguments, **named)) == expected
+        """Some of them do not fail at all."""
+        assert outcome(lambda: ours(*arguments, **named)) == outcome(lambda: bare(*arguments, **named))
 
     @pytest.mark.parametrize("form", ["dict", "keywords", "both"])
     def test_every_form_of_init(self, broker: str, topic: str, spans: Recorded, form: str) -> None:
@@ -911,8 +910,6 @@ class TestTypes:
     def test_exceptions_and_messages_are_the_librarys_own(self) -> None:
         assert confluent_kafka.Message is confluent_kafka.cimpl.Message
         assert KafkaException is confluent_kafka.cimpl.KafkaException
-        with pytest.raises(TypeError):
-            pickle.dumps(Message())
 
 
 class TestPatch:
@@ -927,7 +924,13 @@ class TestPatch:
 
     @pytest.mark.parametrize(
         ("where", "lacking"),
-        [("Producer", "produce"), ("Consumer", "poll"), ("Consumer", "get_watermark_offsets"), ("Message", "offset")],
+        [
+            ("Producer", "produce"),
+            ("Consumer", "poll"),
+            ("Consumer", "close"),
+            ("Consumer", "get_watermark_offsets"),
+            ("Message", "offset"),
+        ],
     )
     def test_a_library_that_lacks_something_is_refused_whole(self, where: str, lacking: str) -> None:
         kinds = {
