@@ -70,7 +70,7 @@ BUDGETS = (
     Budget("span", "export", "export per span: the whole export thread", "µs", 6, 4),
     Budget("burst", "cpu", "burst of 200,000 spans flat out, a span", "µs", 15, 10),
     Budget("burst", "grown", "burst flat out, memory grown", "MiB", 8, 4),
-    Budget("burst", "lost", "burst flat out, spans lost (and counted)", "spans", None, None),
+    Budget("burst", "lost", "burst flat out, spans lost", "spans", None, None),
     Budget("burst_paced", "cpu", "burst paced at 25,000 a second, a span", "µs", 15, 10),
     Budget("burst_paced", "grown", "burst paced, memory grown", "MiB", 8, 4),
     Budget("burst_paced", "lost", "burst paced, spans lost", "spans", 0, 0),

@@ -104,7 +104,7 @@ class Exit(Kind):
     """`seconds` from the last line of a program that has one span to send until the end of its process; no collector answers."""
 
     program = """import sqlite3, time
-sqlite3.connect(':memory:').execute('SELECT 1')
+sqlite3.connect(':memory:').cursor().execute('SELECT 1')
 print(time.monotonic(), flush=True)"""
 
     def __init__(self, how: str) -> None:
