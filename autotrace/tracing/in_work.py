@@ -1,5 +1,6 @@
 """A record's span in the OpenTelemetry context, entered and left in any order: what was left never comes back as current.
 
+A context belongs to a thread, or to an asyncio task; work that is handed to another of them keeps the record for good.
 Beside the span, the context of a record holds its InWork. A context derived from it (the program's own spans) inherits that.
 """
 
@@ -9,6 +10,7 @@ from _thread import get_ident
 from typing import TYPE_CHECKING, Any
 
 from autotrace.tracing.current import SPAN_KEY, enter, get, put
+from autotrace.tracing.here import context_of, here
 
 if TYPE_CHECKING:
     from opentelemetry.context.context import Context
@@ -21,16 +23,16 @@ _fill = dict.__setitem__
 
 
 class InWork:
-    """One record's span as the current one of this thread. `before` is put back, `base` is what lies beneath all records."""
+    """One record's span as the current one here. `before` is put back, `base` is what lies beneath all records."""
 
-    __slots__ = ("base", "before", "open", "span", "thread")
+    __slots__ = ("base", "before", "open", "place", "span")
 
     def __init__(self, span: Span, before: Context, base: Context, remote: Remote | None) -> None:
         self.span = span
         self.before = before
         self.base = base
         self.open = True
-        self.thread = get_ident()
+        self.place = here()
         put(base)
         enter(span, remote)
         _fill(get(), RECORD_KEY, self)  # a context of ours that nobody else holds yet
@@ -38,18 +40,29 @@ class InWork:
     def leave(self) -> None:
         """Not current any more. Where something else is current meanwhile, or elsewhere, that is left alone."""
         self.open = False
-        self.before = settled(self.before)
+        at = here()
+        theirs = None if self.place == at else context_of(self.place)
+        if theirs is None:
+            self._restore(at)
+            return
+        try:  # an async generator is closed by a task of its own
+            theirs.run(self._restore, self.place)
+        except RuntimeError:
+            pass  # that task runs at this moment, in another thread
+
+    def _restore(self, at: object) -> None:
+        self.before = settled(self.before, at)
         current = get()
-        beneath = settled(current)
+        beneath = settled(current, at)
         if beneath is not current:
             put(beneath)
 
 
-def settled(context: Context) -> Context:
-    """`context`, or what lies beneath it where it belongs to a record that this thread has left."""
+def settled(context: Context, at: object) -> Context:
+    """`context`, or what lies beneath it where it belongs to a record that was left here. `at`: here()."""
     while True:
         work: Any = context.get(RECORD_KEY)
-        if work is None or work.open or work.thread != get_ident():  # another thread's was carried here on purpose
+        if work is None or work.open or not _here(work, at):  # another's was carried here on purpose
             return context
         span = context.get(SPAN_KEY)
         if span is not work.span and getattr(span, "end_time", 0) is None:
@@ -58,13 +71,20 @@ def settled(context: Context) -> Context:
 
 
 def places() -> tuple[Context, Context]:
-    """(what to restore when a record that is delivered here and now is left, what lies beneath all records of this thread)."""
-    before = settled(get())
+    """(what to restore when a record that is delivered here and now is left, what lies beneath all records here)."""
+    at = here()
+    before = settled(get(), at)
     beneath: Any = before.get(RECORD_KEY)
-    return before, before if beneath is None or beneath.thread != get_ident() else beneath.base
+    return before, beneath.base if beneath is not None and _here(beneath, at) else before
+
+
+def _here(work: InWork, at: object) -> bool:
+    """A task begins with the context of the thread that runs its loop: what that delivered itself is not carried."""
+    place = work.place
+    return place == at or place == get_ident()
 
 
 def resumed(span: Span, remote: Remote | None) -> InWork:
-    """The span of a record, current in this thread until leave(), whether it has ended or not."""
+    """The span of a record, current here until leave(), whether it has ended or not."""
     before, base = places()
     return InWork(span, before, base, remote)
