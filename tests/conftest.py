@@ -13,6 +13,7 @@ import pytest
 from real_parts import cache
 from real_parts.jaeger import Jaeger
 from real_parts.kafka_broker import KafkaBroker, real_or_mock
+from real_parts.mariadb import MariaDB
 from real_parts.mock_broker import MockBroker
 from real_parts.part import Part
 from real_parts.postgresql import PostgreSQL
@@ -40,6 +41,12 @@ def kafka3() -> Iterator[KafkaBroker | MockBroker]:
 def postgresql() -> Iterator[PostgreSQL]:
     """A private PostgreSQL: user and database `app`."""
     yield from _running(PostgreSQL())
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A private MariaDB: user and database `app`, password `pw`."""
+    yield from _running(MariaDB())
 
 
 @pytest.fixture(scope="session")

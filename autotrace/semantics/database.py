@@ -66,6 +66,7 @@ def _make(system: str) -> Family:
         Row("batch", (), (Tag("db.operation.batch.size"),)),
         Row("rows", (Tag("db.rows_affected"),), (Tag("db.rows_affected"),)),
         Row("sqlstate", (Tag("db.sqlstate"),), (Tag("db.response.status_code"),)),
+        Row("errno", (Tag("db.errno"),), (Tag("db.errno"),)),
         *remote.ROWS,
     )
     return Family("database", rows, name)
