@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind
 
 from autotrace.containment import contained
 from autotrace.propagation.context import Remote
-from autotrace.semantics import messaging
+from autotrace.semantics import messaging, topics
 from autotrace.tracing import tracer
 from autotrace.tracing.current import get, put
 from autotrace.tracing.in_work import InWork, places, resumed
@@ -65,7 +65,12 @@ os.register_at_fork(after_in_child=_forked)
 
 
 def begin(facts: dict[str, Any], shared: SharedFacts, remote: Remote | None) -> Span | None:
-    """A consumer's span, not current: in its producer's trace by AUTOTRACE_CONSUMER_RELATION, else beneath what is current."""
+    """A consumer's span, not current: in its producer's trace by AUTOTRACE_CONSUMER_RELATION, else beneath what is current.
+
+    None: this topic is left alone, or tracing is suppressed.
+    """
+    if topics.excluded(facts.get("topic")):
+        return None
     producer = remote if remote is not None and remote.trace_id else None
     if producer is not None and tracer.consumer_relation == "link":
         remote = Remote(decision=producer.decision)  # no ids: a new trace, kept or not as the producer's is

@@ -107,6 +107,10 @@ TABLE = (
             "names of tags: OpenTracing's (Jaeger, Kiali), OpenTelemetry's, or both"),
     Setting("consumer_relation", ("AUTOTRACE_CONSUMER_RELATION",), choice("follows_from", "child_of", "link"), "follows_from",
             "how a consumer's span refers to its producer's; `link` starts a new trace"),
+    Setting("kafka_excluded_topics", ("AUTOTRACE_KAFKA_EXCLUDED_TOPICS",), names(), "",
+            "topic patterns (`*.internal,audit`) that are left alone: no spans, no headers"),
+    Setting("kafka_commits", ("AUTOTRACE_KAFKA_COMMITS",), flag, "false",
+            "`true`: a span for each commit that waits for the broker"),
     Setting("disabled_patches", ("AUTOTRACE_DISABLED_PATCHES",), names(), "",
             "libraries to leave alone: `kafka,requests`; `autotrace check` lists the names"),
     Setting("peer_names", ("AUTOTRACE_PEER_NAMES",), pairs, "",
@@ -156,6 +160,8 @@ class Settings:
     trace_id_128: bool
     conventions: str
     consumer_relation: str
+    kafka_excluded_topics: tuple[str, ...]
+    kafka_commits: bool
     disabled_patches: tuple[str, ...]
     peer_names: dict[str, str]
     statement_limit: int

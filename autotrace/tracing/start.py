@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 
-from autotrace.semantics import database, reading, remote, url
+from autotrace.semantics import database, reading, remote, topics, url
 from autotrace.tracing import boundary, tracer
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ def begin(settings: Settings) -> None:
     tracer.configure(settings.sampler, settings.sampler_arg, settings.trace_id_128)
     boundary.configure(settings.propagators, settings.forward_headers, settings.propagation_targets)
     boundary.exclude(settings.excluded_urls)
+    topics.configure(settings.kafka_excluded_topics, settings.kafka_commits)
     tracer.consumer_relation = settings.consumer_relation
     reading.convention = settings.conventions
     remote.names = settings.peer_names
