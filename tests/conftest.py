@@ -5,11 +5,16 @@ A part that cannot be had is named loudly at the end of the run; with AUTOTRACE_
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TypeVar
 
 import pytest
 
+# Before any test module imports a library: within this process every library is patched as in a program under autotrace-run.
+os.environ["AUTOTRACE_EXPORTER"] = "none"
+
+import autotrace.activation
 from real_parts import cache
 from real_parts.jaeger import Jaeger
 from real_parts.kafka_broker import KafkaBroker, real_or_mock
@@ -17,6 +22,8 @@ from real_parts.mariadb import MariaDB
 from real_parts.mock_broker import MockBroker
 from real_parts.part import Part
 from real_parts.postgresql import PostgreSQL
+
+autotrace.activation.activate()
 
 P = TypeVar("P", bound=Part)
 

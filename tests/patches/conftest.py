@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
-
-os.environ["AUTOTRACE_EXPORTER"] = "none"
 
 import autotrace.activation
 from autotrace import containment
 from tests.recorded import Recorded, record
 
-autotrace.activation.activate()
 autotrace.activation._begin()
 
 
