@@ -75,7 +75,7 @@ def _details(span: ReceivedSpan) -> list[str]:
     elif "db.statement" in tags:
         found += [*textwrap.wrap(str(tags["db.statement"]), _DETAILS), f"peer {tags.get('peer.address', '')}"]
     elif "message_bus.destination" in tags:
-        found.append(f"partition {tags.get('partition', '?')}  offset {tags.get('offset', '?')}")
+        found.append("  ".join(f"{key} {tags[key]}" for key in ("partition", "offset") if key in tags))
         found.append(f"peer {tags.get('peer.address', '')}")
     return [fitted(line, _DETAILS).rstrip() for line in found]
 

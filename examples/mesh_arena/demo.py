@@ -1,0 +1,62 @@
+"""`make demo-arena`: the mesh arena on a real broker, one kick-off, its trace and its two graphs. Exit code 0 only if both are right.
+
+KAFKA_BOOTSTRAP_SERVERS: the user's own broker is used. JAEGER_ENDPOINT: what was received is sent there too.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from examples.mesh_arena.arena import SERVICES, TOPIC, Arena
+from examples.mesh_arena.story import BUSINESS, STEPS, faults
+from examples.stage import graphs, real, showing
+from examples.stage.expected_tags import Places
+from examples.stage.screen import paint
+from real_parts.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import ExitStack
+
+    from real_parts.jaeger_thrift import ReceivedSpan
+
+ANSWER = "The match has begun."
+SETTINGS = {"AUTOTRACE_FLUSH_SECONDS": "0.2"}
+PATIENCE = 20.0
+"""Seconds until a trace that is not whole is judged as it is."""
+
+
+def main() -> int:
+    return showing.run(_demo)
+
+
+def _demo(opened: ExitStack) -> int:
+    print(f"\n{paint('setting up', 'bold')}\n")
+    kafka = real.kafka(opened, TOPIC)
+    receiver = opened.enter_context(Receiver())
+    arena = Arena(kafka, {**SETTINGS, "AUTOTRACE_ENDPOINT": receiver.http_url})
+    real.step("services", lambda: opened.enter_context(arena), lambda _: f"{', '.join(SERVICES)}")
+
+    print(f"\n{paint('GET /centerBall', 'bold')}\n")
+    wrong = showing.answered(arena, "stadium", "/centerBall", ANSWER)
+    spans = showing.received(receiver, len(STEPS), PATIENCE)
+    wrong += faults(spans, Places(arena.urls, kafka))
+    wrong += _graph_faults(spans)
+    showing.show(spans)
+    if wrong:
+        showing.blame(wrong, arena)
+        return 1
+    print(paint("The trace is exactly right:", "green"), f"{len(STEPS)} spans, with their parents, names and tags.")
+    return 0 if showing.forwarded(receiver, spans) else 1
+
+
+def _graph_faults(spans: Sequence[ReceivedSpan]) -> list[str]:
+    """The trace must say `stadium -> ui` where the network says `everything -> kafka`."""
+    drawn = {(edge.source, edge.target) for edge in graphs.business(spans) if edge.label == f"topic {TOPIC}"}
+    named = {"missing": BUSINESS - drawn, "too much": drawn - BUSINESS}
+    return [f"graph: {source} -> {target}: {what}" for what, edges in named.items() for source, target in sorted(edges)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
