@@ -49,6 +49,9 @@ def _state(library: str, modules: list[str]) -> str:
         try:
             importlib.import_module(module)
         except Exception as failure:
+            absent = failure.name if "." in library and isinstance(failure, ModuleNotFoundError) else None
+            if absent and f"{module}.".startswith(f"{absent}."):
+                return "off: not part of the installed version"
             return f"refused: {module} does not import ({type(failure).__name__}: {failure})"
     states = [registry.states.get((library, module), registry.NOT_IMPORTED) for module in modules]
     bad = [state for state in states if state != registry.ON]

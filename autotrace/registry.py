@@ -20,6 +20,11 @@ PATCHES = {
     "opentelemetry": {"opentelemetry.trace": "provider"},
     "kafka": {"kafka.producer.kafka": "producer", "kafka.consumer.group": "consumer"},
     "confluent_kafka": {"confluent_kafka.cimpl": "clients"},
+    "confluent_kafka.aio": {
+        "confluent_kafka.aio._AIOConsumer": "consumer",
+        "confluent_kafka.aio._AsyncDeserializingConsumer": "deserializing",
+        "confluent_kafka.aio.producer._producer_batch_processor": "producer",
+    },
     "requests": {"requests.sessions": "sessions"},
     "psycopg2": {"psycopg2": "driver"},
     "sqlite3": {"sqlite3": "driver"},
