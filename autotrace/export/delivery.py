@@ -43,6 +43,7 @@ class Delivery:
         self.leaving = False
         self.importing = False
         self._told = 0
+        self._spoke_of_room = False
         self._pause = 0.0
         self._exporter: Any = None
         self._unusable = False
@@ -168,10 +169,19 @@ class Delivery:
             if lost or not self.hushed:
                 containment.say(f"spans are sent again; {lost} were lost")
             self.outage = self.hushed = False
-        elif lost and not self._told:
+        elif lost and not self._spoke_of_room:
+            self._spoke_of_room = True
             size = self.settings.queue_size
             containment.say(f"{lost} spans were lost: {size} were waiting, as many as AUTOTRACE_QUEUE_SIZE allows")
+        elif lost:
+            return  # told in one sum at the end
         self._told = self.lost
+
+    def sum_up(self) -> None:
+        """At the end: what was lost and not told yet."""
+        if self.lost > self._told:
+            containment.say(f"{self.lost} spans were lost in all, for want of room (AUTOTRACE_QUEUE_SIZE)")
+            self._told = self.lost
 
     def give_up(self, waiting: int, reason: str) -> None:
         """The last line of a process whose spans cannot be sent before it ends."""

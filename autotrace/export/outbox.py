@@ -196,6 +196,7 @@ class Outbox:
             waiting = len(self.queue) + len(self.delivery.in_hand)
             self.delivery.give_up(waiting, f"not done within {self.settings.exit_seconds:g} s")
         if well:
+            self.delivery.sum_up()
             self.pause()  # no thread of ours runs while the interpreter is taken down
 
 

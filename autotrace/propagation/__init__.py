@@ -125,11 +125,18 @@ class Propagator:
         return headers
 
 
+_PLAIN = ("00", "01")
+"""Flags of W3C that tell no more than B3 does."""
+
+
 def _complete(remote: Remote, get: Get) -> None:
     """Ids of another format, but a traceparent of the same trace beside them: its tracestate and random flag are kept.
 
     Every hop between two of us carries both formats; without this each would lose them.
     """
+    text = get("traceparent")
+    if text is None or (len(text) == 55 and text[53:] in _PLAIN and get("tracestate") is None):
+        return  # it would add nothing
     beside = w3c.extract(get)
     if beside is not None and beside.trace_id == remote.trace_id:
         remote.trace_state = beside.trace_state

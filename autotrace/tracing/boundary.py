@@ -60,7 +60,7 @@ def is_excluded(url: str) -> bool:
     url = url.partition("#")[0].partition("?")[0]
     if _excluded.match(url) is not None:
         return True
-    scheme, separator, rest = url.partition("://")
+    _, separator, rest = url.partition("://")
     return bool(separator) and _excluded.match(f"/{rest.partition('/')[2]}") is not None
 
 

@@ -115,9 +115,11 @@ class Span(trace.Span):
     def end(self, end_time: int | None = None) -> None:
         """The first call counts."""
         if self.end_time is None:
-            self.end_time = end_time or now()
             if self.flags & SAMPLED:
+                self.end_time = end_time or now()
                 self.sink(self)
+            else:
+                self.end_time = self.start_time  # nobody will read it: it only says that this span has ended
 
     def fail(self, error: BaseException) -> None:
         """Note the exception that ends the work of this span; its text and frames are read now, since it must not be kept."""

@@ -78,7 +78,8 @@ def start(
 
 def _without_own_parent(parent: Any, family: Any, kind: SpanKind, facts: dict[str, Any], shared: Any) -> Span:
     """A new trace, or a child of another library's span."""
-    known = parent.get_span_context() if isinstance(parent, trace.Span) else None
+    # `is None` first: isinstance() of an abstract class is not cheap, and most spans of this way begin a trace.
+    known = None if parent is None or not isinstance(parent, trace.Span) else parent.get_span_context()
     if known is None or not known.is_valid:
         trace_id, flags = _new_trace()
         return Span(trace_id, bits(64) or 1, 0, flags, None, kind, family, facts, shared)

@@ -141,6 +141,19 @@ def test_a_full_queue_drops_what_comes_and_counts_it_exactly(make: Make, said: l
     assert said == ["50 spans were lost: 100 were waiting, as many as AUTOTRACE_QUEUE_SIZE allows"]
 
 
+def test_what_is_lost_later_is_told_in_one_sum_at_the_end(make: Make, said: list[str]) -> None:
+    box = make(Scripted(), queue_size=100)
+    for lost in (50, 7, 3):
+        box.sink(span(0))
+        box.delivery.lost += lost
+        assert box.flush(20)
+    box.leave()
+    assert said == [
+        "50 spans were lost: 100 were waiting, as many as AUTOTRACE_QUEUE_SIZE allows",
+        "60 spans were lost in all, for want of room (AUTOTRACE_QUEUE_SIZE)",
+    ]
+
+
 def test_of_a_burst_from_many_threads_every_span_is_sent_or_counted(make: Make) -> None:
     exporter = Scripted()
     box = make(exporter, queue_size=2000, flush_seconds=0.02)

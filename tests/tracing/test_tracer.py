@@ -254,6 +254,14 @@ def test_links_events_status_and_names_are_kept(spans: Recorded) -> None:
     assert (reading.error_type(kept), reading.status_text(kept)) == ("error", "bad")
 
 
+def test_a_span_that_is_not_sampled_ends_all_the_same(spans: Recorded) -> None:
+    span = start(remote(0, False))
+    span.end()
+    assert span.end_time is not None
+    assert not span.is_recording()
+    assert spans == []
+
+
 def test_ok_is_final(spans: Recorded) -> None:
     span = start()
     span.fail(ValueError("recorded all the same"))
