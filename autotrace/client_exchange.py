@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind
 from autotrace.containment import contained
 from autotrace.semantics import http
 from autotrace.semantics.family import SharedFacts
-from autotrace.tracing import tracer
+from autotrace.tracing import boundary, tracer
 
 if TYPE_CHECKING:
     from autotrace.tracing.span import Span
@@ -27,8 +27,10 @@ _peers: dict[tuple[str, str], SharedFacts] = {}
 
 
 def start(component: str, method: Any, url: str, resend: int) -> Span | None:
-    """The client span of a request for the whole `url`; `resend` counts the sendings before this one. None: suppressed."""
-    facts = {"method": method, "url": url}
+    """The client span of a request for the whole `url`; `resend` counts the sendings before this one. None: suppressed, or excluded."""
+    if boundary.is_excluded(url):
+        return None
+    facts: dict[str, Any] = {"method": method, "url": url}
     if resend:
         facts["resend"] = resend
     return tracer.start(http.CLIENT, SpanKind.CLIENT, facts, peer(component, url))
@@ -63,20 +65,37 @@ def host_of(span: Span) -> str:
     return span.shared.facts["remote"][0] if span.shared is not None else ""
 
 
-class Call:
-    """One request as the program made it. `exchanges` counts what went over the wire for it so far.
+def origin(secure: bool, host: str, port: int | None) -> str:
+    """`scheme://host[:port]` of a connection, as the program would write it."""
+    scheme = "https" if secure else "http"
+    name = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return f"{scheme}://{name}" if port is None or port == _PORTS[scheme] else f"{scheme}://{name}:{port}"
 
-    `active`: an exchange made now is made for this call, not by the program for itself. `owner`: who follows redirects.
+
+NEXT: Any = object()
+ANY: Any = object()
+
+
+class Call:
+    """One request as the program made it, through `component`. `exchanges` counts what went over the wire for it so far.
+
+    `active`: what urllib3 sends now is sent for this call, not by the program for itself. `owner`: who follows redirects.
+    `wire`: the connection that an exchange is on at this moment, by which a lower layer knows that it is seen already; NEXT: the
+    lower layer's next one is this call's; ANY: whichever.
+    `request`: the library's own object for what is sent, where that tells a redirect from another call.
     `span`, `exchange`, `status`: of the last exchange.
     """
 
-    __slots__ = ("active", "exchange", "exchanges", "owner", "span", "status", "url")
+    __slots__ = ("active", "component", "exchange", "exchanges", "owner", "request", "span", "status", "url", "wire")
 
-    def __init__(self, owner: Any, url: str, exchanges: int = 0) -> None:
+    def __init__(self, component: str, owner: Any, url: str, exchanges: int = 0, active: bool = False) -> None:
+        self.component = component
         self.owner = owner
+        self.request: Any = None
+        self.wire: Any = None
         self.url = url
         self.exchanges = exchanges
-        self.active = True
+        self.active = active
         self.exchange: Exchange | None = None
         self.span: Span | None = None
         self.status = 0
@@ -84,6 +103,52 @@ class Call:
 
 call: ContextVar[Call | None] = ContextVar("autotrace-http-call", default=None)
 """The call in work in this thread or task."""
+
+
+def leave(token: Any) -> None:
+    """The end of what call.set() began. A coroutine that is thrown away may end in another context: nothing to restore there."""
+    try:
+        call.reset(token)
+    except ValueError:
+        pass
+
+
+def next_span(of: Call, method: Any) -> Span | None:
+    """The span of one more exchange of a call, which counts it."""
+    span = start(of.component, method, of.url, of.exchanges)
+    of.exchanges += 1
+    of.span = span
+    of.status = 0
+    return span
+
+
+def never_sent(of: Call, method: Any, error: BaseException, started: int) -> None:
+    """A span for a call that failed before anything could be sent: no name, no proxy, no tunnel. `started`: ns. Never raises."""
+    try:
+        span = next_span(of, method)
+        if span is not None:
+            span.start_time = started
+            span.fail(error)
+            span.end()
+    except Exception:
+        contained(of.component)
+
+
+def sent(names: list[str], span: Span, host: str) -> tuple[list[bool], list[tuple[str, str]]]:
+    """For headers that are no mapping: (which of `names` stay, (name, value) to send beside them)."""
+    headers: Any = dict.fromkeys(names)
+    boundary.into_http(headers, span, host)
+    stay = [headers.get(name, "") is None for name in names]
+    return stay, [(name, value) for name, value in headers.items() if value is not None]
+
+
+def has_no_body(method: Any, status: int, length: Any) -> bool:
+    """`length`: what Content-Length says, str or None."""
+    return status in (204, 304) or status < 200 or length == "0" or method == "HEAD"
+
+
+_PROGRAM_S = (GeneratorExit, KeyboardInterrupt, SystemExit)
+"""Ends of reading that are not the server's. A cancelled task is told as the error it is."""
 
 
 class Exchange:
@@ -101,7 +166,7 @@ class Exchange:
     def end(self, error: BaseException | None = None) -> None:
         """Never raises. `error`: what reading the body raised."""
         try:
-            if error is not None and isinstance(error, Exception):  # GeneratorExit, KeyboardInterrupt: not the server's
+            if error is not None and not isinstance(error, _PROGRAM_S):
                 self.span.fail(error)
             self.span.end()
         except Exception:

@@ -45,7 +45,7 @@ class Peer:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection, connection.makefile("rb") as stream:
+        with contextlib.suppress(OSError, ValueError), connection, connection.makefile("rb") as stream:
             while line := stream.readline():
                 method, target, _ = line.decode().split(" ")
                 headers = []
@@ -93,6 +93,8 @@ def redirect(target: str, status: int = 302) -> bytes:
 
 
 CHUNKED = b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nworld\r\n0\r\n\r\n"
+PART = b"HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\nhello"
+"""The rest never comes."""
 TRUNCATED = b"HTTP/1.1 200 X\r\nContent-Length: 100\r\nConnection: close\r\n\r\nhello"
 TRUNCATED_CHUNKS = b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n5\r\nwo"
 

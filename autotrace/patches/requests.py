@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import OrderedDict
 from typing import Any
 
-from autotrace import client_exchange
-from autotrace.client_exchange import Call, Exchange
+from autotrace import client_exchange, urllib3_exchange
+from autotrace.client_exchange import Call
 from autotrace.containment import contained
 from autotrace.patching import Plan, require
-from autotrace.tracing import boundary, current
-from autotrace.tracing.around import KEEP, argument, traced, with_argument
+from autotrace.tracing import boundary
+from autotrace.tracing.around import argument, traced, with_argument
 
 PLACE = "requests"
-SLOT = "_autotrace_exchange"
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 
@@ -35,11 +33,7 @@ def sessions(module: Any, plan: Plan) -> None:
     # HTTPAdapter.send(): one request handed to urllib3, those sent again by authentication too. A span only for a failure
     # before anything could be sent (no proxy, no tunnel).
     plan.method(Adapter, "send", lambda original: _adapter_send(original, unreachable), parameters=("request",))
-    # _make_request(): one attempt on one connection, the last place that has the headers as a mapping. The client span.
-    plan.method(Pool, "_make_request", _make_request, parameters=("conn", "method", "url"))
-    # _error_catcher(): around every read of a body from the wire; close(): when the program has had enough. The span's end.
-    plan.method(Response, "_error_catcher", _error_catcher)
-    plan.method(Response, "close", _close)
+    urllib3_exchange.exchanges(Pool, Response, plan)  # the client spans; these are patched by whoever comes first
 
 
 def _session_send(original: Any) -> Any:
@@ -57,7 +51,7 @@ def _session_send(original: Any) -> Any:
                 call.exchange.end()  # the response is lost with the exception (a hook's, say)
             raise
         finally:
-            client_exchange.call.reset(token)
+            client_exchange.leave(token)
             if outer is not None and call is not None:
                 outer.exchanges, outer.status = call.exchanges, call.status
 
@@ -78,8 +72,8 @@ def _session_call(args: Any, kwargs: Any) -> tuple[Call | None, Call | None]:
         or outer.owner is not session
         or kwargs.get("allow_redirects") is not False
     ):
-        return Call(session, url), None
-    return Call(session, url, outer.exchanges), outer
+        return Call(PLACE, session, url, active=True), None
+    return Call(PLACE, session, url, outer.exchanges, active=True), outer
 
 
 def _adapter_send(original: Any, unreachable: Any) -> Any:
@@ -103,12 +97,14 @@ def _adapter_send(original: Any, unreachable: Any) -> Any:
             return original(*args, **kwargs)
         except unreachable as error:
             if call.exchanges == before:
-                _never_sent(call, request, error, started)
+                # MaxRetryError repeats the URL, secrets included; its reason does not.
+                reason = getattr(error.args[0] if error.args else None, "reason", None) or error
+                client_exchange.never_sent(call, request.method, reason, started)
             raise
         finally:
-            call.active = False
+            call.active, call.wire = False, None
             if token is not None:
-                client_exchange.call.reset(token)
+                client_exchange.leave(token)
 
     return send
 
@@ -122,20 +118,8 @@ def _adapter_call(request: Any) -> tuple[Call | None, Any]:
     if call is not None:
         call.active, call.url = True, url
         return call, None
-    call = Call(None, url)
+    call = Call(PLACE, None, url, active=True)
     return call, client_exchange.call.set(call)
-
-
-def _never_sent(call: Call, request: Any, error: Any, started: int) -> None:
-    try:
-        span = client_exchange.start(PLACE, request.method, call.url, call.exchanges)
-        if span is not None:
-            span.start_time = started
-            # MaxRetryError repeats the URL, secrets included; its reason does not.
-            span.fail(getattr(error.args[0] if error.args else None, "reason", None) or error)
-            span.end()
-    except Exception:
-        contained(PLACE)
 
 
 def _of_unknown_length(request: Any) -> bool:
@@ -160,7 +144,10 @@ def _send_body(bodies: Any, request: Any, args: Any, kwargs: Any) -> Any:
 def _before_body(args: Any, kwargs: Any) -> Any:
     call = client_exchange.call.get()
     request = argument(args, kwargs, 1, "request")
-    span = None if call is None else _span(call, request.method)
+    if call is None:
+        return None
+    call.wire = client_exchange.ANY
+    span = client_exchange.next_span(call, request.method)
     if span is None:
         return None
     copy = request.copy()
@@ -168,109 +155,5 @@ def _before_body(args: Any, kwargs: Any) -> Any:
     return span, *with_argument(args, kwargs, 1, "request", copy)
 
 
-def _make_request(original: Any) -> Any:
-    return traced(original, PLACE, _before_attempt, _after_attempt)
-
-
-def _before_attempt(args: Any, kwargs: Any) -> Any:
-    call = client_exchange.call.get()
-    if call is None or not call.active:
-        return None
-    if call.span is not None and current.get().get(current.SPAN_KEY) is call.span:
-        return None  # the program's own use of urllib3, from within the body that is being sent
-    span = _span(call, argument(args, kwargs, 2, "method"))
-    if span is None:
-        return None
-    if "headers" in kwargs:
-        host = client_exchange.host_of(span)
-        if boundary.is_target(host):
-            headers = _copied(kwargs["headers"])
-            boundary.into_http(headers, span, host)
-            kwargs = {**kwargs, "headers": headers}
-    return span, args, kwargs
-
-
-def _copied(headers: Any) -> Any:
-    """A mapping for urllib3 to send. A third of the price for requests' own CaseInsensitiveDict, and names keep their case."""
-    store = getattr(headers, "_store", None)
-    if type(store) is OrderedDict:  # lower-case name -> (name, value)
-        return dict(store.values())
-    return {} if headers is None else headers.copy()
-
-
-def _span(call: Call, method: Any) -> Any:
-    span = client_exchange.start(PLACE, method, call.url, call.exchanges)
-    call.exchanges += 1
-    call.span = span
-    call.status = 0
-    return span
-
-
 def _after_body(span: Any, response: Any) -> object:
-    return _after_attempt(span, response.raw)
-
-
-def _after_attempt(span: Any, response: Any) -> object:
-    """`response`: urllib3's, or http.client's (urllib3 < 2). The exchange hangs on the latter, which is there in both."""
-    call = client_exchange.call.get()
-    span.facts["status"] = response.status
-    if call is None:
-        return None
-    call.status = response.status
-    wire = getattr(response, "_original_response", None) or response
-    if wire.length == 0 or wire.isclosed():  # nothing to read (HEAD, 204)
-        return None
-    call.exchange = vars(wire)[SLOT] = Exchange(span, PLACE)
-    return KEEP
-
-
-def _exchange(response: Any) -> Exchange | None:
-    wire = getattr(response, "_original_response", None)
-    return getattr(wire, SLOT, None)
-
-
-class _Reading:
-    """urllib3's own context manager of a read, and the exchange that may end with it."""
-
-    __slots__ = ("exchange", "manager", "response")
-
-    def __init__(self, manager: Any, exchange: Exchange, response: Any) -> None:
-        self.manager = manager
-        self.exchange = exchange
-        self.response = response
-
-    def __enter__(self) -> Any:
-        return self.manager.__enter__()
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
-        try:
-            swallowed = self.manager.__exit__(kind, error, trace)
-        except BaseException as translated:
-            self.exchange.end(translated)
-            raise
-        if error is not None:
-            self.exchange.end(error)
-        elif self.response._original_response.isclosed():
-            self.exchange.end()
-        return swallowed
-
-
-def _error_catcher(original: Any) -> Any:
-    def _error_catcher(self: Any, *args: Any, **kwargs: Any) -> Any:
-        manager = original(self, *args, **kwargs)
-        exchange = _exchange(self)
-        return manager if exchange is None else _Reading(manager, exchange, self)
-
-    return _error_catcher
-
-
-def _close(original: Any) -> Any:
-    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            exchange = _exchange(self)
-            if exchange is not None:
-                exchange.end()
-
-    return close
+    return urllib3_exchange.after(span, response.raw)

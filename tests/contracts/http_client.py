@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,8 @@ class HttpClient:
     component: str
     connection_error: type[Exception]
     read_error: type[Exception]
+    reads_ahead = False
+    """A short body has arrived, and the span ended, before the program asks for it."""
 
     @pytest.fixture
     def peer(self) -> Iterator[Peer]:
@@ -113,6 +116,17 @@ class HttpClient:
         assert spans == []
         assert peer.received[0].header("traceparent") is None
 
+    def test_an_excluded_url_is_left_alone(self, peer: Peer, spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+        import re
+
+        monkeypatch.setattr(boundary, "_excluded", re.compile("/health"))
+        self.get(peer.url + "/health?x=1", {"traceparent": OLD})
+        assert spans == []
+        assert peer.received[0].header("traceparent") == OLD
+        assert peer.received[0].header("X-B3-TraceId") is None
+        self.get(peer.url + "/healing")
+        assert len(spans) == 1
+
     # Errors -------------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("status", [404, 500])
@@ -155,7 +169,7 @@ class HttpClient:
     @pytest.mark.parametrize("raw", [ok("hello"), http_peer.CHUNKED], ids=["length", "chunked"])
     def test_the_span_ends_when_the_body_has_been_read(self, peer: Peer, spans: Recorded, raw: bytes) -> None:
         body = self.open(peer.answer("/s", raw))
-        assert spans == []
+        assert self.reads_ahead or spans == []
         assert body.read().startswith(b"hello")
         assert spans.one().failure is None
         body.close()
@@ -163,15 +177,16 @@ class HttpClient:
         assert len(spans) == 1
 
     def test_the_span_ends_when_the_body_is_closed_unread(self, peer: Peer, spans: Recorded) -> None:
-        body = self.open(peer.answer("/s", ok("x" * 100)))
+        body = self.open(peer.answer("/s", http_peer.PART))
         assert spans == []
         body.close()
         assert spans.one().failure is None
 
     def test_the_span_ends_when_nobody_holds_the_response(self, peer: Peer, spans: Recorded) -> None:
-        body = self.open(peer.answer("/s", ok("x" * 100)))
+        body = self.open(peer.answer("/s", http_peer.PART))
         assert spans == []
         del body
+        gc.collect()
         assert spans.one().failure is None
 
     def test_an_empty_body_ends_the_span_at_once(self, peer: Peer, spans: Recorded) -> None:

@@ -20,7 +20,7 @@ from requests import get as early_get
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from autotrace import client_exchange, containment
+from autotrace import client_exchange, containment, urllib3_exchange
 from autotrace.patches import requests as patch
 from autotrace.patching import Plan, Unpatchable
 from tests import http_peer, programs
@@ -143,7 +143,7 @@ def test_bodies_arrive_as_they_are_sent(peer: Peer, spans: Recorded, data: Any) 
 
 
 def test_a_body_that_makes_calls_while_it_is_sent(peer: Peer, spans: Recorded) -> None:
-    """Its own are calls of their own, children of the one they are made for; urllib3 used by itself is not requests."""
+    """Its own are calls of their own, children of the one they are made for, urllib3's too."""
 
     def body() -> Iterator[bytes]:
         yield b"a"
@@ -152,10 +152,11 @@ def test_a_body_that_makes_calls_while_it_is_sent(peer: Peer, spans: Recorded) -
         yield b"b"
 
     requests.post(peer.url + "/outer", data=body())
-    inner, outer = spans
+    inner, bare, outer = spans
     assert tags(inner)["http.url"].endswith("/inner")
-    assert inner.parent_id == outer.span_id
-    assert resends(spans) == [None, None]
+    assert (tags(bare)["http.url"].endswith("/bare"), tags(bare)["component"]) == (True, "urllib3")
+    assert inner.parent_id == bare.parent_id == outer.span_id
+    assert resends(spans) == [None, None, None]
 
 
 def test_head_and_204_end_at_once(peer: Peer, spans: Recorded) -> None:
@@ -214,8 +215,9 @@ def test_a_hook_that_asks_elsewhere_makes_a_call_of_its_own(peer: Peer, spans: R
             urllib3.PoolManager().request("GET", peer.url + "/bare")
 
     requests.get(peer.url + "/first", hooks={"response": hook})
-    assert sorted(tags(span)["http.url"].rpartition("/")[2] for span in spans) == ["first", "token"]
-    assert resends(spans) == [None, None]
+    found = sorted((tags(span)["http.url"].rpartition("/")[2], tags(span)["component"]) for span in spans)
+    assert found == [("bare", "urllib3"), ("first", "requests"), ("token", "requests")]
+    assert resends(spans) == [None, None, None]
 
 
 def test_a_hook_s_call_between_redirects_is_no_redirect(peer: Peer, spans: Recorded) -> None:
@@ -289,12 +291,6 @@ def test_an_adapter_without_a_session(peer: Peer, spans: Recorded) -> None:
     assert tags(spans.one())["http.url"] == peer.url + "/x"
 
 
-def test_urllib3_by_itself_is_left_alone(peer: Peer, spans: Recorded) -> None:
-    assert urllib3.PoolManager().request("GET", peer.url + "/").data == b"hello"
-    assert spans == []
-    assert peer.received[0].header("traceparent") is None
-
-
 def test_sessions_are_pickled_and_used_in_threads(peer: Peer, spans: Recorded) -> None:
     session = pickle.loads(pickle.dumps(requests.Session()))
     threads = [threading.Thread(target=session.get, args=(f"{peer.url}/{n}",)) for n in range(8)]
@@ -328,11 +324,11 @@ def test_what_urllib3_is_handed_is_never_the_program_s_own_mapping() -> None:
     several = urllib3.HTTPHeaderDict([("X-A", "1"), ("X-A", "2")])
     for headers in (own, several, {"X-A": "1"}):
         before = list(headers.items())
-        copy = patch._copied(headers)
+        copy = urllib3_exchange._copied(headers)
         assert list(copy.items()) == before
         copy["X-B"] = "2"
         assert list(headers.items()) == before
-    assert patch._copied(None) == {}
+    assert urllib3_exchange._copied(None) == {}
 
 
 def test_an_exchange_that_everybody_has_dropped_ends(spans: Recorded) -> None:
@@ -351,11 +347,11 @@ def test_an_exchange_that_everybody_has_dropped_ends(spans: Recorded) -> None:
     ("owner", "name"),
     [
         (client_exchange, "start"),
-        (patch, "Exchange"),
+        (urllib3_exchange, "Exchange"),
         (patch, "Call"),
         (patch.boundary, "into_http"),
         (client_exchange, "host_of"),
-        (patch, "_copied"),
+        (urllib3_exchange, "_copied"),
     ],
 )
 def test_when_our_code_fails_the_call_goes_on(

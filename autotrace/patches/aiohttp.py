@@ -1,0 +1,201 @@
+"""aiohttp's client: one client span per exchange on the wire, redirects and repeats included, until the body has arrived or is let go.
+
+aiohttp reads ahead: a body that fits its buffer has arrived before the program asks for it. A websocket's span is that of its
+handshake. The server is another patch.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from autotrace import client_exchange
+from autotrace.client_exchange import NEXT, Call, Exchange
+from autotrace.containment import contained
+from autotrace.patching import Plan, require
+from autotrace.tracing import boundary, current
+from autotrace.tracing.around import argument, failed, finish, with_argument
+
+if TYPE_CHECKING:
+    from autotrace.tracing.span import Span
+
+PLACE = "aiohttp"
+SLOT = "_autotrace_exchange"
+
+
+def sessions(module: Any, plan: Plan) -> None:
+    Session, Connector = require(module, "ClientSession"), require(module, "BaseConnector")
+    Request, Response = require(module, "ClientRequest"), require(module, "ClientResponse")
+    Writer = require(sys.modules[Request.__module__], "StreamWriter")
+    # _request(): every request with all its redirects and repeats, websockets' too. No span: it counts, and tells timeouts by name.
+    plan.method(Session, "_request", _request)
+    # connect(), send(), start(): one exchange in its three steps. The client span, current in each.
+    plan.method(Connector, "connect", _connect, parameters=("req",))
+    plan.method(Request, "send", _send)
+    plan.method(Response, "start", _start)
+    # write_headers(): the last place that has the headers, which then are nobody's but the wire's.
+    plan.method(Writer, "write_headers", _write_headers, parameters=("headers",))
+    # What may end a body. The span's end.
+    plan.method(Response, "_response_eof", _ending)
+    plan.method(Response, "close", _ending)
+    plan.method(Response, "release", _ending)
+    plan.method(Response, "read", _read)
+    plan.method(Response, "__aexit__", _aexit)
+
+
+def _request(original: Any) -> Any:
+    async def _request(*args: Any, **kwargs: Any) -> Any:
+        call = Call(PLACE, None, "")
+        token = client_exchange.call.set(call)
+        try:
+            return await original(*args, **kwargs)
+        except BaseException as error:
+            if call.span is not None:  # cancelled, by the program or by a timeout, of which `error` has the name
+                failed(call.span, error, PLACE)
+            raise
+        finally:
+            client_exchange.leave(token)
+
+    return _request
+
+
+def _connect(original: Any) -> Any:
+    async def connect(*args: Any, **kwargs: Any) -> Any:
+        call = client_exchange.call.get()
+        span = None
+        try:
+            if call is not None and call.component == PLACE:
+                span = _begun(call, argument(args, kwargs, 1, "req"))
+        except Exception:
+            contained(PLACE)
+        if call is None or span is None:
+            return await original(*args, **kwargs)
+        return await _step(call, span, original(*args, **kwargs))
+
+    return connect
+
+
+def _begun(call: Call, request: Any) -> Span | None:
+    if call.span is not None:  # what became of it nobody said
+        finish(call.span, PLACE)
+    call.url, call.request = str(request.url), request
+    return client_exchange.next_span(call, request.method)
+
+
+async def _step(call: Call, span: Span, step: Any) -> Any:
+    """One step of an exchange, the span current in it. A cancelled one leaves the span to _request()."""
+    token = current.enter(span)
+    try:
+        return await step
+    except Exception as error:
+        call.span = None
+        failed(span, error, PLACE)
+        raise
+    finally:
+        current.leave(token)
+
+
+def _pending(request: Any) -> Call | None:
+    """The call whose exchange has come to `request` (or response); None for others, such as the CONNECT to a proxy."""
+    call = client_exchange.call.get()
+    return call if call is not None and call.span is not None and call.request is request else None
+
+
+def _send(original: Any) -> Any:
+    async def send(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = _pending(self)
+        if call is None or call.span is None:
+            return await original(self, *args, **kwargs)
+        call.wire = NEXT
+        try:
+            call.request = response = await _step(call, call.span, original(self, *args, **kwargs))
+        finally:
+            call.wire = None
+        return response
+
+    return send
+
+
+def _write_headers(original: Any) -> Any:
+    async def write_headers(*args: Any, **kwargs: Any) -> Any:
+        call = client_exchange.call.get()
+        if call is not None and call.wire is NEXT and call.component == PLACE and call.span is not None:
+            call.wire = None
+            try:
+                host = client_exchange.host_of(call.span)
+                if boundary.is_target(host):
+                    headers = argument(args, kwargs, 2, "headers").copy()
+                    boundary.into_http(headers, call.span, host)
+                    args, kwargs = with_argument(args, kwargs, 2, "headers", headers)
+            except Exception:
+                contained(PLACE)
+        return await original(*args, **kwargs)
+
+    return write_headers
+
+
+def _start(original: Any) -> Any:
+    async def start(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = _pending(self)
+        span = None if call is None else call.span
+        if call is None or span is None:
+            return await original(self, *args, **kwargs)
+        result = await _step(call, span, original(self, *args, **kwargs))
+        call.span = None
+        try:
+            span.facts["status"] = self.status
+            if self.status == 101 or self.content.is_eof():
+                span.end()
+            else:
+                vars(self)[SLOT] = Exchange(span, PLACE)
+        except Exception:
+            contained(PLACE)
+        return result
+
+    return start
+
+
+def _ending(original: Any) -> Any:
+    def ending(self: Any, *args: Any, **kwargs: Any) -> Any:
+        exchange = vars(self).get(SLOT)
+        if exchange is not None:
+            exchange.end(_broken(self))
+        return original(self, *args, **kwargs)
+
+    return ending
+
+
+def _broken(response: Any) -> Any:
+    """What broke the body off. To be asked before the library notes there that the program has let go of it."""
+    try:
+        return response.content.exception()
+    except Exception:
+        contained(PLACE)
+        return None
+
+
+def _read(original: Any) -> Any:
+    async def read(self: Any, *args: Any, **kwargs: Any) -> Any:
+        exchange = vars(self).pop(SLOT, None)  # close(), by which a failing read ends, does not know what failed
+        if exchange is None:
+            return await original(self, *args, **kwargs)
+        try:
+            result = await original(self, *args, **kwargs)
+        except BaseException as error:
+            exchange.end(error)
+            raise
+        exchange.end()
+        return result
+
+    return read
+
+
+def _aexit(original: Any) -> Any:
+    async def __aexit__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        exchange = vars(self).get(SLOT)
+        error = argument(args, kwargs, 1, "exc_val")
+        if exchange is not None and type(error).__name__ == "CancelledError":
+            exchange.end(error)
+        return await original(self, *args, **kwargs)
+
+    return __aexit__
