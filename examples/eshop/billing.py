@@ -19,4 +19,4 @@ def payment():
 
 
 if __name__ == "__main__":
-    app.run(port=int(os.environ.get("PORT", "8082")))
+    app.run(host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8082")))

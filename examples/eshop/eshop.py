@@ -29,4 +29,4 @@ def checkout():
 
 
 if __name__ == "__main__":
-    app.run(port=int(os.environ.get("PORT", "8080")))
+    app.run(host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8080")))

@@ -19,4 +19,4 @@ def send_email():
 
 
 if __name__ == "__main__":
-    app.run(port=int(os.environ.get("PORT", "8084")))
+    app.run(host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8084")))

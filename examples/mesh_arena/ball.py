@@ -44,4 +44,4 @@ def display():
 
 
 if __name__ == "__main__":
-    app.run(port=int(os.environ.get("PORT", "8081")))
+    app.run(host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8081")))
