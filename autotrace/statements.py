@@ -175,11 +175,12 @@ def _unmark(token: Token[Any]) -> None:
         pass
 
 
-def part(read: Read) -> Read:
-    """read(), for a method that those of whole() call."""
+def part(read: Read, of: Callable[[Any], Any] = lambda self: self) -> Read:
+    """read(), for a method that those of whole() call. of: as there."""
 
     def reading(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-        return None if _whole.get() is self else read(self, args, kwargs)
+        at_work = _whole.get()
+        return None if at_work is not None and at_work is of(self) else read(self, args, kwargs)
 
     return reading
 

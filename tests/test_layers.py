@@ -22,6 +22,8 @@ ROWS = (
         "statement_reading",
         "statements",
         "dbapi",
+        "commenting",
+        "mysql",
         "client_exchange",
         "server_request",
         "wsgi",

@@ -1,0 +1,47 @@
+"""What gives the statement on its way to a driver the comment of AUTOTRACE_SQL_COMMENTS. Switched off, it is not there. Knows no driver."""
+
+from __future__ import annotations
+
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any
+
+from autotrace.containment import contained
+from autotrace.sql import comments
+from autotrace.tracing.around import with_argument
+from autotrace.tracing.current import get, span_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autotrace.dbapi import Driver
+
+    Make = Callable[[Any], Any]
+
+
+def commented(us: Driver, parameter: str, make: Make) -> Make:
+    """`make`, which gives a method its span, so that inside of it the method's statement gets the comment.
+
+    parameter: the name of the first argument after self, which holds the statement. Only a str is one: bytes are what drivers and
+    their helpers have built themselves (`execute_values`), other objects are theirs to read. For methods that send plain text only:
+    where a driver prepares statements and knows them by their text, each comment would be another statement.
+    """
+    if comments.mode == "off":
+        return make
+    place, family, component = f"{us.component}: the SQL comment", us.family, us.component
+
+    def making(original: Any) -> Any:
+        def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            try:
+                span = span_of(get())
+                given = args[0] if args else kwargs.get(parameter)
+                if type(given) is str and getattr(span, "family", None) is family:
+                    text = comments.with_comment(given, component, span)
+                    if text is not given:
+                        args, kwargs = with_argument(args, kwargs, 0, parameter, text)
+            except Exception:
+                contained(place)
+            return original(self, *args, **kwargs)
+
+        return make(update_wrapper(call, original))
+
+    return making
