@@ -125,7 +125,7 @@ TABLE = (
             "`true`: spans for commits and rollbacks that the program makes by calls"),
     Setting("secret_parameters", ("AUTOTRACE_SECRET_PARAMETERS",), names(), SECRETS,
             "query parameters whose values are redacted in URLs"),
-    Setting("queue_size", ("AUTOTRACE_QUEUE_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE"), whole(1, 1 << 24), "16384",
+    Setting("queue_size", ("AUTOTRACE_QUEUE_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE"), whole(1, 1 << 24), "10000",
             "spans waiting for export; when full, new ones are dropped and counted"),
     Setting("flush_seconds", ("AUTOTRACE_FLUSH_SECONDS",), seconds, "1",
             "how often spans are sent"),

@@ -116,7 +116,7 @@ def test_a_variable_means_what_its_system_means(variables: dict[str, str], attri
         ),
         ({"AUTOTRACE_ENABLED": "maybe"}, "AUTOTRACE_ENABLED='maybe': write true or false", "enabled", True),
         ({"AUTOTRACE_EXPORTER": "zipkin"}, "AUTOTRACE_EXPORTER='zipkin': write one of jaeger", "exporter", "jaeger"),
-        ({"AUTOTRACE_QUEUE_SIZE": "0"}, "AUTOTRACE_QUEUE_SIZE='0': write a whole number", "queue_size", 16384),
+        ({"AUTOTRACE_QUEUE_SIZE": "0"}, "AUTOTRACE_QUEUE_SIZE='0': write a whole number", "queue_size", 10000),
         ({"AUTOTRACE_TAGS": "a=1,b"}, "'b' is not key=value", "tags", {}),
         (
             {"JAEGER_SAMPLER_TYPE": "remote"},

@@ -108,7 +108,7 @@ class Span(trace.Span):
         self.status: tuple[StatusCode, str | None] | None = None
         self.dropped = 0
         self.end_time: int | None = None
-        self.start_time = now()
+        self.start_time = now() if flags & SAMPLED else 0
 
     # What autotrace itself calls ------------------------------------------------------------------------------------
 
@@ -119,7 +119,7 @@ class Span(trace.Span):
                 self.end_time = end_time or now()
                 self.sink(self)
             else:
-                self.end_time = self.start_time  # nobody will read it: it only says that this span has ended
+                self.end_time = 0  # nobody will read it: it only says that this span has ended
 
     def fail(self, error: BaseException) -> None:
         """Note the exception that ends the work of this span; its text and frames are read now, since it must not be kept."""
