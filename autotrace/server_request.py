@@ -5,29 +5,42 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.context.context import Context
 from opentelemetry.trace import SpanKind
 
 from autotrace.containment import contained
 from autotrace.semantics import http
-from autotrace.tracing import current, tracer
+from autotrace.tracing import boundary, current, tracer
+from autotrace.tracing.span import now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autotrace.propagation.context import Remote
     from autotrace.tracing.span import Span
 
 KEY = "autotrace-request"
 """Context key of the Request in work, so that it goes where the span goes."""
 
+EMPTY = Context()
+"""In force where a server has begun to serve a request: whatever was current when the server was started is none of the request's."""
+
 
 class Request:
     """Open from receive() to end(). `body` is the object that its body is read from, by which the layers know it again."""
 
-    __slots__ = ("body", "place", "span", "token")
+    __slots__ = ("answered", "body", "mounted", "place", "span", "target", "token")
 
     def __init__(self, span: Span, place: str, remote: Remote | None, body: Any) -> None:
         self.span = span
         self.place = place
         self.body = body
+        self.mounted = ""
+        """The part of the route that outer routers have dealt with."""
+        self.target: tuple[str, str] | None = None
+        """(method, path) where a layer of another protocol, for which the body is another object, is to know it again."""
+        self.answered: int | None = None
+        """When the last of the answer was sent, if that is not when the work is done (ns)."""
         self.token: Any = current.enter(span, remote)
         current._fill(current.get(), KEY, self)  # enter() has just made it: nobody else holds it yet
 
@@ -36,6 +49,10 @@ class Request:
         token, self.token = self.token, None
         if token is not None:
             current.leave(token)
+
+    def route(self, template: str) -> None:
+        """`template`: the path as the program wrote it for its router, with names for what varies."""
+        self.span.facts["route"] = self.mounted + template
 
     def status(self, status: Any) -> None:
         """`status`: a number, or text that starts with one. 1xx only announces. Never raises."""
@@ -55,17 +72,29 @@ class Request:
         except Exception:
             contained(self.place)
 
+    def answer_sent(self) -> None:
+        """What is still to do (background tasks) is not what the client waited for. The first call counts."""
+        if self.answered is None:
+            self.answered = now()
+
+    def upgraded(self) -> None:
+        """The connection speaks another protocol from now on (a websocket): the span was that of the handshake. It stays current."""
+        self.span.facts["status"] = 101
+        self.span.end()
+
     def end(self) -> None:
         """Never raises."""
         try:
             self.leave()
-            self.span.end()
+            self.span.end(self.answered)
         except Exception:
             contained(self.place)
 
 
 def receive(place: str, facts: dict[str, Any], remote: Remote | None, body: Any) -> Request | None:
-    """A request has arrived: its span, current from now on. None: suppressed."""
+    """A request has arrived: its span, current from now on. None: suppressed, or a URL that is left alone."""
+    if boundary.is_excluded(facts["url"]):
+        return None
     span = tracer.start(http.SERVER, SpanKind.SERVER, facts, None, remote)
     return None if span is None else Request(span, place, remote, body)
 
@@ -76,17 +105,49 @@ def in_work() -> Request | None:
     return None if request is None or request.span.end_time is not None else request
 
 
-def join(body: Any, component: str) -> Request | None:
-    """The request in work, if `body` is its body: an outer layer has met it already, `component` is closer to the program.
-
-    An outer layer that does not know the body (None) leaves it to the first that asks.
-    """
-    request = in_work()
-    if request is None or (request.body is not body and request.body is not None):
-        return None
+def join(request: Request, body: Any, component: str) -> None:
+    """An outer layer has met it already. `component` is closer to the program; `body` is what that reads from."""
     request.body = body
     request.span.facts["component"] = component
-    return request
+
+
+def outermost(
+    original: Callable[..., Any],
+    place: str,
+    served: Callable[[Request, tuple[Any, ...]], object] = lambda request, args: None,
+    failed: Callable[[Request, BaseException], object] = Request.fail,
+) -> Callable[..., Any]:
+    """A server's method that serves one request from beginning to end, on a thread of its own.
+
+    Within it, where current.get() is EMPTY, somebody calls receive(); that request ends with the method. served(request, args):
+    it returned; failed(request, error): it raised.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        token = current.put(EMPTY)
+        try:
+            result = original(*args, **kwargs)
+            _tell(place, served, args)
+            return result
+        except BaseException as error:
+            _tell(place, failed, error)
+            raise
+        finally:
+            request = in_work()
+            if request is not None:
+                request.end()
+            current.leave(token)
+
+    return call
+
+
+def _tell(place: str, listener: Callable[[Request, Any], object], what: Any) -> None:
+    try:
+        request = in_work()
+        if request is not None:
+            listener(request, what)
+    except Exception:
+        contained(place)
 
 
 @lru_cache(maxsize=256)
@@ -95,5 +156,5 @@ def host(header: str, scheme: str) -> tuple[str, int | None]:
     name, separator, port = header.rpartition(":")
     if not separator or port.endswith("]"):
         name, port = header, ""
-    default = 443 if scheme == "https" else 80
+    default = 443 if scheme in ("https", "wss") else 80
     return name.strip("[]"), int(port) if port.isascii() and port.isdigit() else default

@@ -38,10 +38,12 @@ class Url(NamedTuple):
 
 def receive(environ: Mapping[str, Any], component: str, place: str) -> Request | None:
     """The request of this environ, current from now on; None where an outer layer has it already, or where suppressed."""
-    body = environ.get("wsgi.input")
-    if server_request.join(body, component) is not None:
-        return None
     get = environ.get
+    body = get("wsgi.input")
+    outer = server_request.in_work()
+    if outer is not None and _is_this(outer, body, environ):
+        server_request.join(outer, body, component)
+        return None
     scheme = get("wsgi.url_scheme", "http")
     host = get("HTTP_HOST") or f"{get('SERVER_NAME', '')}:{get('SERVER_PORT', '')}"
     raw = get("RAW_URI") or get("REQUEST_URI")
@@ -54,6 +56,19 @@ def receive(environ: Mapping[str, Any], component: str, place: str) -> Request |
         "user_agent": get("HTTP_USER_AGENT"),
     }
     return server_request.receive(place, facts, boundary.from_wsgi(environ), body)
+
+
+def _is_this(request: Request, body: Any, environ: Mapping[str, Any]) -> bool:
+    """An outer layer that does not know the body (None) leaves the request to the first that asks."""
+    if request.body is body or request.body is None:
+        return True
+    if request.target is None:
+        return False
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return request.target == (
+        environ.get("REQUEST_METHOD"),
+        path.encode("latin-1", "replace").decode("utf-8", "replace"),
+    )
 
 
 def served(original: Callable[..., Any], component: str, place: str) -> Callable[..., Any]:

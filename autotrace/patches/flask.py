@@ -32,7 +32,7 @@ def _full_dispatch_request(original: Any, flask_request: Any) -> Any:
             request = server_request.in_work()
             rule = None if request is None else flask_request.url_rule
             if rule is not None:
-                request.span.facts["route"] = rule.rule  # type: ignore[union-attr]
+                request.route(rule.rule)  # type: ignore[union-attr]
         except Exception:
             contained(PLACE)
         return original(*args, **kwargs)

@@ -50,17 +50,17 @@ def is_target(host: str) -> bool:
     return _targets is None or _targets.match(host.lower()) is not None
 
 
-def is_excluded(url: str) -> bool:
+def is_excluded(url: object) -> bool:
     """Is this URL, called or served, left alone (AUTOTRACE_EXCLUDED_URLS)? `url`: a whole one, or a path; a query does not count.
 
     A glob that holds for the path alone counts too, so that `/health*` need not know the host.
     """
     if _excluded is None:
         return False
-    url = url.partition("#")[0].partition("?")[0]
-    if _excluded.match(url) is not None:
+    text = str(url).partition("#")[0].partition("?")[0]
+    if _excluded.match(text) is not None:
         return True
-    _, separator, rest = url.partition("://")
+    _, separator, rest = text.partition("://")
     return bool(separator) and _excluded.match(f"/{rest.partition('/')[2]}") is not None
 
 

@@ -21,7 +21,9 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from opentelemetry.context.context import Context
 
+from autotrace.tracing import current
 from tests import http_peer
 from tests.recorded import Recorded, is_child, tags
 
@@ -62,7 +64,8 @@ class HttpServer:
         raise NotImplementedError
 
     def ask(self, url: str, target: str, headers: dict[str, str] | None = None, method: str = "GET") -> tuple[int, str]:
-        """By a client that nothing traces."""
+        """By a client that is not traced."""
+        token = current.put(Context({current.SUPPRESS_KEY: True}))
         connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
         try:
             connection.request(method, target, headers=headers or {})
@@ -70,6 +73,7 @@ class HttpServer:
             return response.status, response.read().decode()
         finally:
             connection.close()
+            current.leave(token)
 
     def named(self, method: str, route: str) -> str:
         return f"{method} {route}" if self.routes else method
