@@ -105,12 +105,23 @@ call: ContextVar[Call | None] = ContextVar("autotrace-http-call", default=None)
 """The call in work in this thread or task."""
 
 
-def leave(token: Any) -> None:
-    """The end of what call.set() began. A coroutine that is thrown away may end in another context: nothing to restore there."""
+def enter(component: str) -> tuple[Call | None, Any]:
+    """(a call of `component` that is in work from now on, the token for leave()). Never raises."""
     try:
-        call.reset(token)
-    except ValueError:
-        pass
+        made = Call(component, None, "")
+        return made, call.set(made)
+    except Exception:
+        contained(component)
+        return None, None
+
+
+def leave(token: Any) -> None:
+    """The end of what enter() or call.set() began. Never raises."""
+    if token is not None:
+        try:
+            call.reset(token)
+        except ValueError:  # a coroutine that is thrown away may end in another context: nothing to restore there
+            pass
 
 
 def next_span(of: Call, method: Any) -> Span | None:

@@ -10,13 +10,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from autotrace import client_exchange
-from autotrace.client_exchange import NEXT, Call, Exchange
+from autotrace.client_exchange import NEXT, Exchange
 from autotrace.containment import contained
 from autotrace.patching import Plan, require
 from autotrace.tracing import boundary, current
 from autotrace.tracing.around import argument, failed, finish, with_argument
 
 if TYPE_CHECKING:
+    from autotrace.client_exchange import Call
     from autotrace.tracing.span import Span
 
 PLACE = "aiohttp"
@@ -45,16 +46,19 @@ def sessions(module: Any, plan: Plan) -> None:
 
 def _request(original: Any) -> Any:
     async def _request(*args: Any, **kwargs: Any) -> Any:
-        call = Call(PLACE, None, "")
-        token = client_exchange.call.set(call)
+        call, token = client_exchange.enter(PLACE)
         try:
             return await original(*args, **kwargs)
         except BaseException as error:
-            if call.span is not None:  # cancelled, by the program or by a timeout, of which `error` has the name
+            if (
+                call is not None and call.span is not None
+            ):  # cancelled, by the program or by a timeout, of which `error` has the name
                 failed(call.span, error, PLACE)
             raise
         finally:
             client_exchange.leave(token)
+            if call is not None:  # a connection that was made here keeps this context, and must not keep a response by it
+                call.request = call.span = None
 
     return _request
 

@@ -28,7 +28,7 @@ SLOT = "_autotrace_exchange"
 
 def clients(module: Any, plan: Plan) -> None:
     Transport, AsyncTransport = require(module, "HTTPTransport"), require(module, "AsyncHTTPTransport")
-    transports = sys.modules[Transport.__module__]
+    transports = sys.modules[require(Transport, "handle_request").__module__]  # httpx renames the module of its classes
     Stream, AsyncStream = require(transports, "ResponseStream"), require(transports, "AsyncResponseStream")
     # send(): every request with all its redirects, whatever made it. No span: it counts.
     plan.method(require(module, "Client"), "send", _send)
@@ -45,7 +45,7 @@ def clients(module: Any, plan: Plan) -> None:
 
 def _send(original: Any) -> Any:
     def send(*args: Any, **kwargs: Any) -> Any:
-        token = client_exchange.call.set(Call(PLACE, None, ""))
+        _, token = client_exchange.enter(PLACE)
         try:
             return original(*args, **kwargs)
         finally:
@@ -56,7 +56,7 @@ def _send(original: Any) -> Any:
 
 def _send_async(original: Any) -> Any:
     async def send(*args: Any, **kwargs: Any) -> Any:
-        token = client_exchange.call.set(Call(PLACE, None, ""))
+        _, token = client_exchange.enter(PLACE)
         try:
             return await original(*args, **kwargs)
         finally:
