@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from autotrace.consumer_work import Work
 from autotrace.containment import contained
@@ -40,8 +40,7 @@ class TaskWork(Work):
         found = self._of_tasks.get(task)
         if found is None:
             found = self._of_tasks[task] = Scope(self.scope.reading, self.scope.shared)
-            # In a context of its own: the default is a copy of this one, and would keep alive what is current now.
-            task.add_done_callback(_Ended(found), context=Context())
+            _close_with(task, found)
         return found
 
     def deliver(self, record: Any) -> None:
@@ -84,17 +83,23 @@ class TaskWork(Work):
             contained(PLACE)
 
 
-class _Ended:
-    """Called when a task is done."""
+_delivering: WeakKeyDictionary[Task[Any], WeakSet[Scope]] = WeakKeyDictionary()
+"""A task -> the scopes that close with it."""
 
-    __slots__ = ("scope",)
 
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope
+def _close_with(task: Task[Any], scope: Scope) -> None:
+    scopes = _delivering.get(task)
+    if scopes is None:
+        scopes = _delivering[task] = WeakSet()
+        # In a context of its own: the default is a copy of this one, and would keep alive what is current now.
+        task.add_done_callback(_ended, context=Context())
+    scopes.add(scope)
 
-    def __call__(self, task: Task[Any]) -> None:
+
+def _ended(task: Task[Any]) -> None:
+    for scope in list(_delivering.pop(task, ())):
         # Not exception(): that would tell asyncio that somebody has seen it.
-        self.scope.close(getattr(task, "_exception", None))
+        scope.close(getattr(task, "_exception", None))
 
 
 class TaskLoop:

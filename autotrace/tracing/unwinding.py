@@ -55,13 +55,16 @@ def leaving(frame: FrameType) -> BaseException | None:
 
 def _of(trace: TracebackType, young: list[object]) -> BaseException:
     innermost = trace
+    entries = {id(trace)}
     while innermost.tb_next is not None:
         innermost = innermost.tb_next
+        entries.add(id(innermost))
     place = 0
     for index, thing in enumerate(young):
         if thing is innermost:
             place = index
-        if isinstance(thing, BaseException) and thing.__traceback__ is trace:
+        # One that was caught on its way (by `finally`, by a task) has kept the rest of its traceback.
+        if isinstance(thing, BaseException) and id(thing.__traceback__) in entries:
             return thing
     for thing in reversed(young[max(0, place - _NEAR) : place]):
         if isinstance(thing, BaseException) and thing.__traceback__ is None:
