@@ -114,14 +114,15 @@ class Driver:
             else:
                 self.failed(span, error, place)
 
-    def transactions(self) -> dict[str, Callable[[Any], Any]]:
+    def transactions(self, make: Callable[[Driver, Way], Any] = called) -> dict[str, Callable[[Any], Any]]:
         """What gives a connection's commit() and rollback() a span, by name; none unless AUTOTRACE_TRACE_TRANSACTIONS asks for it.
 
-        Asked when a library is patched: where they are not wanted, the methods stay the driver's own and cost nothing.
+        make: called, or awaited where they are an `async def`. Asked when a library is patched: where they are not wanted,
+        the methods stay the driver's own and cost nothing.
         """
         if not database.transactions:
             return {}
-        return {name: called(self, transaction(name)) for name in ("commit", "rollback")}
+        return {name: make(self, transaction(name)) for name in ("commit", "rollback")}
 
     def connect(self, original: Any) -> Any:
         """`original`, the `__init__` of connections, with a span if it fails; a TypeError is a wrong call, no connect.

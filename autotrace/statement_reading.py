@@ -45,6 +45,16 @@ def batch(parameter: str, sets: str) -> Read:
     return read
 
 
+def procedure(parameter: str) -> Read:
+    """Reads callproc()'s first argument, the name of a procedure."""
+
+    def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Facts | None:
+        name = argument(args, kwargs, 0, parameter)
+        return {"statement": f"CALL {name}"} if isinstance(name, str) else None
+
+    return read
+
+
 def head(statement: str | bytes) -> str | bytes:
     """As much as an exporter reads and one more: a statement of megabytes must not wait in the queue for its export."""
     room = database.limit + sql.SLACK

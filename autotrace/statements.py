@@ -6,7 +6,7 @@ dbapi.Driver.statement() is the short cut for the cursors of PEP 249; this is th
 from __future__ import annotations
 
 from contextvars import ContextVar
-from functools import partial, update_wrapper
+from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
@@ -14,7 +14,6 @@ from opentelemetry.trace import SpanKind
 from autotrace.containment import contained
 from autotrace.tracing.around import finish
 from autotrace.tracing.current import enter, leave
-from autotrace.tracing.span import now
 from autotrace.tracing.tracer import start
 
 if TYPE_CHECKING:
@@ -22,12 +21,10 @@ if TYPE_CHECKING:
     from contextvars import Token
 
     from autotrace.dbapi import Driver
-    from autotrace.semantics.family import SharedFacts
     from autotrace.tracing.span import Span
 
     Make = Callable[[Any], Any]
     Read = Callable[[Any, tuple[Any, ...], dict[str, Any]], dict[str, Any] | None]
-    Failure = Callable[[tuple[Any, ...], dict[str, Any], BaseException], SharedFacts]
 
 CLIENT = SpanKind.CLIENT
 
@@ -40,19 +37,22 @@ class Way:
 
     read(self, args, kwargs) -> the span's facts, or None: no statement, hence no span.
     connection(self) -> what the driver's facts_of() takes. rows(self, result) -> rows affected; None or below 0: not known.
+    later(self, span) -> whether the answer is still to come, and the span kept for it.
     """
 
-    __slots__ = ("connection", "read", "rows")
+    __slots__ = ("connection", "later", "read", "rows")
 
     def __init__(
         self,
         read: Read,
         connection: Callable[[Any], Any] = lambda self: self.connection,
         rows: Callable[[Any, Any], int | None] = lambda self, result: None,
+        later: Callable[[Any, Span], bool] = lambda self, span: False,
     ) -> None:
         self.read = read
         self.connection = connection
         self.rows = rows
+        self.later = later
 
 
 def called(us: Driver, way: Way) -> Make:
@@ -111,26 +111,40 @@ def begin(
     us: Driver, way: Way, self: Any, args: tuple[Any, ...], kwargs: dict[str, Any], place: str
 ) -> tuple[Span, Any] | None:
     """(the span, the token that leave() takes); None where there is none. Never raises."""
+    span = opened(us, way, self, args, kwargs, place)
     try:
-        facts = way.read(self, args, kwargs)
-        if facts is not None:
-            span = start(us.family, CLIENT, facts, us.facts_of(way.connection(self)))
-            if span is not None:
-                return span, enter(span)
+        return None if span is None else (span, enter(span))
     except Exception:
         contained(place)
-    return None
+        return None
+
+
+def opened(us: Driver, way: Way, self: Any, args: tuple[Any, ...], kwargs: dict[str, Any], place: str) -> Span | None:
+    """A span that is not current, for a call that hands the control back before it is done (rows one by one, COPY). Never raises."""
+    try:
+        facts = way.read(self, args, kwargs)
+        return None if facts is None else start(us.family, CLIENT, facts, us.facts_of(way.connection(self)))
+    except Exception:
+        contained(place)
+        return None
 
 
 def end(way: Way, self: Any, span: Span, result: Any, place: str) -> None:
     """End the span of a call that went well. Never raises."""
     try:
+        if way.later(self, span):
+            return
         rows = way.rows(self, result)
         if rows is not None and rows >= 0:
             span.facts["rows"] = rows
     except Exception:
         contained(place)
     finish(span, place)
+
+
+def of_arguments(read: Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any] | None]) -> Read:
+    """text() and its like, which know no `self`, as a Way takes them."""
+    return lambda self, args, kwargs: read(args, kwargs)
 
 
 def whole(make: Make, of: Callable[[Any], Any] = lambda self: self) -> Make:
@@ -183,48 +197,3 @@ def part(read: Read, of: Callable[[Any], Any] = lambda self: self) -> Read:
         return None if at_work is not None and at_work is of(self) else read(self, args, kwargs)
 
     return reading
-
-
-def connecting(us: Driver, of_failure: Failure) -> Make:
-    """What gives a function that makes a connection a span if it fails, or by AUTOTRACE_TRACE_CONNECTS.
-
-    of_failure(args, kwargs, error) -> what is known of the connection that came to nothing.
-    """
-    place = f"{us.component}.connect"
-
-    def make(original: Any) -> Any:
-        def connect(*args: Any, **kwargs: Any) -> Any:
-            begun = now()
-            try:
-                made = original(*args, **kwargs)
-            except BaseException as error:
-                if not isinstance(error, TypeError):  # a wrong call, no connect
-                    us.attempted(partial(of_failure, args, kwargs, error), begun, error, place)
-                raise
-            us.connected(made, begun, place)
-            return made
-
-        return connect
-
-    return make
-
-
-def connecting_awaited(us: Driver, of_failure: Failure) -> Make:
-    """connecting() for an `async def`."""
-    place = f"{us.component}.connect"
-
-    def make(original: Any) -> Any:
-        async def connect(*args: Any, **kwargs: Any) -> Any:
-            begun = now()
-            try:
-                made = await original(*args, **kwargs)
-            except BaseException as error:
-                if not isinstance(error, TypeError):
-                    us.attempted(partial(of_failure, args, kwargs, error), begun, error, place)
-                raise
-            us.connected(made, begun, place)
-            return made
-
-        return connect
-
-    return make

@@ -21,6 +21,8 @@ ROWS = (
         "delivery_report",
         "statement_reading",
         "statements",
+        "connects",
+        "handed_back",
         "dbapi",
         "commenting",
         "mysql",

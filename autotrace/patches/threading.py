@@ -21,6 +21,7 @@ _OWNERS = frozenset(
         "socketserver",
         "asyncio",
         "apscheduler",
+        "psycopg_pool",
         "autotrace",
     )
 )

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry import context, trace
 from opentelemetry.trace import SpanKind
 
-from autotrace import containment, dbapi, statements
+from autotrace import connects, containment, dbapi, statements
 from autotrace.tracing import current, tracer
 from autotrace.tracing.span import Span
 from tests.recorded import Recorded, is_child, record, tags
@@ -29,6 +29,8 @@ class DatabaseContract:
     """The server's own number for it, where the driver tells one."""
     chained = False
     """Does the driver raise its exceptions from others?"""
+    chained = False
+    """Whether the driver raises its errors while it handles others."""
     shared: dict[str, Any] = {}
     """Tags that every span of the connection has."""
 
@@ -80,7 +82,7 @@ class DatabaseContract:
     def test_the_other_side_is_named_exactly_if_there_is_one(self, connection: Any, spans: Recorded) -> None:
         connection.cursor().execute("SELECT 1")
         told = {k for k in tags(spans.one()) if k.startswith(("peer.", "server.", "network.", "http."))}
-        assert told == {k for k in self.shared if k.startswith(("peer.", "server."))}
+        assert told == {k for k in self.shared if k.startswith(("peer.", "server.", "network."))}
 
     def test_parameters_are_not_recorded(self, connection: Any, spans: Recorded) -> None:
         connection.cursor().execute(f"SELECT what FROM orders WHERE what = {self.mark}", ("secret",))
@@ -193,7 +195,7 @@ class DatabaseContract:
             gc.enable()
 
     def test_a_failed_connect_is_a_span_with_the_error(self, spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in (dbapi, statements):
+        for module in (dbapi, connects):
             monkeypatch.setattr(module, "now", lambda: 5)
         with pytest.raises(Exception) as caught:
             self.connect_badly()

@@ -1,0 +1,197 @@
+"""psycopg 3 (psycopg_pool, too): statements of sync and async cursors and connections, pipelines, COPY, rows one by one; connects.
+
+Methods are replaced where the library defines them, so that they serve every subclass. Not traced: fetches, LISTEN's notifications.
+Imported before us, a `connect` that the program has copied makes no span for connects.
+"""
+
+from __future__ import annotations
+
+from functools import update_wrapper
+from types import MethodType
+from typing import TYPE_CHECKING, Any
+
+from autotrace import connects
+from autotrace.containment import contained
+from autotrace.dbapi import ByIdentity, Driver
+from autotrace.handed_back import async_block_of, async_rows_of, block_of, rows_of
+from autotrace.patching import MARK, Plan, Unpatchable, require
+from autotrace.semantics.family import SharedFacts
+from autotrace.statement_reading import batch, text
+from autotrace.statements import Way, awaited, called, end, of_arguments
+from autotrace.tracing.around import argument
+
+if TYPE_CHECKING:
+    from autotrace.tracing.span import Span
+
+
+class _Facts(SharedFacts):
+    """A connection's; and the spans of statements in its pipeline: id of an entry of the queue of answers -> (entry, span)."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        super().__init__(facts)
+        self.waiting: dict[int, tuple[Any, Span]] = {}
+
+
+def driver(module: Any, plan: Plan) -> None:
+    known = ByIdentity(_facts)
+    us = Driver("psycopg", "postgresql", known, sqlstate="sqlstate")
+
+    def later(cursor: Any, span: Span) -> bool:
+        return _in_pipeline(cursor, span, known)
+
+    # execute(), executemany(): where all statements end; Connection.execute() makes a cursor for it. A server cursor sends a
+    # DECLARE of its own, and its fetches are part of no span. stream(), copy(): until the last row is there, or the block ends.
+    statement = Way(of_arguments(text("query")), rows=_rows, later=later)
+    many = Way(of_arguments(batch("query", "params_seq")), rows=_rows, later=later)
+    copied = Way(of_arguments(text("statement")), rows=_rows)
+    for prefix, make, block, rows in (
+        ("", called, block_of, rows_of),
+        ("Async", awaited, async_block_of, async_rows_of),
+    ):
+        Cursor = require(module, f"{prefix}Cursor")
+        plan.method(Cursor, "execute", make(us, statement), parameters=("query",))
+        plan.method(require(module, f"{prefix}ServerCursor"), "execute", make(us, statement), parameters=("query",))
+        plan.method(Cursor, "executemany", make(us, many), parameters=("query", "params_seq"))
+        plan.method(Cursor, "stream", rows(us, statement), parameters=("query",))
+        plan.method(Cursor, "copy", block(us, copied))
+        _ends(module, plan, us, prefix, make)
+    _pipelines(module, plan, us, known)
+    _connects(module, plan, us)
+
+
+def _rows(cursor: Any, result: Any) -> int:
+    rows: int = cursor.rowcount
+    return rows
+
+
+# -- pipelines --------------------------------------------------------------------------------------------------------
+
+
+def _in_pipeline(cursor: Any, span: Span, known: ByIdentity) -> bool:
+    """Whether the statement has only been queued: then the span waits with its last entry in the queue of answers."""
+    pipeline = cursor.connection._pipeline
+    if pipeline is not None:
+        for entry in reversed(pipeline.result_queue):
+            if entry is not None and entry[0] is cursor:
+                shared: Any = known(cursor.connection)
+                shared.waiting[id(entry)] = (entry, span)
+                return True
+    return False
+
+
+def _pipelines(module: Any, plan: Plan, us: Driver, known: ByIdentity) -> None:
+    # _process_results(): gets each answer with its entry, one after the other; ends the span. _exit(): the last thing that a
+    # pipeline does; what has no answer by then (the connection is gone) never gets one.
+    answer = Way(of_arguments(text("query")), rows=_rows)
+
+    def process_results(original: Any) -> Any:
+        def _process_results(self: Any, queued: Any, results: Any) -> Any:
+            try:
+                done = original(self, queued, results)
+            except BaseException as error:
+                _answered(self, queued, error)
+                raise
+            _answered(self, queued, None)
+            return done
+
+        return _process_results
+
+    def leave(original: Any) -> Any:
+        def _exit(self: Any, exc: Any) -> Any:
+            try:
+                return original(self, exc)
+            finally:
+                _unanswered(self, exc)
+
+        return _exit
+
+    def _answered(pipeline: Any, queued: Any, error: BaseException | None) -> None:
+        try:
+            shared: Any = known(pipeline._conn)
+            found = shared.waiting.pop(id(queued), None) if queued is not None and shared.waiting else None
+            if found is None:
+                return
+            if error is not None:
+                us.failed(found[1], error, "psycopg.pipeline")
+            else:
+                end(answer, queued[0], found[1], None, "psycopg.pipeline")
+        except Exception:
+            contained("psycopg.pipeline")
+
+    def _unanswered(pipeline: Any, error: BaseException | None) -> None:
+        try:
+            shared: Any = known(pipeline._conn)
+            while shared.waiting and not pipeline.level:
+                _, (_, span) = shared.waiting.popitem()
+                us.failed(span, error or ConnectionError("the pipeline ended without an answer"), "psycopg.pipeline")
+        except Exception:
+            contained("psycopg.pipeline")
+
+    owner = next((kind for kind in require(module, "Pipeline").__mro__ if "_process_results" in vars(kind)), None)
+    if owner is None:
+        raise Unpatchable("psycopg.Pipeline has no _process_results")
+    plan.method(owner, "_process_results", process_results, parameters=("queued", "results"))
+    plan.method(owner, "_exit", leave, parameters=("exc",))
+
+
+# -- connections ------------------------------------------------------------------------------------------------------
+
+
+def _connects(module: Any, plan: Plan, us: Driver) -> None:
+    # Connection.connect(), a classmethod, and psycopg.connect, which is the same: the pool calls it, too. A span if it fails.
+    for name, make in (("Connection", connects.called), ("AsyncConnection", connects.awaited)):
+        kind = require(module, name)
+        found = vars(kind).get("connect")
+        if not isinstance(found, classmethod):
+            raise Unpatchable(f"psycopg.{name}.connect is not a class method")
+        original = found.__func__
+        if hasattr(original, MARK):
+            continue
+        connect = update_wrapper(make(us, _facts_of_failure)(original), original)
+        setattr(connect, MARK, original)
+        plan.value(kind, "connect", classmethod(connect))
+        if name == "Connection":
+            plan.value(module, "connect", MethodType(connect, kind))
+
+
+def _ends(module: Any, plan: Plan, us: Driver, prefix: str, make: Any) -> None:
+    # commit(), rollback(), which `with connection` calls; and the end of `with connection.transaction()`: if they are asked for.
+    transactions = us.transactions(make)
+    for name, maker in transactions.items():
+        plan.method(require(module, f"{prefix}Connection"), name, maker)
+    if transactions:
+        leave = "__aexit__" if prefix else "__exit__"
+        plan.method(require(module, f"{prefix}Transaction"), leave, make(us, Way(_end_of_block)))
+
+
+def _end_of_block(transaction: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    failed = transaction.force_rollback or argument(args, kwargs, 1, "exc_val") is not None
+    if transaction._outer_transaction:
+        return {"operation": "rollback" if failed else "commit"}
+    return {"operation": "rollback to savepoint" if failed else "release savepoint"}
+
+
+def _facts(connection: Any) -> SharedFacts:
+    if connection is None or connection.closed:
+        return _Facts({"component": "psycopg"})
+    return _of(connection.pgconn)
+
+
+def _facts_of_failure(args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException) -> SharedFacts:
+    """What libpq tried at last. An error without one (a bad DSN, a time-out) names nobody."""
+    pgconn = getattr(error, "pgconn", None)
+    return _Facts({"component": "psycopg"}) if pgconn is None else _of(pgconn)
+
+
+def _of(pgconn: Any) -> SharedFacts:
+    """What libpq really uses: of a DSN, of PG* variables, of a service file. A path or '@…' is a Unix socket, which has no peer."""
+    host = pgconn.host.decode()
+    facts: dict[str, Any] = {"component": "psycopg", "instance": pgconn.db.decode(), "user": pgconn.user.decode()}
+    if host and host[0] not in "/@":
+        facts["remote"], facts["service"] = (host, int(pgconn.port)), host
+        facts["address"] = pgconn.hostaddr.decode() or None
+    elif host:
+        facts["remote"] = ("", None)
+    return _Facts(facts)
