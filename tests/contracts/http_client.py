@@ -26,6 +26,8 @@ class HttpClient:
     read_error: type[Exception]
     reads_ahead = False
     """A short body has arrived, and the span ended, before the program asks for it."""
+    misses_the_end = False
+    """The library itself takes a body for whole that is shorter than its Content-Length."""
 
     @pytest.fixture
     def peer(self) -> Iterator[Peer]:
@@ -199,6 +201,10 @@ class HttpClient:
     @pytest.mark.parametrize("raw", [http_peer.TRUNCATED, http_peer.TRUNCATED_CHUNKS], ids=["length", "chunked"])
     def test_a_body_that_breaks_off_is_an_error(self, peer: Peer, spans: Recorded, raw: bytes) -> None:
         body = self.open(peer.answer("/s", raw))
+        if raw is http_peer.TRUNCATED and self.misses_the_end:
+            assert body.read() == b"hello"
+            assert spans.one().failure is None
+            return
         with pytest.raises(self.read_error):
             body.read()
         span = spans.one()

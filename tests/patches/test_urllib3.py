@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import urllib3
+from urllib3._collections import HTTPHeaderDict
 from urllib3.util.retry import Retry
 
 from autotrace import client_exchange, containment, urllib3_exchange
@@ -99,7 +100,7 @@ def test_through_a_proxy_the_span_names_the_server_not_the_proxy(peer: Peer, spa
 
 
 def test_the_program_s_headers_are_left_alone(peer: Peer, spans: Recorded) -> None:
-    own = urllib3.HTTPHeaderDict([("X-A", "1"), ("X-A", "2")])
+    own = HTTPHeaderDict([("X-A", "1"), ("X-A", "2")])
     manager = urllib3.PoolManager(headers={"X-B": "3"})
     manager.request("GET", peer.url + "/", headers=own)
     manager.request("GET", peer.url + "/")

@@ -1,0 +1,41 @@
+"""HTTP clients of two years ago, each in a cache folder of its own, for the PYTHONPATH of a subprocess; the newest are installed.
+
+Limit: what they stand on (httpcore, yarl, …) is the interpreter's. `python -m real_parts.http_client_versions` fetches all.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from real_parts.cache import Unavailable, obtain
+from real_parts.processes import run_to_end
+
+#: Exact on purpose: test data, not dependencies. The first of a row is what the row is about.
+REQUIREMENTS = {
+    "aiohttp": ("aiohttp==3.10.10",),
+    "httpx": ("httpx==0.27.2", "sniffio==1.3.1"),
+    "urllib3-1": ("urllib3==1.26.20", "requests==2.28.2"),
+    "urllib3-2": ("urllib3==2.2.3", "requests==2.32.3"),
+}
+
+
+def library_path(name: str) -> Path:
+    """The folder to put first on PYTHONPATH for a key of REQUIREMENTS. cache.Unavailable when pip cannot have it."""
+    requirements = REQUIREMENTS[name]
+
+    def install(scratch: Path) -> Path:
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(scratch / "library")]
+        run_to_end([*pip, *requirements], seconds=300)
+        return scratch / "library"
+
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"  # aiohttp is compiled for one
+    return obtain("-".join((*requirements, python)).replace("==", "-"), install)
+
+
+if __name__ == "__main__":
+    try:
+        for row in REQUIREMENTS:
+            print(f"{row}={library_path(row)}")
+    except Unavailable as error:
+        raise SystemExit(str(error)) from None
