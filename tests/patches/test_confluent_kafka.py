@@ -892,6 +892,7 @@ class TestTypes:
         assert {"error", "stats"} <= set(seen)
         assert "program" in {record.name for record in caplog.records}
 
+    @needs_producer_close  # versions before that crash on such an object
     def test_an_object_that_was_never_initialized(self, spans: Recorded) -> None:
         for ours, bare in ((Producer, BareProducer), (Consumer, BareConsumer)):
             made, plain = ours.__new__(ours), bare.__new__(bare)
