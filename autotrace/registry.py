@@ -25,6 +25,7 @@ PATCHES = {
         "confluent_kafka.aio._AsyncDeserializingConsumer": "deserializing",
         "confluent_kafka.aio.producer._producer_batch_processor": "producer",
     },
+    "aiokafka": {"aiokafka.producer.producer": "producer", "aiokafka.consumer.consumer": "consumer"},
     "requests": {"requests.sessions": "sessions"},
     "psycopg2": {"psycopg2": "driver"},
     "sqlite3": {"sqlite3": "driver"},
@@ -49,7 +50,7 @@ PATCHES = {
 # Ways to carry the context. They trace nothing themselves, so they are watched from the first patch of the table above on.
 CARRIERS = {
     "threading": {"threading": "threads"},
-    "concurrent.futures": {"concurrent.futures.thread": "executors"},
+    "concurrent.futures": {"concurrent.futures.thread": "executors", "concurrent.futures.process": "processes"},
 }
 
 NOT_IMPORTED = "not imported"

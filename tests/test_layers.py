@@ -17,6 +17,7 @@ ROWS = (
         "record_scope",
         "record_batch",
         "consumer_work",
+        "task_work",
         "broker_answer",
         "delivery_report",
         "statement_reading",

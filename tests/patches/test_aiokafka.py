@@ -10,6 +10,7 @@ import contextlib
 import gc
 import inspect
 import os
+import re
 import sys
 import time
 import weakref
@@ -209,7 +210,9 @@ class TestSend:
                     await UNTRACED_SEND(client.producer, *wrong)
                 with pytest.raises(bare.type) as found:
                     await client.producer.send(*wrong)
-                assert str(found.value) == str(bare.value)
+                assert re.sub(r"\d+", "", str(found.value)) == re.sub(
+                    r"\d+", "", str(bare.value)
+                )  # sizes, with headers
                 assert nothing_current()
             with pytest.raises(TypeError):
                 await client.producer.send()
@@ -454,20 +457,23 @@ class TestLoop:
         said = tags(processed)
         assert (said["messaging.consumer.group.name"], said["messaging.client.id"]) == (topic, "me")
 
-    @pytest.mark.skipif(sys.version_info < (3, 12), reason="no way into the context of a task that waits")
     @asynchronous
     async def test_an_async_generator_that_is_left_gives_back_what_was_current(
         self, client: Client, spans: Recorded
     ) -> None:
-        """asyncio closes it in a task of its own."""
+        """asyncio closes it in a task of its own. Before Python 3.12 that has no way into ours, until our next call of the consumer."""
         async with client:
             await client.send(b"1")
             async for _ in client.loop(2):
                 break
             gc.collect()
             await settled()
-            assert nothing_current()
-        assert len(spans.consumers) == 1
+            assert len(spans.consumers) == 1
+            assert nothing_current() is (sys.version_info >= (3, 12))
+            assert await client.consumer.getmany() == {}
+            await client.send(b"2")
+            await client.consumer.getone()
+            assert is_child(trace.get_current_span(), spans.producers[1])  # type: ignore[arg-type]
 
 
 class TestGetOneAlone:
