@@ -31,6 +31,8 @@ ROWS = (
         "server_request",
         "wsgi",
     ),
+        "urllib3_exchange",
+        "http_client_exchange",
     ("export", "viewer"),
     ("patches",),
 )
