@@ -15,7 +15,7 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -23,7 +23,7 @@ import pytest
 import requests
 from opentelemetry.context.context import Context
 
-from autotrace.tracing import current
+from autotrace.tracing import boundary, current
 from tests import http_peer
 from tests.recorded import Recorded, is_child, tags
 
@@ -56,6 +56,7 @@ class HttpServer:
     component: str
     routes = True
     """Does the server know routes, and name its spans by them?"""
+    hello_route, boom_route = "/hello/<name>", "/boom"
     answers_failures = True
     """Is an exception answered by 500? Else the connection is closed."""
 
@@ -81,7 +82,7 @@ class HttpServer:
     def test_a_request_is_one_server_span(self, url: str, spans: Recorded) -> None:
         assert self.ask(url, "/hello/bob?token=s3cret&x=1", {"User-Agent": "me"}) == (200, "hello bob")
         (span,) = finished(spans, 1)
-        assert span.name == self.named("GET", "/hello/<name>")
+        assert span.name == self.named("GET", self.hello_route)
         known = tags(span)
         assert known["component"] == self.component
         assert known["http.url"] == url + "/hello/bob?token=REDACTED&x=1"
@@ -92,7 +93,7 @@ class HttpServer:
         )
         assert (known["http.method"], known["http.request.method"]) == ("GET", "GET")
         assert (known["http.status_code"], known["http.response.status_code"]) == (200, 200)
-        assert known.get("http.route") == ("/hello/<name>" if self.routes else None)
+        assert known.get("http.route") == (self.hello_route if self.routes else None)
         assert (known["server.address"], known["server.port"]) == ("127.0.0.1", int(url.rpartition(":")[2]))
         assert known["client.address"] == "127.0.0.1"
         assert known["user_agent.original"] == "me"
@@ -135,7 +136,7 @@ class HttpServer:
             with pytest.raises(http.client.RemoteDisconnected):
                 self.ask(url, "/boom")
         (span,) = finished(spans, 1)
-        assert span.name == self.named("GET", "/boom")
+        assert span.name == self.named("GET", self.boom_route)
         known = tags(span)
         assert (known["error"], known["error.type"]) == (True, "ZeroDivisionError")
         assert known["http.status_code"] == 500
@@ -194,5 +195,12 @@ class HttpServer:
         (span,) = finished(spans, 1)
         assert span.parent_id == 0
 
-
-WsgiApp = Callable[[dict[str, Any], Any], Any]
+    def test_a_url_that_is_left_alone_has_no_span(
+        self, url: str, spans: Recorded, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(boundary, "_excluded", None)
+        boundary.exclude(("/teapot*",))
+        assert self.ask(url, "/teapot?x=1")[0] == 418
+        assert self.ask(url, "/hello/bob") == (200, "hello bob")
+        (span,) = finished(spans, 1)
+        assert tags(span)["url.path"] == "/hello/bob"

@@ -1,0 +1,106 @@
+"""gunicorn: a server span per request of sync, gthread, gevent, eventlet and asgi workers, until the body is sent. HTTP/2 too.
+
+Workers of other packages (uvicorn's, aiohttp's, tornado's) are traced by the patch of that package.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autotrace import asgi, server_request, wsgi
+from autotrace.containment import contained
+from autotrace.patching import Plan, require
+from autotrace.server_request import EMPTY, Request, outermost
+from autotrace.tracing import current
+from autotrace.tracing.around import argument
+
+PLACE = "gunicorn"
+
+
+def sync(module: Any, plan: Plan) -> None:
+    _worker(require(module, "SyncWorker"), plan)
+
+
+def gthread(module: Any, plan: Plan) -> None:
+    _worker(require(module, "ThreadWorker"), plan)
+
+
+def base_async(module: Any, plan: Plan) -> None:
+    _worker(require(module, "AsyncWorker"), plan)
+
+
+def messages(module: Any, plan: Plan) -> None:
+    # create(): makes the environ, the first moment that there is one. The start of the span.
+    plan.method(module, "create", _create)
+    # start_response(): given to the application, which is called with nothing of ours. The status.
+    plan.method(require(module, "Response"), "start_response", _start_response, parameters=("status",))
+
+
+def asgi_worker(module: Any, plan: Plan) -> None:
+    # load_wsgi(): where the worker gets the application that all its protocols call. The span is around that.
+    plan.method(require(module, "ASGIWorker"), "load_wsgi", _load_asgi)
+
+
+def _worker(worker: Any, plan: Plan) -> None:
+    # handle_request(): once per request, from its environ to the closing of its body; what the application raises leaves it.
+    # handle_http2_request(): the same for a stream of HTTP/2, in the versions and workers that have it. The end of the span.
+    for name in ("handle_request", "handle_http2_request"):
+        if name == "handle_request" or name in vars(worker):
+            plan.method(worker, name, lambda original: outermost(original, PLACE, failed=_failed), parameters=("req",))
+
+
+def _failed(request: Request, error: BaseException) -> None:
+    if isinstance(error, StopIteration):  # how gunicorn gives up a connection: after an error, or to close it
+        if error.__context__ is not None:
+            request.fail(error.__context__)
+    elif not isinstance(
+        error, (BrokenPipeError, ConnectionResetError)
+    ):  # the client has hung up, as gunicorn sees it too
+        request.fail(error)
+
+
+def _create(original: Any) -> Any:
+    def create(*args: Any, **kwargs: Any) -> Any:
+        made = original(*args, **kwargs)
+        try:
+            if current.get() is EMPTY:
+                wsgi.receive(made[1], "gunicorn", PLACE)
+        except Exception:
+            contained(PLACE)
+        return made
+
+    return create
+
+
+def _start_response(original: Any) -> Any:
+    def start_response(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        try:
+            request = server_request.in_work()
+            if request is not None and request.place == PLACE:
+                request.status(argument(args, kwargs, 1, "status"))
+        except Exception:
+            contained(PLACE)
+        return result
+
+    return start_response
+
+
+def _load_asgi(original: Any) -> Any:
+    def load_wsgi(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        try:
+            worker = args[0]
+            worker.asgi = application(worker.asgi)
+        except Exception:
+            contained(PLACE)
+        return result
+
+    return load_wsgi
+
+
+def application(app: Any) -> Any:
+    async def original(scope: Any, receive: Any, send: Any) -> Any:
+        return await app(scope, receive, send)
+
+    return asgi.served(original, PLACE, PLACE, server=True, first=0)

@@ -1,0 +1,189 @@
+"""uvicorn on a real socket with a bare ASGI application and a WSGI one: every promise of an HTTP server, with each of its protocols."""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn.config
+from websockets.exceptions import InvalidStatus
+
+from autotrace import asgi, containment, server_request
+from autotrace.patches import uvicorn as patch
+from autotrace.patching import Plan, Unpatchable
+from tests import asgi_servers, asgi_story, wsgi_story
+from tests.contracts.async_http_server import AsyncHttpServer
+from tests.contracts.http_server import HttpServer, finished
+from tests.recorded import Recorded, record, tags
+
+
+class TestUvicorn(AsyncHttpServer):
+    component = "uvicorn"
+    routes = False
+
+    @pytest.fixture(scope="class")
+    def url(self) -> Iterator[str]:
+        yield from asgi_servers.uvicorn(asgi_story.bare, http="h11", ws="wsproto")
+
+    def test_a_websocket_that_is_refused(self, url: str, spans: Recorded) -> None:
+        with pytest.raises(InvalidStatus):
+            self.websocket(url, "/no")
+        (span,) = finished(spans, 1)
+        assert tags(span)["http.status_code"] == 403
+
+    def test_nothing_of_where_the_server_was_started_is_current(self, spans: Recorded) -> None:
+        from opentelemetry import trace
+
+        with trace.get_tracer("t").start_as_current_span("main"):
+            for url in asgi_servers.uvicorn(asgi_story.bare):
+                self.ask(url, "/hello/bob")
+                (server,) = finished(spans, 1)
+                assert server.parent_id == 0
+
+
+class TestUvicornOtherProtocols(AsyncHttpServer):
+    component = "uvicorn"
+    routes = False
+
+    @pytest.fixture(scope="class")
+    def url(self) -> Iterator[str]:
+        yield from asgi_servers.uvicorn(asgi_story.bare, http="httptools", ws="websockets-sansio")
+
+
+class TestUvicornWithWsgi(HttpServer):
+    component = "uvicorn"
+    routes = False
+
+    @pytest.fixture(scope="class")
+    def url(self) -> Iterator[str]:
+        yield from asgi_servers.uvicorn(wsgi_story.bare, interface="wsgi")
+
+
+class TestUvicornWithFlask(HttpServer):
+    """Two protocols, two frameworks, one span."""
+
+    component = "flask"
+
+    @pytest.fixture(scope="class")
+    def url(self) -> Iterator[str]:
+        import logging
+
+        logging.getLogger("story").setLevel(logging.CRITICAL)
+        yield from asgi_servers.uvicorn(wsgi_story.flask_app(), interface="wsgi")
+
+
+def ask(app: Any, scope: dict[str, Any] | None = None, send: Any = None) -> list[Any]:
+    """One call as a server makes it; what was sent."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    async def sending(message: Any) -> None:
+        sent.append(message)
+
+    base = {"type": "http", "method": "GET", "path": "/hello/bob", "query_string": b"", "headers": []}
+    asyncio.run(patch.application(app)({**base, **(scope or {})}, receive, send or sending))
+    return sent
+
+
+def test_a_scope_with_next_to_nothing_is_served(spans: Recorded) -> None:
+    assert ask(asgi_story.bare)[1]["body"] == b"hello bob"
+    assert tags(spans.servers[0])["url.path"] == "/hello/bob"
+
+
+def test_other_scopes_pass_by(spans: Recorded) -> None:
+    seen = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope["type"], type(send).__name__))
+
+    ask(app, {"type": "lifespan"})
+    assert seen == [("lifespan", "function")]
+    assert spans == []
+
+
+def test_the_application_gets_the_scope_as_it_is(spans: Recorded) -> None:
+    given: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        given.append(scope)
+
+    scope = {"type": "http", "headers": [(b"a", b"b")], "method": "GET", "path": "/"}
+    asyncio.run(patch.application(app)(scope, None, None))
+    assert given[0] is scope
+    assert scope == {"type": "http", "headers": [(b"a", b"b")], "method": "GET", "path": "/"}
+
+
+def test_a_client_that_is_gone_is_no_failure(spans: Recorded) -> None:
+    async def send(message: Any) -> None:
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        ask(asgi_story.bare, send=send)
+    assert "error" not in tags(spans.servers[0])
+
+
+def test_a_task_that_is_cancelled_ends_the_span(spans: Recorded) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        ask(app)
+    assert "error" not in tags(spans.servers[0])
+
+
+def test_trailers_and_files_end_the_answer(spans: Recorded) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "trailers": True})
+        await send({"type": "http.response.body", "body": b""})
+        assert server_request.in_work().answered is None  # type: ignore[union-attr]
+        await send({"type": "http.response.trailers", "headers": []})
+        assert server_request.in_work().answered is not None  # type: ignore[union-attr]
+
+    ask(app)
+    assert len(spans.servers) == 1
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (asgi, "receive"),
+        (asgi, "Url"),
+        (asgi, "Answer"),
+        (asgi.Answer, "_note"),
+        (server_request, "Request"),
+        (server_request, "in_work"),
+        (patch, "application"),
+    ],
+)
+def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(owner, name, broken)
+    with record():
+        for url in asgi_servers.uvicorn(asgi_story.bare):
+            assert HttpServer().ask(url, "/hello/bob") == (200, "hello bob")
+            assert HttpServer().ask(url, "/stream") == (200, "ab")
+            assert HttpServer().ask(url, "/boom")[0] == 500
+    assert containment.failures
+    containment.failures.clear()
+
+
+def test_patched_twice_is_patched_once() -> None:
+    before = uvicorn.config.Config.load
+    plan = Plan()
+    patch.configuration(uvicorn.config, plan)
+    plan.apply()
+    assert uvicorn.config.Config.load is before
+
+
+def test_a_module_without_what_is_needed_is_refused_whole() -> None:
+    fake = types.ModuleType("uvicorn.config")
+    fake.Config = type("Config", (), {})  # type: ignore[attr-defined]
+    with pytest.raises(Unpatchable, match="load"):
+        patch.configuration(fake, Plan())
