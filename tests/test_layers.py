@@ -30,6 +30,7 @@ ROWS = (
         "client_exchange",
         "server_request",
         "wsgi",
+        "asgi",
     ),
         "urllib3_exchange",
         "http_client_exchange",
