@@ -42,7 +42,7 @@ def activate() -> None:
             atexit.register(_leave)
             watcher = registry.Watcher(_begin)
             sys.meta_path.insert(0, watcher)
-            watcher.watch(registry.PATCHES, settings.disabled_patches)
+            watcher.watch({**registry.PATCHES, **registry.named(settings.dbapi)}, settings.disabled_patches)
     except Exception:
         containment.contained("activation")
 

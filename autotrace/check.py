@@ -23,16 +23,16 @@ def report(out: TextIO) -> int:
     if not settings.enabled:
         out.write("switched off by " + settings.chosen.get("enabled", "a setting") + "\n")
         return 0
-    wrong = _patches(out)
+    wrong = _patches(out, settings)
     _settings(out, settings)
     wrong += _problems(out, settings)
     return 1 if wrong else 0
 
 
-def _patches(out: TextIO) -> int:
+def _patches(out: TextIO, settings: Settings) -> int:
     out.write("\npatches\n")
     wrong = 0
-    for library, modules in {**registry.PATCHES, **registry.CARRIERS}.items():
+    for library, modules in {**registry.PATCHES, **registry.named(settings.dbapi), **registry.CARRIERS}.items():
         state = _state(library, list(modules))
         wrong += state.startswith(("refused", "failed"))
         out.write(f"  {library:20} {state}\n")

@@ -78,12 +78,21 @@ CARRIERS = {
     "concurrent.futures": {"concurrent.futures.thread": "executors", "concurrent.futures.process": "processes"},
 }
 
+# What traces a module that only a setting names.
+BY_INTERFACE = "autotrace.any_driver:driver"
+
 NOT_IMPORTED = "not imported"
 DISABLED = "disabled by AUTOTRACE_DISABLED_PATCHES"
 ON = "on"
 
 states: dict[tuple[str, str], str] = {}
 """(library, module) -> ON, NOT_IMPORTED, DISABLED or the reason of a refusal."""
+
+
+def named(modules: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Rows for the modules that AUTOTRACE_DBAPI names; a library that has one of its own keeps it."""
+    known = {module for table in PATCHES.values() for module in table}.union(PATCHES)
+    return {module: {module: BY_INTERFACE} for module in modules if module not in known}
 
 
 class Watcher:
@@ -183,7 +192,8 @@ class _Loader:
 def _apply(library: str, function: str, module: ModuleType) -> str:
     # Names only: start-up imports neither the patches nor what they stand on.
     patching = __import__("autotrace.patching", fromlist=["Plan"])
-    patches = __import__("autotrace.patches." + library.replace(".", "_"), fromlist=[function])
+    room, _, function = function.rpartition(":")
+    patches = __import__(room or "autotrace.patches." + library.replace(".", "_"), fromlist=[function])
     plan = patching.Plan()
     try:
         getattr(patches, function)(module, plan)

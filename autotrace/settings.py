@@ -123,6 +123,10 @@ TABLE = (
             "`true`: a span for each connect to a database that succeeds; one that fails always has one"),
     Setting("trace_transactions", ("AUTOTRACE_TRACE_TRANSACTIONS",), flag, "false",
             "`true`: spans for commits and rollbacks that the program makes by calls"),
+    Setting("sql_comments", ("AUTOTRACE_SQL_COMMENTS",), choice("off", "static", "full"), "off",
+            "a comment behind each statement, for the database's own logs (sqlcommenter): `static` says who asks, `full` adds the span"),
+    Setting("dbapi", ("AUTOTRACE_DBAPI",), names(), "",
+            "database drivers without a patch of their own (`mydriver,other.module`), traced by what PEP 249 says of them"),
     Setting("secret_parameters", ("AUTOTRACE_SECRET_PARAMETERS",), names(), SECRETS,
             "query parameters whose values are redacted in URLs"),
     Setting("queue_size", ("AUTOTRACE_QUEUE_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE"), whole(1, 1 << 24), "10000",
@@ -168,6 +172,8 @@ class Settings:
     mask_statements: bool
     trace_connects: bool
     trace_transactions: bool
+    sql_comments: str
+    dbapi: tuple[str, ...]
     secret_parameters: tuple[str, ...]
     queue_size: int
     flush_seconds: float

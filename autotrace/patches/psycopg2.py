@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from autotrace.commenting import commented
 from autotrace.containment import contained
 from autotrace.dbapi import Asynchronous, ByIdentity, Driver, batch, text
 from autotrace.patching import MARK, Plan, Unpatchable, require
@@ -65,7 +66,8 @@ def _cursor_class(kind: type, us: Driver) -> type:
         "copy_from": _copy("FROM STDIN"),
         "copy_to": _copy("TO STDOUT"),
     }
-    return subclass(kind, {name: us.statement(read) for name, read in methods.items()})
+    makers = {name: us.statement(read) for name, read in methods.items()}
+    return subclass(kind, {**makers, "execute": commented(us, "query", makers["execute"])})
 
 
 def _call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:

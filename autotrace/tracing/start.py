@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from opentelemetry import trace
 
 from autotrace.semantics import database, reading, remote, topics, url
+from autotrace.sql import comments
 from autotrace.tracing import boundary, tracer
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def begin(settings: Settings) -> None:
     url.configure(settings.secret_parameters)
     database.limit, database.masked = settings.statement_limit, settings.mask_statements
     database.connects, database.transactions = settings.trace_connects, settings.trace_transactions
+    comments.configure(settings.sql_comments, settings.service_name)
     # Not by set_tracer_provider(): that may be called once only, and the once is the program's.
     if trace._TRACER_PROVIDER is None:
         trace._TRACER_PROVIDER = tracer.provider

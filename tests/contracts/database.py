@@ -28,9 +28,9 @@ class DatabaseContract:
     unknown_errno: int | None = None
     """The server's own number for it, where the driver tells one."""
     chained = False
-    """Does the driver raise its exceptions from others?"""
-    chained = False
     """Whether the driver raises its errors while it handles others."""
+    clocks: tuple[Any, ...] = (dbapi, connects)
+    """Where the time of a connect is taken."""
     shared: dict[str, Any] = {}
     """Tags that every span of the connection has."""
 
@@ -195,7 +195,7 @@ class DatabaseContract:
             gc.enable()
 
     def test_a_failed_connect_is_a_span_with_the_error(self, spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in (dbapi, connects):
+        for module in self.clocks:
             monkeypatch.setattr(module, "now", lambda: 5)
         with pytest.raises(Exception) as caught:
             self.connect_badly()

@@ -1,0 +1,65 @@
+"""Stand-ins for connections and cursors of C classes that can neither be changed nor chosen. Knows no driver.
+
+Limits: `type(cursor)` is ours (isinstance() sees the driver's class), C code that wants its own object refuses the stand-in, and
+the shortcuts that some connections have (`connection.execute`) are not traced.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Make = Callable[[Any], Any]
+
+
+def proxies(cursor: Make, ways: dict[str, Make]) -> tuple[Any, Any]:
+    """(class for connections, class for cursors) of one driver; made where the first is needed, for wrapt is no small import.
+
+    cursor(original): what traces the connection's cursor(). ways: what traces the methods of cursors.
+    """
+    import wrapt
+
+    ObjectProxy: Any = wrapt.ObjectProxy
+
+    class Proxy(ObjectProxy):  # type: ignore[misc]
+        def __enter__(self) -> Any:
+            return self._self_or(self.__wrapped__.__enter__())
+
+        def _self_or(self, result: Any) -> Any:
+            """`return self` of the driver's must not lead out of the stand-in."""
+            return self if result is self.__wrapped__ else result
+
+    class Connection(Proxy):
+        def cursor(self, *args: Any, **kwargs: Any) -> Any:
+            return self.__wrapped__.cursor(*args, **kwargs)
+
+    class Cursor(Proxy):
+        def __init__(self, wrapped: Any, connection: Any) -> None:
+            super().__init__(wrapped)
+            self._self_connection = connection
+
+        @property
+        def connection(self) -> Any:
+            found, ours = self.__wrapped__.connection, self._self_connection
+            return ours if found is getattr(ours, "__wrapped__", ours) else found
+
+        def __iter__(self) -> Any:
+            return self._self_or(iter(self.__wrapped__))
+
+        def __next__(self) -> Any:
+            return next(self.__wrapped__)
+
+    Connection.cursor = cursor(Connection.cursor)  # type: ignore[method-assign]
+    for name, make in ways.items():
+        setattr(Cursor, name, make(_passed_on(name)))
+    return Connection, Cursor
+
+
+def _passed_on(name: str) -> Any:
+    def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return self._self_or(getattr(self.__wrapped__, name)(*args, **kwargs))
+
+    method.__name__ = method.__qualname__ = name
+    return method
