@@ -51,14 +51,20 @@ class _Call:
             self.us.failed(self.span, error, self.place)
 
 
-def _handing(handed: Callable[[_Call], Any]) -> Callable[[Driver, Way], Make]:
+def _handing(handed: Callable[[_Call], Any], names: tuple[str, ...] = ()) -> Callable[[Driver, Way], Make]:
+    """handed(call) -> what the program gets for what the original has returned, with the same `names`."""
+
     def making(us: Driver, way: Way) -> Make:
         def make(original: Any) -> Any:
             place = f"{us.component}.{original.__name__}"
 
             def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
                 # The original is called at once: it returns a generator or a context manager, and refuses a wrong call.
-                return handed(_Call(us, way, place, original(self, *args, **kwargs), self, args, kwargs))
+                given = original(self, *args, **kwargs)
+                ours = handed(_Call(us, way, place, given, self, args, kwargs))
+                for name in names:
+                    setattr(ours, name, getattr(given, name))
+                return ours
 
             return call
 
@@ -118,9 +124,11 @@ async def _async_block(call: _Call) -> AsyncIterator[Any]:
     call.end()
 
 
-rows_of = _handing(_rows)
+_OF_A_GENERATOR = ("__name__", "__qualname__")
+
+rows_of = _handing(_rows, _OF_A_GENERATOR)
 """What gives a generator method its span."""
-async_rows_of = _handing(_async_rows)
+async_rows_of = _handing(_async_rows, _OF_A_GENERATOR)
 block_of = _handing(_block)
 """What gives a method that returns a context manager its span."""
 async_block_of = _handing(_async_block)

@@ -1,8 +1,9 @@
-"""Runs the cases of psycopg2_cases.txt and sqlite3_cases.txt, and prints what each gave. A program; imports nothing of autotrace's."""
+"""Runs the cases of *_cases.txt, one file a driver, and prints what each gave. A program; imports nothing of autotrace's."""
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import re
 import sys
@@ -27,7 +28,8 @@ def cases(library: str) -> list[Case]:
     return [Case(rows[n + 1], int(rows[n]), rows[n + 2].strip()) for n in range(0, len(rows), 3)]
 
 
-TABLES = {library: cases(library) for library in ("psycopg2", "sqlite3")}
+LIBRARIES = ("psycopg2", "sqlite3", "psycopg", "asyncpg", "pg8000", "aiosqlite")
+TABLES = {library: cases(library) for library in LIBRARIES}
 
 
 def described(kind: type) -> tuple[str, str, str]:
@@ -78,38 +80,108 @@ def prelude() -> dict[str, Any]:
     from psycopg2 import connect as early_connect
 
     names: dict[str, Any] = {"early_open": early_open, "early_connect": early_connect}
-    lines = """import inspect, io, pickle, re, sqlite3, threading, uuid, warnings, weakref, psycopg2
+    lines = """import asyncio, gc, inspect, io, pickle, re, sqlite3, threading, uuid, warnings, weakref, psycopg2
 from pathlib import Path
-from psycopg2 import extensions as ext, extras, pool, sql"""
+from psycopg2 import extensions as ext, extras, pool, sql
+import aiosqlite, asyncpg, psycopg, psycopg_pool, pg8000.dbapi, pg8000.legacy, pg8000.native"""
     exec(lines, names)
     names.update(described=described, refused=refused)
     return names
 
 
+Names = dict[str, Any]
+
+
+def opened_dbapi(conn: Any, temporary: bool = True) -> Names:
+    cur = conn.cursor()
+    cur.execute(TABLE.format("temp" if temporary else ""))
+    cur.execute(ROWS)
+    conn.commit()
+    return {"conn": conn, "cur": cur}
+
+
+def in_a_loop(common: Names, connect: Any, table: str) -> Names:
+    """`wait(awaitable)` runs it to its end, in the loop of this case."""
+    loop = asyncio.new_event_loop()
+
+    async def awaited(awaitable: Any) -> Any:
+        return await awaitable
+
+    def wait(awaitable: Any) -> Any:
+        return loop.run_until_complete(awaited(awaitable))
+
+    async def opened() -> Any:
+        conn = await connect()
+        for statement in (table, ROWS):
+            await conn.execute(statement)
+        if hasattr(conn, "commit"):
+            await conn.commit()
+        return conn
+
+    return {"conn": wait(opened()), "wait": wait, "loop": loop}
+
+
+def opened(library: str, common: Names, dsn: str) -> Names:
+    """The names of a case: an open connection `conn` with the table `t`, a cursor `cur` or a `wait`."""
+    temp = TABLE.format("temp")
+    words = dict(word.split("=") for word in dsn.split())
+    if library == "psycopg2":
+        return opened_dbapi(common["psycopg2"].connect(dsn))
+    if library == "sqlite3":
+        return opened_dbapi(common["sqlite3"].connect(":memory:"), temporary=False)
+    if library == "psycopg":
+        psycopg = common["psycopg"]
+
+        def later() -> Names:
+            names = in_a_loop(common, lambda: psycopg.AsyncConnection.connect(dsn), temp)
+            common["spans"].clear()
+            return names
+
+        return {**opened_dbapi(psycopg.connect(dsn)), "later": later, "sql": psycopg.sql}
+    if library == "pg8000":
+        given = {"user": words["user"], "host": words["host"], "port": int(words["port"]), "database": words["dbname"]}
+        pg8000 = common["pg8000"]
+        return {
+            **opened_dbapi(pg8000.dbapi.connect(**given)),
+            "given": given,
+            "native": pg8000.native.Connection(**given),
+        }
+    if library == "asyncpg":
+        url = "postgresql://{user}@{host}:{port}/{dbname}".format(**words)
+        return {**in_a_loop(common, lambda: common["asyncpg"].connect(url), temp), "url": url}
+    return in_a_loop(common, lambda: common["aiosqlite"].connect(":memory:"), TABLE.format(""))
+
+
+def close(names: Names) -> None:
+    """What a case leaves open in a loop: threads and transports must not outlive it."""
+    loop = names.get("loop")
+    if loop is not None:
+        try:
+            names["wait"](names["conn"].close())
+        except Exception:  # the case has closed it
+            pass
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
 def main(dsn: str) -> None:
-    """Print {"psycopg2": {case: outcome}, "sqlite3": …} as one line of JSON, and nothing else."""
-    common = prelude()
+    """Print {library: {case: outcome}} as one line of JSON, and nothing else."""
     spans: list[Any] = []
+    common = {**prelude(), "spans": spans}
     tracing = sys.modules.get("autotrace.tracing.span")
     if tracing is not None:
         tracing.Span.sink = staticmethod(spans.append)  # type: ignore[attr-defined]
-    psycopg2, sqlite3 = common["psycopg2"], common["sqlite3"]
-    outcomes: dict[str, dict[str, Any]] = {"psycopg2": {}, "sqlite3": {}}
+    outcomes: dict[str, dict[str, Any]] = {library: {} for library in TABLES}
     for library, table in TABLES.items():
         for name, _, snippet in table:
             with tempfile.TemporaryDirectory(prefix="case-") as folder:
-                conn = psycopg2.connect(dsn) if library == "psycopg2" else sqlite3.connect(":memory:")
-                cur = conn.cursor()
-                cur.execute(TABLE.format("temp" if library == "psycopg2" else ""))
-                cur.execute(ROWS)
-                conn.commit()
+                own = {**common, "dsn": dsn, "folder": Path(folder), **opened(library, common, dsn)}
                 spans.clear()
-                own = {**common, "conn": conn, "cur": cur, "dsn": dsn, "folder": Path(folder), "spans": spans}
-                del conn, cur
                 outcome = run(snippet, own)
                 outcome = json.loads(json.dumps(outcome).replace(folder, "FOLDER"))
                 outcome["spans"] = len(spans)
                 outcomes[library][name] = outcome
+                close(own)
                 own.clear()
     print(json.dumps({"outcomes": outcomes, "traced": tracing is not None}))
 

@@ -1,4 +1,4 @@
-"""psycopg2 and sqlite3 behave as without the agent: every case of *_cases.txt, bare and traced, on a real PostgreSQL.
+"""The drivers behave as without the agent: every case of *_cases.txt, bare and traced, on a real PostgreSQL.
 
 Value, type, exception and its text must be the same, and each way of running SQL makes the spans that the table says.
 """
