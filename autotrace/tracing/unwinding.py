@@ -29,7 +29,7 @@ _CALM = frozenset(
 )
 """Where a frame stands that drops an iterator at the end of a loop, for `break` and for `return`."""
 _SUSPENDED = opcode.opmap["YIELD_VALUE"]
-_AGAIN = frozenset(opcode.opmap[name] for name in ("RERAISE", "RAISE_VARARGS") if name in opcode.opmap)
+_AGAIN = frozenset(opcode.opmap[name] for name in ("RERAISE", "RAISE_VARARGS", "CLEANUP_THROW") if name in opcode.opmap)
 
 
 def leaving(frame: FrameType) -> BaseException | None:
