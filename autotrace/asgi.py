@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -9,7 +10,6 @@ from autotrace import server_request
 from autotrace.containment import contained
 from autotrace.server_request import EMPTY
 from autotrace.tracing import boundary, current
-from autotrace.tracing.around import argument, with_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -43,36 +43,31 @@ class Channel(NamedTuple):
 
 
 def served(
-    original: Callable[..., Any],
-    component: str | Callable[[Any], str],
-    place: str,
-    *,
-    server: bool = False,
-    first: int = 1,
+    original: Callable[..., Any], component: str | Callable[[Any], str], place: str, *, server: bool = False
 ) -> Callable[..., Any]:
-    """An ASGI application (scope, receive, send), `first` says where they begin, with the request's span around it.
+    """A method (self, scope, receive, send) that is an ASGI application, with the request's span around it.
 
-    `component`: a name, or what makes one of the application. `server`: it is called by a server, so nothing of what is current
-    belongs to the request. Scopes other than http and websocket (lifespan) pass by.
+    `component`: a name, or what makes one of `self`. `server`: it is called by a server, so nothing of what is current belongs to
+    the request. Scopes other than http and websocket (lifespan) pass by. What is no ASGI call is refused as without us: uvicorn
+    calls an application with nothing, to see whether it is a factory.
     """
 
-    async def call(*args: Any, **kwargs: Any) -> Any:
+    async def call(self: Any, scope: Any, receive: Any, send: Any, *args: Any, **kwargs: Any) -> Any:
         fresh = current.put(EMPTY) if server else None
-        request = None
+        request = answer = None
+        to = send
         try:
-            scope = argument(args, kwargs, first, "scope")
             if scope["type"] in ("http", "websocket"):
-                name = component if isinstance(component, str) else component(args[0])
-                request = receive(scope, argument(args, kwargs, first + 1, "receive"), name, place)
+                request = _receive(scope, receive, component if isinstance(component, str) else component(self), place)
                 if request is not None:
-                    listener = Answer(request, argument(args, kwargs, first + 2, "send"), place)
-                    args, kwargs = with_argument(args, kwargs, first + 2, "send", listener.send)
+                    answer = Answer(request, send, place)
+                    to = answer.send
         except Exception:
             contained(place)
         try:
-            return await original(*args, **kwargs)
+            return await original(self, scope, receive, to, *args, **kwargs)
         except BaseException as error:
-            if request is not None and not listener.hung_up:
+            if request is not None and (answer is None or not answer.hung_up):
                 request.fail(error)
             raise
         finally:
@@ -84,7 +79,16 @@ def served(
     return call
 
 
-def receive(scope: Scope, receive: Any, component: str, place: str) -> Request | None:
+def application(app: Any, component: str, place: str) -> Callable[..., Any]:
+    """What a server is to call in place of `app`, an ASGI application."""
+    return MethodType(served(_call, component, place, server=True), app)
+
+
+def _call(app: Any, scope: Any, receive: Any, send: Any) -> Any:
+    return app(scope, receive, send)
+
+
+def _receive(scope: Scope, receive: Any, component: str, place: str) -> Request | None:
     """The request of this scope, current from now on; None where an outer layer has it already, or where it is left alone."""
     headers = scope.get("headers") or ()
     outer = server_request.in_work()

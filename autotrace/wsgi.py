@@ -9,7 +9,6 @@ from urllib.parse import quote
 from autotrace import server_request
 from autotrace.containment import contained
 from autotrace.tracing import boundary, current
-from autotrace.tracing.around import argument, with_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -72,27 +71,30 @@ def _is_this(request: Request, body: Any, environ: Mapping[str, Any]) -> bool:
 
 
 def served(original: Callable[..., Any], component: str, place: str) -> Callable[..., Any]:
-    """A method (self, environ, start_response) that is a WSGI application, with the request's span around it."""
+    """A method (self, environ, start_response) that is a WSGI application, with the request's span around it.
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    PEP 3333 has both passed by position. What is no such call is refused as without us.
+    """
+
+    def call(self: Any, environ: Any, start_response: Any, *args: Any, **kwargs: Any) -> Any:
         request = None
+        start = start_response
         try:
-            environ = argument(args, kwargs, 1, "environ")
             request = receive(environ, component, place)
             if request is not None:
                 context = current.get()
-                start = argument(args, kwargs, 2, "start_response")
-                args, kwargs = with_argument(args, kwargs, 2, "start_response", _noting_status(start, request))
+                start = _noting_status(start_response, request)
         except Exception:
             contained(place)
-        if request is None:
-            return original(*args, **kwargs)
         try:
-            result = original(*args, **kwargs)
+            result = original(self, environ, start, *args, **kwargs)
         except BaseException as error:
-            request.fail(error)
-            request.end()
+            if request is not None:
+                request.fail(error)
+                request.end()
             raise
+        if request is None:
+            return result
         request.leave()
         try:
             return _until_sent(result, environ, request, context)

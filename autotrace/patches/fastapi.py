@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace import server_request
+from autotrace import asgi, server_request
 from autotrace.containment import contained
 from autotrace.patching import Plan, require
 from autotrace.tracing import tracer
 from autotrace.tracing.around import argument
 
 PLACE = "FastAPI"
+
+
+def application(module: Any, plan: Plan) -> None:
+    # __call__(): outside of its own telemetry, which must find the span there already. The span; Starlette's __call__() is within.
+    plan.method(require(module, "FastAPI"), "__call__", lambda original: asgi.served(original, "fastapi", PLACE))
 
 
 def routes(module: Any, plan: Plan) -> None:

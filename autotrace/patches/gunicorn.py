@@ -91,16 +91,9 @@ def _load_asgi(original: Any) -> Any:
         result = original(*args, **kwargs)
         try:
             worker = args[0]
-            worker.asgi = application(worker.asgi)
+            worker.asgi = asgi.application(worker.asgi, PLACE, PLACE)
         except Exception:
             contained(PLACE)
         return result
 
     return load_wsgi
-
-
-def application(app: Any) -> Any:
-    async def original(scope: Any, receive: Any, send: Any) -> Any:
-        return await app(scope, receive, send)
-
-    return asgi.served(original, PLACE, PLACE, server=True, first=0)

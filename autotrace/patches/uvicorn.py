@@ -22,16 +22,9 @@ def _load(original: Any) -> Any:
         result = original(*args, **kwargs)
         try:
             config = args[0]
-            config.loaded_app = application(config.loaded_app)
+            config.loaded_app = asgi.application(config.loaded_app, PLACE, PLACE)
         except Exception:
             contained(PLACE)
         return result
 
     return load
-
-
-def application(app: Any) -> Any:
-    async def original(scope: Any, receive: Any, send: Any) -> Any:
-        return await app(scope, receive, send)
-
-    return asgi.served(original, "uvicorn", PLACE, server=True, first=0)

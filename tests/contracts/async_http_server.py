@@ -7,13 +7,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import Any
 
 from websockets.sync.client import connect
 
-from tests.contracts.http_server import B3, TRACE, HttpServer, finished
+from tests.contracts.http_server import B3, TRACE, HttpServer, connection_to, finished, untraced
 from tests.recorded import Recorded, is_child, tags
 
 
@@ -71,19 +72,10 @@ class AsyncHttpServer(HttpServer):
         assert server.end_time <= inside.start_time
 
     def test_several_requests_of_one_connection_are_none_of_each_other(self, url: str, spans: Recorded) -> None:
-        import http.client
-
-        from opentelemetry.context.context import Context
-
-        from autotrace.tracing import current
-
-        token = current.put(Context({current.SUPPRESS_KEY: True}))
-        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
-        for name in ("a", "b", "c"):
-            connection.request("GET", f"/hello/{name}")
-            assert connection.getresponse().read().decode() == f"hello {name}"
-        connection.close()
-        current.leave(token)
+        with untraced(), contextlib.closing(connection_to(url)) as connection:
+            for name in ("a", "b", "c"):
+                connection.request("GET", f"/hello/{name}")
+                assert connection.getresponse().read().decode() == f"hello {name}"
         servers = finished(spans, 3)
         assert [server.parent_id for server in servers] == [0, 0, 0]
         assert len({server.trace_id for server in servers}) == 3

@@ -11,6 +11,7 @@ The server serves these paths, on a real socket:
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import threading
@@ -52,6 +53,20 @@ def serving(server: Any) -> Iterator[str]:
         thread.join(5)
 
 
+@contextlib.contextmanager
+def untraced() -> Iterator[None]:
+    """For a client within this process whose spans are of no interest."""
+    token = current.put(Context({current.SUPPRESS_KEY: True}))
+    try:
+        yield
+    finally:
+        current.leave(token)
+
+
+def connection_to(url: str) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+
+
 class HttpServer:
     component: str
     routes = True
@@ -66,15 +81,10 @@ class HttpServer:
 
     def ask(self, url: str, target: str, headers: dict[str, str] | None = None, method: str = "GET") -> tuple[int, str]:
         """By a client that is not traced."""
-        token = current.put(Context({current.SUPPRESS_KEY: True}))
-        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
-        try:
+        with untraced(), contextlib.closing(connection_to(url)) as connection:
             connection.request(method, target, headers=headers or {})
             response = connection.getresponse()
             return response.status, response.read().decode()
-        finally:
-            connection.close()
-            current.leave(token)
 
     def named(self, method: str, route: str) -> str:
         return f"{method} {route}" if self.routes else method

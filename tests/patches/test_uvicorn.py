@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 from autotrace import asgi, containment, server_request
 from autotrace.patches import uvicorn as patch
 from autotrace.patching import Plan, Unpatchable
-from tests import asgi_servers, asgi_story, wsgi_story
+from tests import asgi_servers, asgi_story, starlette_story, wsgi_story
 from tests.contracts.async_http_server import AsyncHttpServer
 from tests.contracts.http_server import HttpServer, finished
 from tests.recorded import Recorded, record, tags
@@ -25,7 +25,8 @@ class TestUvicorn(AsyncHttpServer):
     routes = False
 
     @pytest.fixture(scope="class")
-    def url(self) -> Iterator[str]:
+    @classmethod
+    def url(cls) -> Iterator[str]:
         yield from asgi_servers.uvicorn(asgi_story.bare, http="h11", ws="wsproto")
 
     def test_a_websocket_that_is_refused(self, url: str, spans: Recorded) -> None:
@@ -49,7 +50,8 @@ class TestUvicornOtherProtocols(AsyncHttpServer):
     routes = False
 
     @pytest.fixture(scope="class")
-    def url(self) -> Iterator[str]:
+    @classmethod
+    def url(cls) -> Iterator[str]:
         yield from asgi_servers.uvicorn(asgi_story.bare, http="httptools", ws="websockets-sansio")
 
 
@@ -58,7 +60,8 @@ class TestUvicornWithWsgi(HttpServer):
     routes = False
 
     @pytest.fixture(scope="class")
-    def url(self) -> Iterator[str]:
+    @classmethod
+    def url(cls) -> Iterator[str]:
         yield from asgi_servers.uvicorn(wsgi_story.bare, interface="wsgi")
 
 
@@ -68,7 +71,8 @@ class TestUvicornWithFlask(HttpServer):
     component = "flask"
 
     @pytest.fixture(scope="class")
-    def url(self) -> Iterator[str]:
+    @classmethod
+    def url(cls) -> Iterator[str]:
         import logging
 
         logging.getLogger("story").setLevel(logging.CRITICAL)
@@ -86,7 +90,7 @@ def ask(app: Any, scope: dict[str, Any] | None = None, send: Any = None) -> list
         sent.append(message)
 
     base = {"type": "http", "method": "GET", "path": "/hello/bob", "query_string": b"", "headers": []}
-    asyncio.run(patch.application(app)({**base, **(scope or {})}, receive, send or sending))
+    asyncio.run(asgi.application(app, "uvicorn", "uvicorn")({**base, **(scope or {})}, receive, send or sending))
     return sent
 
 
@@ -113,7 +117,7 @@ def test_the_application_gets_the_scope_as_it_is(spans: Recorded) -> None:
         given.append(scope)
 
     scope = {"type": "http", "headers": [(b"a", b"b")], "method": "GET", "path": "/"}
-    asyncio.run(patch.application(app)(scope, None, None))
+    asyncio.run(asgi.application(app, "uvicorn", "uvicorn")(scope, None, None))
     assert given[0] is scope
     assert scope == {"type": "http", "headers": [(b"a", b"b")], "method": "GET", "path": "/"}
 
@@ -151,13 +155,13 @@ def test_trailers_and_files_end_the_answer(spans: Recorded) -> None:
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (asgi, "receive"),
+        (asgi, "_receive"),
         (asgi, "Url"),
         (asgi, "Answer"),
         (asgi.Answer, "_note"),
         (server_request, "Request"),
         (server_request, "in_work"),
-        (patch, "application"),
+        (asgi, "application"),
     ],
 )
 def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
@@ -187,3 +191,15 @@ def test_a_module_without_what_is_needed_is_refused_whole() -> None:
     fake.Config = type("Config", (), {})  # type: ignore[attr-defined]
     with pytest.raises(Unpatchable, match="load"):
         patch.configuration(fake, Plan())
+
+
+@pytest.mark.parametrize("interface", ["auto", "wsgi"])
+def test_an_application_is_not_taken_for_a_factory(
+    interface: str, spans: Recorded, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """uvicorn calls it with nothing: what is none refuses with a TypeError, at once."""
+    app = starlette_story.starlette() if interface == "auto" else wsgi_story.flask_app()
+    config = uvicorn.config.Config(app, interface=interface, log_level=60)  # type: ignore[arg-type]
+    config.load()
+    assert config.interface == ("asgi3" if interface == "auto" else "wsgi")
+    assert "factory" not in capfd.readouterr().err

@@ -1,0 +1,96 @@
+"""FastAPI: every promise of an HTTP server, the routes of its included routers, and that its own telemetry makes no second span."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import types
+from collections.abc import Iterator
+
+import fastapi.routing
+import pytest
+
+from autotrace.patches import fastapi as patch
+from autotrace.patching import Plan, Unpatchable
+from tests import asgi_servers, programs, starlette_story
+from tests.contracts.async_http_server import AsyncHttpServer
+from tests.contracts.http_server import HttpServer, finished
+from tests.recorded import Recorded, tags
+
+
+class TestFastapi(AsyncHttpServer):
+    component = "fastapi"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def url(cls) -> Iterator[str]:
+        yield from asgi_servers.uvicorn(starlette_story.fastapi_app())
+
+    def test_the_route_of_an_included_router_is_whole(self, url: str, spans: Recorded) -> None:
+        assert self.ask(url, "/shop/a/outer/inner/item/7") == (200, '"hello a 7"')
+        assert finished(spans, 1)[0].name == "GET /shop/{shop}/outer/inner/item/{item}"
+
+    def test_a_route_of_starlette_s_in_an_included_router(self, url: str, spans: Recorded) -> None:
+        assert self.ask(url, "/shop/a/plain/bob") == (200, "hello bob")
+        assert finished(spans, 1)[0].name == "GET /shop/{shop}/plain/{name}"
+
+    def test_what_does_not_validate_has_its_route(self, url: str, spans: Recorded) -> None:
+        assert self.ask(url, "/shop/a/outer/inner/item/seven")[0] == 422
+        assert finished(spans, 1)[0].name == "GET /shop/{shop}/outer/inner/item/{item}"
+
+    def test_its_own_telemetry_adds_nothing(self, url: str, spans: Recorded) -> None:
+        self.ask(url, "/teapot")
+        finished(spans, 1)
+        assert [span.name for span in spans] == ["GET /teapot"]
+
+
+def test_one_that_is_mounted_in_another_in_starlette(spans: Recorded) -> None:
+    outer = fastapi.FastAPI()
+    outer.mount("/sub", starlette_story.fastapi_app())
+    for url in asgi_servers.uvicorn(starlette_story.mounted(outer)):
+        assert HttpServer().ask(url, "/acme/v1/sub/shop/a/outer/inner/item/7") == (200, '"hello a 7"')
+        assert HttpServer().ask(url, "/acme/v1/sub/boom")[0] == 500
+        named, failed = finished(spans, 2)
+    assert named.name == "GET /{tenant}/v1/sub/shop/{shop}/outer/inner/item/{item}"
+    assert failed.name == "GET /{tenant}/v1/sub/boom"
+    assert (tags(failed)["error.type"], tags(failed)["component"]) == ("ZeroDivisionError", "fastapi")
+
+
+PROGRAM = """
+import autotrace.activation as a; a.activate()
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+exporter = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+import fastapi
+from fastapi.testclient import TestClient
+app = fastapi.FastAPI()
+app.get("/hello/{name}")(lambda name: name)
+assert TestClient(app).get("/hello/bob").json() == "bob"
+print([(span.name, span.kind.name) for span in exporter.get_finished_spans() if span.kind.name == "SERVER"])
+"""
+
+
+def test_a_program_with_a_provider_of_its_own_gets_one_server_span_too() -> None:
+    environment = programs.environment(AUTOTRACE_EXPORTER="none")
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment)
+    assert done.stdout == "[('GET /hello/{name}', 'SERVER')]\n", done.stderr
+
+
+def test_patched_twice_is_patched_once() -> None:
+    before = fastapi.routing._route_selected
+    plan = Plan()
+    patch.routes(fastapi.routing, plan)
+    plan.apply()
+    assert fastapi.routing._route_selected is before
+
+
+def test_a_module_without_what_is_needed_is_refused_whole() -> None:
+    with pytest.raises(Unpatchable, match="_unconfigured"):
+        patch.telemetry(types.ModuleType("fastapi.telemetry._asgi"), Plan())
+    with pytest.raises(Unpatchable, match="APIRoute"):
+        patch.routes(types.ModuleType("fastapi.routing"), Plan())
