@@ -55,7 +55,11 @@ PATCHES = {
         "django.core.handlers.asgi": "asgi_handler",
     },
     "starlette": {"starlette.applications": "application", "starlette.routing": "routes"},
-    "fastapi": {"fastapi.routing": "routes", "fastapi.telemetry._asgi": "telemetry"},
+    "fastapi": {
+        "fastapi.applications": "application",
+        "fastapi.routing": "routes",
+        "fastapi.telemetry._asgi": "telemetry",
+    },
     "aiohttp.web": {"aiohttp.web_protocol": "protocol", "aiohttp.web_ws": "websockets"},
     "tornado": {"tornado.web": "handlers", "tornado.routing": "routing"},
     "uvicorn": {"uvicorn.config": "configuration"},
