@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from autotrace import client_exchange
-from autotrace.client_exchange import NEXT, Exchange
+from autotrace.client_exchange import Exchange
 from autotrace.containment import contained
 from autotrace.patching import Plan, require
 from autotrace.tracing import boundary, current
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PLACE = "aiohttp"
 SLOT = "_autotrace_exchange"
+HEADERS: Any = object()
+"""As Call.wire: the next headers to be written are this call's."""
 
 
 def sessions(module: Any, plan: Plan) -> None:
@@ -57,7 +59,9 @@ def _request(original: Any) -> Any:
             raise
         finally:
             client_exchange.leave(token)
-            if call is not None:  # a connection that was made here keeps this context, and must not keep a response by it
+            if (
+                call is not None
+            ):  # a connection that was made here keeps this context, and must not keep a response by it
                 call.request = call.span = None
 
     return _request
@@ -110,7 +114,7 @@ def _send(original: Any) -> Any:
         call = _pending(self)
         if call is None or call.span is None:
             return await original(self, *args, **kwargs)
-        call.wire = NEXT
+        call.wire = HEADERS
         try:
             call.request = response = await _step(call, call.span, original(self, *args, **kwargs))
         finally:
@@ -123,7 +127,7 @@ def _send(original: Any) -> Any:
 def _write_headers(original: Any) -> Any:
     async def write_headers(*args: Any, **kwargs: Any) -> Any:
         call = client_exchange.call.get()
-        if call is not None and call.wire is NEXT and call.component == PLACE and call.span is not None:
+        if call is not None and call.wire is HEADERS and call.span is not None:
             call.wire = None
             try:
                 host = client_exchange.host_of(call.span)
