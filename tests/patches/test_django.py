@@ -1,0 +1,184 @@
+"""Django, WSGI and ASGI, under three servers and runserver's: every promise of an HTTP server, one span however they are stacked."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import waitress.server
+
+from autotrace import containment, server_request
+from autotrace.patches import django as patch
+from autotrace.patching import Plan, Unpatchable
+from tests import asgi_servers, django_story
+from tests.contracts.http_server import B3, HttpServer, finished, serving
+from tests.recorded import Recorded, is_child, record, tags
+
+from django.core.handlers import base, exception  # isort: skip
+from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler  # isort: skip
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    logging.getLogger("django").setLevel(logging.CRITICAL + 1)
+
+
+class Django(HttpServer):
+    component = "django"
+
+    def test_anchors_of_regular_expressions_are_not_in_the_name(self, url: str, spans: Recorded) -> None:
+        assert self.ask(url, "/old/4711/")[0] == 404
+        assert finished(spans, 1)[0].name == "GET /old/(?P<number>[^/]+)/"
+
+    def test_a_file_is_sent_whole(self, url: str, spans: Recorded) -> None:
+        assert self.ask(url, "/file")[1].startswith('"""The paths')
+        assert finished(spans, 1)[0].name == "GET /file"
+
+
+class TestDjangoUnderRunserver(Django):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def url(cls) -> Iterator[str]:
+        server = ThreadedWSGIServer(("127.0.0.1", 0), WSGIRequestHandler)
+        server.set_app(django_story.wsgi())
+        yield from serving(server)
+
+
+class TestDjangoUnderWaitress(Django):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def url(cls) -> Iterator[str]:
+        server = waitress.server.create_server(django_story.wsgi(), host="127.0.0.1", port=0, threads=4)
+        threading.Thread(target=server.run, daemon=True).start()
+        yield f"http://127.0.0.1:{server.effective_port}"
+        server.close()
+
+
+class TestDjangoUnderUvicorn(Django):
+    """ASGI, and views that are no coroutines, which run in threads."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def url(cls) -> Iterator[str]:
+        yield from asgi_servers.uvicorn(django_story.asgi())
+
+
+class TestDjangoAsync(Django):
+    """ASGI, and views that are coroutines."""
+
+    hello_route = "/async/hello/<name>"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def url(cls) -> Iterator[str]:
+        yield from asgi_servers.hypercorn(Below(django_story.asgi()))
+
+
+class Below:
+    """Lets the paths of the contract be those of the asynchronous views, without the server noticing."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].partition("/hello/")[0] == "" or scope["path"] == "/stream":
+            scope = {**scope, "path": "/async" + scope["path"]}
+        await self.app(scope, receive, send)
+
+
+def test_coroutine_views_that_wait_for_each_other_do_not_mix(spans: Recorded) -> None:
+    ids = [f"{n:032x}" for n in range(1, 9)]
+    for url in asgi_servers.uvicorn(django_story.asgi()):
+        threads = [
+            threading.Thread(target=HttpServer().ask, args=(url, "/async/slow/bob", {**B3, "X-B3-TraceId": trace}))
+            for trace in ids
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        servers = finished(spans, 8)
+    inside = {span.trace_id: span for span in spans if span.name == "inside"}
+    assert sorted(f"{span.trace_id:032x}" for span in servers) == ids
+    assert all(is_child(inside[server.trace_id], server) for server in servers)
+
+
+# Django's test client: no server -------------------------------------------------------------------------------------------
+
+
+def client(**options: Any) -> Any:
+    from django.test import Client
+
+    return Client(**options)
+
+
+def test_under_no_server_it_is_one_span(spans: Recorded) -> None:
+    """The test client has a handler of its own, around Django's innermost part: it is no HTTP request, and has no span."""
+    assert client().get("/hello/bob").content == b"hello bob"
+    assert spans.servers == []
+
+
+def get(target: str) -> bytes:
+    """One request through the WSGI application itself."""
+    from tests.patches.test_flask import Untraced, finish
+
+    return finish(Untraced(django_story.wsgi()).start(target))
+
+
+def test_an_error_while_the_body_is_made(spans: Recorded) -> None:
+    with pytest.raises(ZeroDivisionError):
+        get("/late")
+    assert tags(spans.servers[0])["error.type"] == "ZeroDivisionError"
+    assert tags(spans.servers[0])["http.status_code"] == 200
+
+
+def test_an_answer_in_the_form_of_an_exception_is_no_failure(spans: Recorded) -> None:
+    get("/old/1/")
+    assert "error" not in tags(spans.servers[0])
+
+
+@pytest.mark.parametrize(
+    ("route", "template"),
+    [
+        ("hello/<name>", "/hello/<name>"),
+        ("", "/"),
+        ("api/^items/(?P<n>[^/]+)/$", "/api/items/(?P<n>[^/]+)/"),
+        (r"^price/\$$", r"/price/\$"),
+        (r"^end\Z", "/end"),
+    ],
+)
+def test_templates(route: str, template: str) -> None:
+    assert patch._template(route) == template
+
+
+@pytest.mark.parametrize("name", ["Request", "in_work"])
+def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(server_request, name, broken)
+    with record():
+        assert get("/hello/bob") == b"hello bob"
+        assert b"Server Error" in get("/boom")
+    assert containment.failures
+    containment.failures.clear()
+
+
+def test_patched_twice_is_patched_once() -> None:
+    before = base.BaseHandler.resolve_request, exception.handle_uncaught_exception
+    plan = Plan()
+    patch.resolving(base, plan)
+    patch.exceptions(exception, plan)
+    plan.apply()
+    assert (base.BaseHandler.resolve_request, exception.handle_uncaught_exception) == before
+
+
+def test_modules_without_what_is_needed_are_refused_whole() -> None:
+    empty = types.ModuleType("django")
+    for function in (patch.resolving, patch.exceptions, patch.wsgi_handler, patch.asgi_handler):
+        with pytest.raises(Unpatchable):
+            function(empty, Plan())
