@@ -6,13 +6,23 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from opentelemetry.context.context import Context
 
+from autotrace.tracing import current
 from examples.eshop.places import TABLES, TOPIC
 from examples.stage.places import Database, Tables, make_topic
 from real_parts.kafka_broker import KafkaBroker
 from real_parts.mock_broker import MockBroker
 from real_parts.postgresql import PostgreSQL
 from tests.end_to_end.stage import Stage
+
+
+@pytest.fixture(scope="package", autouse=True)
+def from_outside() -> Iterator[None]:
+    """The stories are asked by somebody who is not traced. This process is (tests/conftest.py), and its requests would be their beginning."""
+    token = current.put(Context({current.SUPPRESS_KEY: True}))
+    yield
+    current.leave(token)
 
 
 @pytest.fixture(scope="module")

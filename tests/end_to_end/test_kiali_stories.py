@@ -117,7 +117,7 @@ def test_the_mesh_arena_lights_every_edge(stage: Stage, receiver: Receiver) -> N
         ("AUTOTRACE_CONVENTIONS", "otel", {"stadium -> kafka", "ball -> kafka", "ai -> kafka", "ui -> kafka"}),
         ("AUTOTRACE_CONSUMER_RELATION", "link", {"ui -> kafka"}),
         ("AUTOTRACE_PEER_NAMES", "localhost=10.96.0.17", {"stadium -> kafka", "ball -> kafka", "ai -> kafka", "ui -> kafka"}),
-        ("AUTOTRACE_DISABLED_PATCHES", "requests", _BEYOND_STADIUM),
+        ("AUTOTRACE_PROPAGATION_TARGETS", "nobody", _BEYOND_STADIUM),
     ],
 )  # fmt: skip
 def test_a_setting_that_breaks_a_rule_leaves_edges_dark(
@@ -127,7 +127,6 @@ def test_a_setting_that_breaks_a_rule_leaves_edges_dark(
     make_topic(kafka, TOPIC)
     with Arena(kafka, {"AUTOTRACE_ENDPOINT": receiver.http_url, **names, setting: value}) as arena:
         arena.kick_off()
-        less = 4 if setting == "AUTOTRACE_DISABLED_PATCHES" else 0  # four requests
-        spans = in_pods(receiver.wait(len(ARENA_STEPS) - less, seconds=30), "mesh-arena")
-    kick_off = next(span.trace_id for span in spans if span.service == "stadium.mesh-arena")
+        spans = in_pods(receiver.wait(len(ARENA_STEPS), seconds=30), "mesh-arena")
+    kick_off = next(span.trace_id for span in spans if span.service == "stadium.mesh-arena" and not span.parent_id)
     assert set(named(lit(arena_mesh(), spans, kick_off).dark_edges)) == dark
