@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from autotrace import driver_facts, driver_proxies
 from autotrace.containment import contained, say
 from autotrace.dbapi import Driver
-from autotrace.patching import MARK, Plan, Unpatchable
+from autotrace.patching import MARK, Plan, Unpatchable, require
 from autotrace.statement_reading import head
 from autotrace.statements import Way, called, part, whole
 from autotrace.tracing.around import argument
@@ -32,12 +32,17 @@ SETS = ("seq_of_parameters", "params", "parameters", "args", "seq_params", "para
 
 
 def driver(module: Any, plan: Plan) -> None:
-    name = module.__name__
-    connect = getattr(module, "connect", None)
-    if not callable(connect):
+    """A module that AUTOTRACE_DBAPI names."""
+    if not callable(getattr(module, "connect", None)):
+        name = module.__name__
         say(f"AUTOTRACE_DBAPI={name}: the module has no connect(), so it is no PEP 249 driver; it is left alone")
         raise Unpatchable(f"{name} has no connect()")
-    tracing = _Tracing(name)
+    trace(module, plan, Driver)
+
+
+def trace(module: Any, plan: Plan, kind: type[Driver], shortcuts: tuple[str, ...] = ()) -> None:
+    """kind: the Driver to make. shortcuts: methods of connections that are by definition those of a new cursor."""
+    tracing, connect = _Tracing(module.__name__, kind, shortcuts), require(module, "connect")
     if not isinstance(connect, type):
         # connect(): the one door that PEP 249 names; what comes out of it shows the classes to trace. A span if it fails.
         plan.method(module, "connect", tracing.connecting)
@@ -46,16 +51,17 @@ def driver(module: Any, plan: Plan) -> None:
         plan.method(connect, "__init__", lambda original: tracing.connecting(original, made=0))
         plan.method(connect, "cursor", tracing.cursor)
     else:
-        raise Unpatchable(f"{name}.connect is a C class")
+        raise Unpatchable(f"{module.__name__}.connect is a C class")
 
 
 class _Tracing:
     """What is known of one driver while it is traced."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, kind: type[Driver], shortcuts: tuple[str, ...]) -> None:
         self.name = name
+        self.shortcuts = shortcuts
         self.known = driver_facts.Known(name)
-        self.us = Driver(name, SYSTEM, self.known, sqlstate="sqlstate")
+        self.us = kind(name, SYSTEM, self.known, sqlstate="sqlstate")
         self.ways = self._ways()
         self.seen: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
         """Classes of cursors: can they be changed, and have they been?"""
@@ -130,7 +136,7 @@ class _Tracing:
 
     def proxies(self) -> tuple[Any, Any]:
         if self.made is None:
-            self.made = driver_proxies.proxies(self.cursor, self.ways)
+            self.made = driver_proxies.proxies(self.cursor, self.ways, self.shortcuts)
         return self.made
 
     def _ways(self) -> dict[str, Make]:

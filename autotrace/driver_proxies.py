@@ -1,7 +1,7 @@
 """Stand-ins for connections and cursors of C classes that can neither be changed nor chosen. Knows no driver.
 
 Limits: `type(cursor)` is ours (isinstance() sees the driver's class), C code that wants its own object refuses the stand-in, and
-the shortcuts that some connections have (`connection.execute`) are not traced.
+the shortcuts that some connections have (`connection.execute`) are traced only where a patch names them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     Make = Callable[[Any], Any]
 
 
-def proxies(cursor: Make, ways: dict[str, Make]) -> tuple[Any, Any]:
+def proxies(cursor: Make, ways: dict[str, Make], shortcuts: tuple[str, ...] = ()) -> tuple[Any, Any]:
     """(class for connections, class for cursors) of one driver; made where the first is needed, for wrapt is no small import.
 
-    cursor(original): what traces the connection's cursor(). ways: what traces the methods of cursors.
+    cursor(original): what traces the connection's cursor(). ways: what traces the methods of cursors. shortcuts: methods of the
+    connection that are those of a new cursor.
     """
     import wrapt
 
@@ -52,9 +53,19 @@ def proxies(cursor: Make, ways: dict[str, Make]) -> tuple[Any, Any]:
             return next(self.__wrapped__)
 
     Connection.cursor = cursor(Connection.cursor)  # type: ignore[method-assign]
+    for name in shortcuts:
+        setattr(Connection, name, _of_new_cursor(name))
     for name, make in ways.items():
         setattr(Cursor, name, make(_passed_on(name)))
     return Connection, Cursor
+
+
+def _of_new_cursor(name: str) -> Any:
+    def shortcut(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.cursor(), name)(*args, **kwargs)
+
+    shortcut.__name__ = shortcut.__qualname__ = name
+    return shortcut
 
 
 def _passed_on(name: str) -> Any:

@@ -47,6 +47,9 @@ PATCHES = {
     "MySQLdb": {"MySQLdb.connections": "driver"},
     "mysql.connector": {"mysql.connector": "driver"},
     "mariadb": {"mariadb": "driver"},
+    "oracledb": {"oracledb": "driver"},
+    "pyodbc": {"pyodbc": "driver"},
+    "duckdb": {"duckdb": "driver"},
     "flask": {"flask.app": "application"},
     "django": {
         "django.core.handlers.base": "resolving",

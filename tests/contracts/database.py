@@ -61,7 +61,7 @@ class DatabaseContract:
     def test_a_statement_is_one_client_span_with_both_conventions(self, connection: Any, spans: Recorded) -> None:
         cursor = connection.cursor()
         cursor.execute("SELECT what FROM orders WHERE id = 1")
-        assert list(cursor.fetchall()) == [("tea",)]
+        assert [tuple(row) for row in cursor.fetchall()] == [("tea",)]
         span = spans.one()
         assert (span.kind, span.name) == (SpanKind.CLIENT, "SELECT orders")
         found = tags(span)
@@ -104,7 +104,7 @@ class DatabaseContract:
         cursor.executemany(insert, ((n, "x") for n in range(10, 15)))
         assert "db.operation.batch.size" not in tags(spans.one())
         cursor.execute("SELECT count(*) FROM orders")
-        assert cursor.fetchone() == (7,)
+        assert tuple(cursor.fetchone()) == (7,)
 
     def test_fetches_commits_and_rollbacks_make_no_span(self, connection: Any, spans: Recorded) -> None:
         cursor = connection.cursor()
@@ -142,7 +142,7 @@ class DatabaseContract:
         try:
             cursor = connection.cursor()
             cursor.execute("SELECT 1")
-            assert list(cursor.fetchall()) == [(1,)]
+            assert [tuple(row) for row in cursor.fetchall()] == [(1,)]
         finally:
             context.detach(token)
         assert spans == []
@@ -153,7 +153,7 @@ class DatabaseContract:
         monkeypatch.setattr(tracer, "decide", lambda trace_id: False)
         cursor = connection.cursor()
         cursor.execute("SELECT 1")
-        assert list(cursor.fetchall()) == [(1,)]
+        assert [tuple(row) for row in cursor.fetchall()] == [(1,)]
         assert spans == []
 
     # -- errors of the driver's
