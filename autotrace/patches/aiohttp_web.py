@@ -59,6 +59,8 @@ def _handle_request(original: Any) -> Any:
 
 
 def _receive(theirs: Any) -> server_request.Request | None:
+    if theirs.method == "UNKNOWN":  # what aiohttp makes of bytes that are no request
+        return None
     headers = theirs.headers
     scheme, host = theirs.scheme, theirs.host
     facts = {
