@@ -70,7 +70,7 @@ def called(us: Driver, way: Way) -> Make:
                 result = original(self, *args, **kwargs)
             except BaseException as error:
                 leave(token)
-                us.failed(span, error, place)
+                fail(us, way, self, span, error, place)
                 raise
             leave(token)
             end(way, self, span, result, place)
@@ -96,7 +96,7 @@ def awaited(us: Driver, way: Way) -> Make:
                 result = await original(self, *args, **kwargs)
             except BaseException as error:
                 leave(token)
-                us.failed(span, error, place)
+                fail(us, way, self, span, error, place)
                 raise
             leave(token)
             end(way, self, span, result, place)
@@ -140,6 +140,16 @@ def end(way: Way, self: Any, span: Span, result: Any, place: str) -> None:
     except Exception:
         contained(place)
     finish(span, place)
+
+
+def fail(us: Driver, way: Way, self: Any, span: Span, error: BaseException, place: str) -> None:
+    """End the span of a call that raised, unless its own answer is still to come: then the error was another's. Never raises."""
+    try:
+        if way.later(self, span):
+            return
+    except Exception:
+        contained(place)
+    us.failed(span, error, place)
 
 
 def of_arguments(read: Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any] | None]) -> Read:

@@ -7,7 +7,7 @@ Imported before us, a `connect` that the program has copied makes no span for co
 from __future__ import annotations
 
 from functools import update_wrapper
-from types import MethodType
+from types import MethodType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from autotrace import connects
@@ -76,8 +76,12 @@ def _in_pipeline(cursor: Any, span: Span, known: ByIdentity) -> bool:
         for entry in reversed(pipeline.result_queue):
             if entry is not None and entry[0] is cursor:
                 shared: Any = known(cursor.connection)
-                shared.waiting[id(entry)] = (entry, span)
-                return True
+                ours: bool = (
+                    id(entry) not in shared.waiting
+                )  # else it is an earlier statement's, and this one queued nothing
+                if ours:
+                    shared.waiting[id(entry)] = (entry, span)
+                return ours
     return False
 
 
@@ -180,15 +184,33 @@ def _facts(connection: Any) -> SharedFacts:
 
 
 def _facts_of_failure(args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException) -> SharedFacts:
-    """What libpq tried at last. An error without one (a bad DSN, a time-out) names nobody."""
+    """What libpq tried at last; of a time-out or a cancelled task, which do not tell, what it would have; of a bad DSN, nobody."""
     pgconn = getattr(error, "pgconn", None)
-    return _Facts({"component": "psycopg"}) if pgconn is None else _of(pgconn)
+    return _of(_asked(args, kwargs) if pgconn is None else pgconn)
+
+
+def _asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The words of the DSN and the arguments over libpq's defaults (PG* variables among them), as a PGconn holds them."""
+    from psycopg import Error, conninfo, pq
+
+    try:
+        words = conninfo.conninfo_to_dict(argument(args, kwargs, 1, "conninfo", ""))
+    except Error:
+        return SimpleNamespace(host=b"", hostaddr=b"", port=b"", db=b"", user=b"")
+    found: dict[str, Any] = {
+        option.keyword.decode(): (option.val or b"").decode() for option in pq.Conninfo.get_defaults()
+    }
+    names = ("host", "hostaddr", "port", "dbname", "user")
+    found.update({name: given[name] for given in (words, kwargs) for name in names if given.get(name) is not None})
+    last = {name: str(found.get(name, "")).rpartition(",")[2].encode() for name in names}
+    return SimpleNamespace(**last, db=last["dbname"] or last["user"])
 
 
 def _of(pgconn: Any) -> SharedFacts:
     """What libpq really uses: of a DSN, of PG* variables, of a service file. A path or '@…' is a Unix socket, which has no peer."""
     host = pgconn.host.decode()
-    facts: dict[str, Any] = {"component": "psycopg", "instance": pgconn.db.decode(), "user": pgconn.user.decode()}
+    facts: dict[str, Any] = {"component": "psycopg"}
+    facts["instance"], facts["user"] = pgconn.db.decode() or None, pgconn.user.decode() or None
     if host and host[0] not in "/@":
         facts["remote"], facts["service"] = (host, int(pgconn.port)), host
         facts["address"] = pgconn.hostaddr.decode() or None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import time
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -158,6 +160,24 @@ class TestWhoIsCalled:
             psycopg.connect(postgresql.dsn.replace("user=app", "user=nobody_knows"))
         assert tags(spans.one())["db.user"] == "nobody_knows"
         assert tags(spans.one())["peer.port"] == postgresql.port
+
+    def test_of_a_connect_that_is_given_up_whom_it_would_have_been(
+        self, spans: Recorded, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def main() -> int:
+            silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+            port: int = silent.sockets[0].getsockname()[1]
+            monkeypatch.setenv("PGPORT", str(port))
+            with pytest.raises(asyncio.TimeoutError):
+                connect = psycopg.AsyncConnection.connect("host=10.0.0.1,127.0.0.1 user=app", dbname="shop")
+                await asyncio.wait_for(connect, 0.1)
+            silent.close()
+            return port
+
+        port = asyncio.run(main())
+        found = tags(spans.one())
+        assert [found.get(key) for key in PEER] == self.expected("127.0.0.1", port)
+        assert (found["db.instance"], found["db.user"]) == ("shop", "app")
 
     def test_of_a_bad_dsn_nobody(self, spans: Recorded) -> None:
         with pytest.raises(psycopg.Error):
@@ -344,11 +364,23 @@ def test_in_a_pipeline_an_error_belongs_to_its_statement(conn: Any, spans: Recor
     with pytest.raises(psycopg.errors.DivisionByZero), conn.pipeline() as pipeline:
         conn.execute("SELECT 1")
         conn.execute("SELECT 1/0")
+        time.sleep(0.05)  # so that the next call meets the error of this one
         conn.execute("SELECT 2")
         pipeline.sync()
     assert [span.facts.get("sqlstate") for span in spans] == [None, "22012", None]
     assert [span.failure is None for span in spans] == [True, False, False]
     assert tags(spans[2])["error.type"] == "psycopg.errors.PipelineAborted"
+
+
+def test_in_a_pipeline_a_statement_that_is_not_sent_ends_at_once(conn: Any, spans: Recorded) -> None:
+    with conn.pipeline():
+        cursor = conn.execute("SELECT 1")
+        with pytest.raises(psycopg.ProgrammingError):
+            cursor.execute("SELECT %s", (object(),))
+        cursor.executemany("SELECT %s", [])
+        assert [span.facts["statement"] for span in spans] == ["SELECT %s", "SELECT %s"]
+    assert [span.failure is None for span in spans] == [False, True, True]
+    assert spans[2].facts["statement"] == "SELECT 1"
 
 
 def test_a_pipeline_whose_connection_dies_ends_its_spans(postgresql: PostgreSQL, spans: Recorded) -> None:
@@ -387,6 +419,26 @@ def test_a_pools_statements_are_children_of_who_asks(postgresql: PostgreSQL, spa
     assert len(spans) == 4
 
 
+def test_a_pools_threads_do_not_work_for_who_opened_it(postgresql: PostgreSQL, spans: Recorded) -> None:
+    with trace.get_tracer("t").start_as_current_span("opening"):
+        pool = psycopg_pool.ConnectionPool(postgresql.dsn, min_size=1, open=True)
+    pool.close()
+    pool = psycopg_pool.ConnectionPool(
+        postgresql.dsn,
+        min_size=0,
+        max_size=1,
+        open=False,
+        configure=lambda conn: conn.execute("SELECT 1") and conn.commit(),
+    )
+    with trace.get_tracer("t").start_as_current_span("opening"):
+        pool.open()
+    with pool.connection():
+        pass
+    pool.close()
+    opening, *_, configure = spans
+    assert configure.facts["statement"] == "SELECT 1" and configure.trace_id != opening.trace_id
+
+
 def test_an_awaited_pool(postgresql: PostgreSQL, spans: Recorded) -> None:
     async def main() -> None:
         async with psycopg_pool.AsyncConnectionPool(postgresql.dsn, min_size=1, open=False) as pool:
@@ -421,8 +473,6 @@ def test_our_failure_in_a_stream_a_copy_or_a_pipeline_changes_nothing(
 
 
 def test_what_is_replaced_shows_itself_as_before() -> None:
-    import inspect
-
     for kind in (psycopg.AsyncCursor, psycopg.AsyncServerCursor):
         assert inspect.iscoroutinefunction(kind.execute)
     assert inspect.iscoroutinefunction(psycopg.AsyncConnection.connect)
