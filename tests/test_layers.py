@@ -18,6 +18,7 @@ ROWS = (
         "record_batch",
         "consumer_work",
         "task_work",
+        "kafka_commit",
         "broker_answer",
         "delivery_report",
         "statement_reading",

@@ -8,7 +8,7 @@ from typing import Any
 from opentelemetry.context.context import Context
 from opentelemetry.trace import SpanKind
 
-from autotrace import record_scope
+from autotrace import kafka_commit, record_scope
 from autotrace.containment import contained
 from autotrace.patching import Plan, require
 from autotrace.record_scope import Reading
@@ -307,22 +307,20 @@ def _getmany(original: Any) -> Any:
 
 
 def _commit(original: Any) -> Any:
-    told = traced_await(original, COMMIT, _before_commit)
+    told = traced_await(original, COMMIT, kafka_commit.before(_shared_by_records))
 
     async def commit(*args: Any, **kwargs: Any) -> Any:
         ours = _ours(args[0]) if args else None
-        if ours is None:
-            return await original(*args, **kwargs)
-        ours.committed()
-        return await (told if topics.commits else original)(*args, **kwargs)
+        if ours is not None:
+            ours.committed()
+        return await told(*args, **kwargs)
 
     return commit
 
 
-def _before_commit(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    ours = _ours(args[0])
-    shared = None if ours is None else ours.scope.shared
-    return tracer.start(messaging.CONSUMER, SpanKind.CLIENT, {"operation": "commit"}, shared), args, kwargs
+def _shared_by_records(client: Any) -> SharedFacts | None:
+    ours = _ours(client)
+    return None if ours is None else ours.scope.shared
 
 
 def _stop(original: Any) -> Any:

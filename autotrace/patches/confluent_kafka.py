@@ -10,13 +10,13 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 
-from autotrace import consumer_work, record_scope
+from autotrace import consumer_work, kafka_commit, record_scope
 from autotrace.containment import contained
 from autotrace.delivery_report import Batch, Part, Report, Reports
 from autotrace.patching import Plan, Unpatchable, require
 from autotrace.propagation.context import SAMPLED
 from autotrace.record_scope import Reading
-from autotrace.semantics import messaging
+from autotrace.semantics import messaging, topics
 from autotrace.semantics.family import SharedFacts
 from autotrace.semantics.kafka import age, first_server, short_key
 from autotrace.subclassing import subclass
@@ -73,7 +73,10 @@ def _before_produce(failure: Any) -> Any:
         reports = getattr(args[0], SLOT, None)
         if reports is None:
             return None
-        facts = {"topic": argument(args, kwargs, 1, "topic"), "key": short_key(argument(args, kwargs, 3, "key"))}
+        topic = argument(args, kwargs, 1, "topic")
+        if topics.excluded(topic):
+            return None
+        facts = {"topic": topic, "key": short_key(argument(args, kwargs, 3, "key"))}
         span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, reports.shared)
         if span is None:
             return None
@@ -127,8 +130,9 @@ def _copies(args: Any, kwargs: Any, messages: list[Any], reports: Reports, failu
     """The caller's messages with our callbacks in place of theirs. Messages of AIOProducer bring spans of their own, others share one."""
     shared = sum(SLOT not in message for message in messages if isinstance(message, dict))
     batch = None
-    if shared:
-        facts = {"topic": argument(args, kwargs, 1, "topic"), "count": shared}
+    topic = argument(args, kwargs, 1, "topic")
+    if shared and not topics.excluded(topic):
+        facts = {"topic": topic, "count": shared}
         span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, reports.shared)
         batch = None if span is None else Batch(span, reports, failure)
     default = _given(args, kwargs, 4, reports)
@@ -192,8 +196,9 @@ def _consumer_class(kind: type, TopicPartition: Any) -> type:
         "poll": _poll,
         # consume(): a list that opens each message's span in turn.
         "consume": _consume,
-        # commit(), unsubscribe(): the program is done with the message that poll() gave. No span.
-        "commit": _turned,
+        # commit(), unsubscribe(): the program is done with the message that poll() gave. No span, but for a commit() that waits, where
+        # AUTOTRACE_KAFKA_COMMITS asks for it.
+        "commit": _commit,
         "unsubscribe": _turned,
         # close(), and __exit__() which is its own way to it. No span.
         "close": _done,
@@ -323,6 +328,19 @@ def _consume(original: Any) -> Any:
         return work.deliver_all(self, messages) if messages else messages
 
     return consume
+
+
+def _commit(original: Any) -> Any:
+    return _turned(traced(original, "Consumer.commit", kafka_commit.before(_shared_by_messages, _waits)))
+
+
+def _shared_by_messages(client: Any) -> SharedFacts | None:
+    work = getattr(client, SLOT, None)
+    return None if work is None else work.scope.shared
+
+
+def _waits(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return not argument(args, kwargs, 3, "asynchronous", True)
 
 
 def _turned(original: Any) -> Any:

@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind
 
 from autotrace.containment import contained
 from autotrace.patching import Plan, Unpatchable, require
-from autotrace.semantics import messaging
+from autotrace.semantics import messaging, topics
 from autotrace.semantics.kafka import short_key
 from autotrace.tracing import tracer
 
@@ -65,7 +65,7 @@ def _add_message(original: Any) -> Any:
     def add_message(self: Any, msg_data: Any, future: Any) -> Any:
         try:
             reports = getattr(self._kafka_executor._producer, SLOT, None)
-            if reports is not None and SLOT not in msg_data:
+            if reports is not None and SLOT not in msg_data and not topics.excluded(msg_data["topic"]):
                 facts = {"topic": msg_data["topic"], "key": short_key(msg_data["key"])}
                 span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, reports.shared)
                 if span is not None:

@@ -9,13 +9,13 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 
-from autotrace import record_scope
+from autotrace import kafka_commit, record_scope
 from autotrace.broker_answer import Answer, context_of
 from autotrace.containment import contained
 from autotrace.patching import MARK, Plan, Unpatchable, require
 from autotrace.record_batch import recorded
 from autotrace.record_scope import Loop, Reading, Scope
-from autotrace.semantics import messaging
+from autotrace.semantics import messaging, topics
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing import boundary, carry, tracer
 from autotrace.tracing.around import KEEP, argument, traced, with_argument
@@ -51,8 +51,9 @@ def consumer(module: Any, plan: Plan) -> None:
     plan.method(Consumer, "__iter__", _iter)
     # poll(): lists that open each record's span in turn.
     plan.method(Consumer, "poll", _poll, parameters=("update_offsets",))
-    # commit(), commit_async(), close(): the program is done with the record that next() gave. No span.
-    plan.method(Consumer, "commit", _commit)
+    # commit(), commit_async(), close(): the program is done with the record that next() gave. No span, but for a commit() where
+    # AUTOTRACE_KAFKA_COMMITS asks for it.
+    plan.method(Consumer, "commit", _commit_and_wait)
     plan.method(Consumer, "commit_async", _commit)
     plan.method(Consumer, "close", _close)
     record_scope.readings[ConsumerRecord] = READING
@@ -86,13 +87,15 @@ def _bare(function: Any) -> Any:
 
 
 def _before_send(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    client = args[0]
+    client, topic = args[0], argument(args, kwargs, 1, "topic")
+    if topics.excluded(topic):
+        return None
     shared = client.__dict__.get(SLOT)
     if shared is None:
         shared = client.__dict__[SLOT] = SharedFacts(
             {**_client(client), "operation": "send", "acks": client.config.get("acks")}
         )
-    facts = {"topic": argument(args, kwargs, 1, "topic"), "key": _key(argument(args, kwargs, 3, "key"))}
+    facts = {"topic": topic, "key": _key(argument(args, kwargs, 3, "key"))}
     span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, shared)
     if span is None:
         return None
@@ -169,6 +172,22 @@ def _remote(headers: Any) -> Any:
 READING = Reading(_facts, _coordinates, _headers_of, _remote)
 
 
+def _reading(subscription: Any) -> Reading:
+    """READING, and how far each record is from the end of its partition, as last heard of; the network is not asked."""
+
+    def facts(record: Any) -> dict[str, Any]:
+        found = _facts(record)
+        try:
+            high = subscription.assignment[record.topic, record.partition].highwater
+        except Exception:  # it was taken away meanwhile
+            return found
+        if high is not None and high > record.offset:
+            found["lag"] = high - record.offset - 1
+        return found
+
+    return READING._replace(facts=facts)
+
+
 class Ours:
     """What a consumer keeps for us: its scope and the lists of its last poll()."""
 
@@ -176,7 +195,7 @@ class Ours:
 
     def __init__(self, client: Any) -> None:
         facts = {**_client(client), "group": client.config.get("group_id"), "operation": "process"}
-        self.scope = Scope(READING, SharedFacts(facts))
+        self.scope = Scope(_reading(client._subscription), SharedFacts(facts))
         self.batches: list[Any] = []
 
 
@@ -237,7 +256,7 @@ def _record(ours: Ours, polled: dict[Any, list[Any]]) -> None:
     for partition, records in polled.items():
         if type(records) is list and records:
             facts = {"topic": partition.topic, "partition": partition.partition, "operation": "receive"}
-            polled[partition] = made = recorded(records, READING, ours.scope.shared, facts)
+            polled[partition] = made = recorded(records, ours.scope.reading, ours.scope.shared, facts)
             ours.batches.append(weakref.ref(made._batch))
 
 
@@ -264,6 +283,15 @@ def _commit(original: Any) -> Any:
         return original(*args, **kwargs)
 
     return commit
+
+
+def _commit_and_wait(original: Any) -> Any:
+    return _commit(traced(original, "KafkaConsumer.commit", kafka_commit.before(_shared_by_records)))
+
+
+def _shared_by_records(client: Any) -> SharedFacts | None:
+    ours = _ours(client)
+    return None if ours is None else ours.scope.shared
 
 
 def _close(original: Any) -> Any:

@@ -46,10 +46,12 @@ ROWS = (
 
 def _named(opentracing: str) -> Any:
     def name(facts: Mapping[str, Any], convention: str) -> str:
-        topic = facts.get("topic", "")
+        topic = facts.get("topic")
+        if not topic:  # a commit, a batch of several topics
+            return str(facts.get("operation", opentracing))
         if convention == "opentracing":
             return f"{opentracing}_{topic}"
-        return f"{facts.get('operation', 'process')} {topic}".strip()
+        return f"{facts.get('operation', 'process')} {topic}"
 
     return name
 

@@ -67,7 +67,7 @@ def _context(trace_id: int, span_id: int, flags: int, state: str | None, carried
 
     of_state = TraceState.from_header([state]) if state else None
     there = SpanContext(trace_id, span_id, True, TraceFlags(flags), of_state)
-    context: Any = set_span_in_context(NonRecordingSpan(there), Context())
+    context: Context = set_span_in_context(NonRecordingSpan(there), Context())
     for name, value in carried.items():
         context = baggage.set_baggage(name, value, context)
     if forwarded:

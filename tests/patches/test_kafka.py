@@ -5,9 +5,11 @@ tests/end_to_end/test_kafka_python_versions.py runs this file with every version
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import contextlib
 import gc
+import multiprocessing
 import os
 import pickle
 import subprocess
@@ -31,7 +33,7 @@ import autotrace
 from autotrace import containment
 from autotrace.patches import kafka as patch
 from autotrace.patching import MARK, Plan, Unpatchable
-from autotrace.semantics import remote
+from autotrace.semantics import remote, topics
 from autotrace.tracing import boundary
 from tests.contracts.messaging import MessagingPromises, own_work
 from tests.recorded import Recorded, is_child, nothing_current, tags
@@ -676,6 +678,117 @@ class TestPoll:
         records = polled(found, 200, update_offsets=False) if named else polled(found, 200, None, False)
         assert type(records) is list
         assert spans.consumers == []
+
+
+def told(number: int) -> int:
+    """Work for another process: the span that is current there."""
+    return trace.get_current_span().get_span_context().span_id
+
+
+class TestHandedOver:
+    """Work that a loop hands to others stays in its record's trace."""
+
+    def test_a_registry_of_handlers(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
+        handlers: dict[str, list[Callable[[Any], Any]]] = {}
+
+        def on_message(topic: str) -> Any:
+            return lambda handler: handlers.setdefault(topic, []).append(handler)
+
+        found = consumer()
+        (partition,) = found.assignment()
+
+        @on_message(partition.topic)
+        def handle(record: Any) -> None:
+            own_work(f"handled {record.offset}")
+
+        for record in found:
+            for each in handlers[record.topic]:
+                each(record)
+        for processed in spans.consumers:
+            (work,) = [span for span in spans if span.name == f"handled {tags(processed)['offset']}"]
+            assert is_child(work, processed)
+
+    def test_work_for_another_process(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
+        spawning = multiprocessing.get_context("fork")
+        with concurrent.futures.ProcessPoolExecutor(1, spawning) as pool:
+            futures = [pool.submit(told, record.offset) for record in consumer()]
+            assert [future.result() for future in futures] == [span.span_id for span in spans.consumers]
+            assert pool.submit(told, 0).result() == 0
+
+    def test_tasks_and_executors_of_a_loop(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
+        """A program of coroutines that polls in between, and works on its records later."""
+
+        async def later(name: str, *, go: asyncio.Event) -> None:
+            await go.wait()
+            own_work(name)
+
+        async def main() -> None:
+            found, go, tasks, seen = consumer(), asyncio.Event(), [], 0
+            run = asyncio.get_running_loop().run_in_executor
+            while seen < 3:
+                for records in found.poll(200).values():
+                    for record in records:
+                        seen += 1
+                        tasks.append(asyncio.create_task(later(f"task {record.offset}", go=go)))
+                        await run(None, own_work, f"executor {record.offset}")
+            assert nothing_current()
+            go.set()
+            await asyncio.gather(*tasks)
+
+        asyncio.run(main())
+        for processed in spans.consumers:
+            for kind in ("task", "executor"):
+                (work,) = [span for span in spans if span.name == f"{kind} {tags(processed)['offset']}"]
+                assert is_child(work, processed)
+
+
+class TestSettings:
+    @pytest.fixture
+    def configured(self) -> Iterator[Callable[..., None]]:
+        yield topics.configure
+        topics.configure((), False)
+
+    def test_a_topic_that_is_excluded_is_left_alone(
+        self, topic: str, producer: KafkaProducer, consumer: Consumers, spans: Recorded, configured: Any
+    ) -> None:
+        configured(("other", "topic-*"), False)
+        stale = [("b3", b"kept"), ("mine", b"1")]
+        producer.send(topic, b"1", headers=stale).get(30)
+        for record in consumer():
+            assert nothing_current()
+            assert record.headers == stale
+        for _ in polled(consumer()):
+            assert nothing_current()
+        assert polled(consumer())[0].headers == stale
+        assert spans == []
+
+    def test_others_are_traced(
+        self, topic: str, producer: KafkaProducer, consumer: Consumers, spans: Recorded, configured: Any
+    ) -> None:
+        configured(("TOPIC-*", "topic"), False)
+        producer.send(topic, b"1").get(30)
+        assert len(list(consumer())) == 1
+        assert len(spans) == 2
+
+    @pytest.mark.parametrize("asked", [True, False])
+    def test_a_commit_is_told_where_it_waits_and_is_asked_for(
+        self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded, configured: Any, asked: bool
+    ) -> None:
+        configured((), asked)
+        found = consumer(group_id=topic, enable_auto_commit=False, timeout=5000)
+        next(found)
+        found.commit_async()
+        found.commit()
+        assert [span.name for span in spans.clients] == (["commit"] if asked else [])
+        if asked:
+            assert tags(spans.clients[0])["messaging.consumer.group.name"] == topic
+            assert "message_bus.destination" not in tags(spans.clients[0])
+
+    def test_the_lag_is_told_where_the_client_knows_it(
+        self, three: list[Any], consumer: Consumers, spans: Recorded
+    ) -> None:
+        list(consumer())
+        assert [tags(span)["kafka.lag"] for span in spans.consumers] == [2, 1, 0]
 
 
 class TestPatch:
