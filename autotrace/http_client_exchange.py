@@ -5,7 +5,6 @@ A connection that a layer above has seen already (urllib3's) is left alone.
 
 from __future__ import annotations
 
-import time
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
@@ -48,10 +47,9 @@ def exchanges(module: Any, plan: Plan) -> None:
 
 def _putrequest(original: Any) -> Any:
     def putrequest(self: Any, *args: Any, **kwargs: Any) -> Any:
-        started = time.time_ns()
         result = original(self, *args, **kwargs)  # touches no network: what it refuses was never to be sent
         try:
-            _begin(self, argument(args, kwargs, 0, "method"), argument(args, kwargs, 1, "url"), started)
+            _begin(self, argument(args, kwargs, 0, "method"), argument(args, kwargs, 1, "url"))
         except Exception:
             contained(PLACE)
         return result
@@ -59,8 +57,7 @@ def _putrequest(original: Any) -> Any:
     return putrequest
 
 
-def _begin(connection: Any, method: str, target: str, started: int) -> None:
-    vars(connection).pop(SLOT, None)
+def _begin(connection: Any, method: str, target: str) -> None:
     call = client_exchange.call.get()
     if call is not None and (call.wire is connection or call.wire is ANY):
         return
@@ -72,7 +69,6 @@ def _begin(connection: Any, method: str, target: str, started: int) -> None:
         return
     span = next_span(call, method)
     if span is not None:
-        span.start_time = started
         vars(connection)[SLOT] = Exchange(span, PLACE)
 
 

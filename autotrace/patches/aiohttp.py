@@ -128,7 +128,6 @@ def _write_headers(original: Any) -> Any:
     async def write_headers(*args: Any, **kwargs: Any) -> Any:
         call = client_exchange.call.get()
         if call is not None and call.wire is HEADERS and call.span is not None:
-            call.wire = None
             try:
                 host = client_exchange.host_of(call.span)
                 if boundary.is_target(host):
@@ -152,7 +151,7 @@ def _start(original: Any) -> Any:
         call.span = None
         try:
             span.facts["status"] = self.status
-            if self.status == 101 or self.content.is_eof():
+            if self.content.is_eof():  # a body that has arrived, or none
                 span.end()
             else:
                 vars(self)[SLOT] = Exchange(span, PLACE)

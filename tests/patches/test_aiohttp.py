@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
+import aiohttp.abc
 import aiohttp.web
 import pytest
 
@@ -274,6 +275,25 @@ def test_a_websocket_is_the_span_of_its_handshake(spans: Recorded) -> None:
 def test_a_timeout_is_recorded_by_its_name(peer: Peer, spans: Recorded, timeout: Any) -> None:
     with pytest.raises(asyncio.TimeoutError):
         asyncio.run(get(peer.answer("/slow", b"hold"), timeout=timeout))
+    failure = spans.one().failure
+    assert failure is not None
+    assert failure.type.endswith("TimeoutError")
+
+
+def test_a_timeout_before_there_is_a_connection_is_recorded_by_its_name(spans: Recorded) -> None:
+    class Slow(aiohttp.abc.AbstractResolver):
+        async def resolve(self, *args: Any, **kwargs: Any) -> Any:
+            await asyncio.sleep(5)
+
+        async def close(self) -> None: ...
+
+    async def story() -> None:
+        connector = aiohttp.TCPConnector(resolver=Slow())
+        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(0.05)) as session:
+            with pytest.raises(asyncio.TimeoutError):
+                await session.get("http://slow.invalid/")
+
+    asyncio.run(story())
     failure = spans.one().failure
     assert failure is not None
     assert failure.type.endswith("TimeoutError")

@@ -172,7 +172,9 @@ def test_an_async_reader_that_gives_up_is_no_error(peer: Peer, spans: Recorded) 
 
 @pytest.mark.parametrize("method", ["HEAD", "DELETE"])
 def test_head_and_204_end_at_once(peer: Peer, spans: Recorded, method: str) -> None:
-    url = peer.answer("/h", b"HTTP/1.1 200 X\r\nContent-Length: 500\r\n\r\n" if method == "HEAD" else answer(204))
+    url = peer.answer(
+        "/h", b"HTTP/1.1 200 X\r\nContent-Length: 500\r\n\r\n" if method == "HEAD" else b"HTTP/1.1 204 X\r\n\r\n"
+    )
     with Client() as client:
         response = client.send(client.build_request(method, url), stream=True)
         assert spans.one().name == method
@@ -265,10 +267,25 @@ def test_transports_of_the_program(peer: Peer, spans: Recorded) -> None:
 
 
 def test_a_transport_without_a_client(peer: Peer, spans: Recorded) -> None:
+    """Even while another library's call is in work, and though nobody closes the body that has been read."""
+    other = client_exchange.Call("requests", None, "http://other/", 3)
+    token = client_exchange.call.set(other)
     with httpx.HTTPTransport(verify=False) as transport:
         response = transport.handle_request(httpx.Request("GET", peer.url + "/x"))
-        assert response.read() == b"hello"
-    assert tags(spans.one())["http.url"] == peer.url + "/x"
+        assert b"".join(response.stream) == b"hello"  # type: ignore[arg-type]
+        assert tags(spans.one())["http.url"] == peer.url + "/x"
+    client_exchange.leave(token)
+    assert (other.url, other.exchanges, resends(spans)) == ("http://other/", 3, [None])
+
+
+def test_an_async_transport_without_a_client(peer: Peer, spans: Recorded) -> None:
+    async def story() -> None:
+        async with httpx.AsyncHTTPTransport(verify=False) as transport:
+            response = await transport.handle_async_request(httpx.Request("GET", peer.url + "/x"))
+            assert [part async for part in response.stream] == [b"hello"]  # type: ignore[union-attr]
+            assert len(spans) == 1
+
+    asyncio.run(story())
 
 
 # Failures, proxies -------------------------------------------------------------------------------------------------------

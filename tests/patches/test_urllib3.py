@@ -63,6 +63,17 @@ def test_each_retry_is_a_span_of_its_own(peer: Peer, spans: Recorded) -> None:
     assert [request.header("X-B3-SpanId") for request in peer.received] == [f"{s.span_id:016x}" for s in spans]
 
 
+def test_what_a_retry_asks_elsewhere_is_a_call_of_its_own(peer: Peer, spans: Recorded) -> None:
+    class Asking(Retry):
+        def sleep(self, response: Any = None) -> None:
+            urllib3.PoolManager().request("GET", peer.url + "/token")
+
+    url = peer.answer("/flaky", answer(503, "no"), ok("yes"))
+    urllib3.PoolManager().request("GET", url, retries=Asking(3, status_forcelist=[503]))
+    assert [tags(span)["http.url"].rpartition("/")[2] for span in spans] == ["flaky", "token", "flaky"]
+    assert resends(spans) == [None, None, 1]
+
+
 def test_each_refused_attempt_is_a_span_of_its_own(spans: Recorded) -> None:
     url = f"http://127.0.0.1:{free_port()}/?token=s3cret"
     with pytest.raises(urllib3.exceptions.MaxRetryError):
@@ -186,6 +197,38 @@ def test_patched_twice_is_patched_once(peer: Peer, spans: Recorded) -> None:
     assert len(spans) == 1
 
 
+def traced_with(disabled: str, program: str) -> list[str]:
+    """The components of the spans that `program` makes, in the order they end."""
+    whole = (
+        "import autotrace.activation as a; a.activate()\n"
+        "import requests, urllib3\nfrom autotrace.tracing.span import Span\nfrom autotrace.semantics import reading\n"
+        f"Span.sink = staticmethod(lambda span: print(dict(reading.tags(span))['component']))\n{program}"
+    )
+    environment = programs.environment(AUTOTRACE_EXPORTER="none", AUTOTRACE_DISABLED_PATCHES=disabled)
+    done = programs._run((sys.executable, "-c", whole), None, environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("disabled", "components"),
+    [
+        ("", ["urllib3", "requests"]),
+        ("urllib3", ["http.client", "requests"]),
+        ("urllib3,http.client", ["requests"]),
+    ],
+)
+def test_a_body_s_own_calls_are_never_counted_as_its_request_s(
+    peer: Peer, disabled: str, components: list[str]
+) -> None:
+    program = (
+        f"def body():\n    yield urllib3.PoolManager().request('GET', '{peer.url}/inner').data\n"
+        f"requests.post('{peer.url}/outer', data=body())\n"
+    )
+    assert traced_with(disabled, program) == components
+    assert [request.target for request in peer.received] in (["/inner", "/outer"], ["/outer", "/inner"])
+
+
 @pytest.mark.parametrize(
     ("disabled", "components"),
     [
@@ -197,14 +240,6 @@ def test_patched_twice_is_patched_once(peer: Peer, spans: Recorded) -> None:
     ],
 )
 def test_whichever_layers_are_traced_a_call_is_one_span(peer: Peer, disabled: str, components: list[str]) -> None:
-    program = (
-        "import autotrace.activation as a; a.activate()\n"
-        "import requests, urllib3\nfrom autotrace.tracing.span import Span\nfrom autotrace.semantics import reading\n"
-        "Span.sink = staticmethod(lambda span: print(dict(reading.tags(span))['component']))\n"
-        f"requests.get('{peer.url}/').text\nurllib3.PoolManager().request('GET', '{peer.url}/')\n"
-    )
-    environment = programs.environment(AUTOTRACE_EXPORTER="none", AUTOTRACE_DISABLED_PATCHES=disabled)
-    done = programs._run((sys.executable, "-c", program), None, environment)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == components
+    program = f"requests.get('{peer.url}/').text\nurllib3.PoolManager().request('GET', '{peer.url}/')\n"
+    assert traced_with(disabled, program) == components
     assert [request.header("traceparent") is not None for request in peer.received].count(True) == len(components)

@@ -77,8 +77,10 @@ def test_the_answer_to_a_challenge_is_a_span_of_its_own(peer: Peer, spans: Recor
     challenge = answer(401, "no", f'WWW-Authenticate: {scheme} realm="r", nonce="n", qop="auth", algorithm=MD5')
     url = peer.answer("/in", challenge, ok("in"))
     assert urllib.request.build_opener(handler(passwords)).open(url, timeout=5).read() == b"in"
+    refused, let_in = spans
     assert [tags(span)["http.status_code"] for span in spans] == [401, 200]
     assert resends(spans) == [None, 1]
+    assert (refused.end_time or 0) <= let_in.start_time, "nobody reads the first answer"
 
 
 def test_a_loop_of_redirects_is_a_span_each(peer: Peer, spans: Recorded) -> None:
@@ -129,11 +131,36 @@ def test_a_body_that_makes_calls_while_it_is_sent(peer: Peer, spans: Recorded) -
     def body() -> Iterator[bytes]:
         yield b"a"
         urllib.request.urlopen(peer.url + "/inner").read()
+        connection = http.client.HTTPConnection("127.0.0.1", peer.port)
+        connection.request("GET", "/bare")
+        connection.getresponse().read()
+        connection.close()
 
     urllib.request.urlopen(urllib.request.Request(peer.url + "/outer", data=body())).read()
-    inner, outer = spans
-    assert inner.parent_id == outer.span_id
-    assert resends(spans) == [None, None]
+    inner, bare, outer = spans
+    assert inner.parent_id == bare.parent_id == outer.span_id
+    assert [tags(span)["http.url"].rpartition("/")[2] for span in spans] == ["inner", "bare", "outer"]
+    assert resends(spans) == [None, None, None]
+
+
+def test_a_request_that_comes_to_nothing_leaves_nothing_behind(peer: Peer, spans: Recorded) -> None:
+    class Broken(http.client.HTTPConnection):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            raise OSError("mine")
+
+    class Fallback(urllib.request.HTTPHandler):
+        def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+            with pytest.raises(OSError, match="mine"):
+                self.do_open(Broken, request)  # type: ignore[arg-type]
+            connection = http.client.HTTPConnection("127.0.0.1", peer.port)
+            connection.request("GET", "/other")
+            response = connection.getresponse()
+            response.msg = response.reason  # type: ignore[assignment]
+            return response
+
+    assert urllib.request.build_opener(Fallback).open(peer.url + "/x").read() == b"hello"
+    known = tags(spans.one())
+    assert (known["component"], known["http.url"]) == ("http.client", peer.url + "/other")
 
 
 def test_through_a_proxy_the_span_names_the_server_not_the_proxy(peer: Peer, spans: Recorded) -> None:
