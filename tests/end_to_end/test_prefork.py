@@ -1,0 +1,183 @@
+"""Servers with several processes, as a user starts them: each worker's spans arrive, one per request, whatever forks or spawns them."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from real_parts import cache, uwsgi
+from real_parts.receiver import Receiver
+from tests import http_peer, programs
+from tests.contracts.http_server import B3, TRACE, untraced
+
+APP = """
+import os, time
+
+def wsgi(environ, start_response):
+    if environ["PATH_INFO"] == "/boom":
+        raise ZeroDivisionError
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    time.sleep(0.01)
+    return [str(os.getpid()).encode()]
+
+async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    import asyncio
+    if scope["path"] == "/boom":
+        raise ZeroDivisionError
+    await asyncio.sleep(0.01)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+
+try:
+    import flask
+except ImportError:
+    pass
+else:
+    framework = flask.Flask("framework")
+    framework.add_url_rule("/<path:rest>", view_func=lambda rest: str(1 // 0 if rest == "boom" else os.getpid()))
+"""
+DJANGO = """
+import os, sys
+from django.conf import settings
+from django.core.management import execute_from_command_line
+from django.http import HttpResponse
+from django.urls import path
+
+if not settings.configured:
+    settings.configure(DEBUG=True, ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, SECRET_KEY="x")
+urlpatterns = [
+    path("boom", lambda request: HttpResponse(str(1 // 0))),
+    path("<rest>", lambda request, rest: HttpResponse(str(os.getpid()))),
+]
+if __name__ == "__main__":
+    execute_from_command_line(sys.argv)
+"""
+GUNICORN = ("gunicorn", "--workers", "2", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "5")
+UVICORN = ("uvicorn", "app:asgi", "--port", "{port}", "--log-level", "critical")
+UWSGI = (
+    "uwsgi",
+    "--http-socket",
+    "127.0.0.1:{port}",
+    "--master",
+    "--processes",
+    "2",
+    "--module",
+    "app",
+    "--die-on-term",
+)
+
+# name: (what serves, component, command)
+SERVERS = {
+    "gunicorn sync": ("gunicorn", *GUNICORN, "app:wsgi"),
+    "gunicorn gthread": ("gunicorn", *GUNICORN, "--threads", "4", "app:wsgi"),
+    "gunicorn gevent": ("gunicorn", *GUNICORN, "-k", "gevent", "app:wsgi"),
+    "gunicorn preload": ("gunicorn", *GUNICORN, "--preload", "app:wsgi"),
+    "gunicorn preload, Flask": ("flask", *GUNICORN, "--preload", "app:framework"),
+    "gunicorn asgi": ("gunicorn", *GUNICORN, "-k", "asgi", "app:asgi"),
+    "gunicorn with uvicorn's worker": ("uvicorn", *GUNICORN, "-k", "uvicorn_worker.UvicornWorker", "app:asgi"),
+    "uvicorn --workers": ("uvicorn", *UVICORN, "--workers", "2"),
+    "hypercorn --workers": ("hypercorn", "hypercorn", "--workers", "2", "--bind", "127.0.0.1:{port}", "app:asgi"),
+    "waitress-serve": ("waitress", "waitress-serve", "--listen", "127.0.0.1:{port}", "app:wsgi"),
+    "Django's runserver": ("django", sys.executable, "manage.py", "runserver", "127.0.0.1:{port}"),
+    "uwsgi, Flask": ("flask", *UWSGI, "--callable", "framework", "--enable-threads"),
+}
+ONE_PROCESS = ("waitress-serve", "Django's runserver")
+
+
+def uwsgi_program() -> str:
+    try:
+        return str(uwsgi.program())
+    except cache.Unavailable as reason:
+        cache.require_real("uWSGI", reason, "its test is skipped")
+        pytest.skip("uWSGI cannot be had")
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    with untraced(), contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", path, headers=B3)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+
+
+@contextlib.contextmanager
+def running(command: list[str], folder: Path, receiver: Receiver) -> Iterator[int]:
+    port = http_peer.free_port()
+    command = [word.replace("{port}", str(port)) for word in command]
+    scripts = Path(sysconfig.get_path("scripts"))
+    if not Path(command[0]).is_absolute():
+        command[0] = str(scripts / command[0])
+    environ = programs.environment(
+        AUTOTRACE_ENDPOINT=receiver.http_url, AUTOTRACE_FLUSH_SECONDS="0.05", AUTOTRACE_SERVICE_NAME="prefork"
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(programs.RUNNER), *command], cwd=folder, env=environ, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        wait_until_it_serves(port, process, folder / "log")
+        yield port
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_until_it_serves(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            ask(port, "/up")
+            return
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_every_worker_s_spans_arrive(name: str, tmp_path: Path) -> None:
+    component, *command = SERVERS[name]
+    if command[0] == "uwsgi":
+        command[0] = uwsgi_program()
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "manage.py").write_text(DJANGO)
+    with Receiver() as receiver, running(command, tmp_path, receiver) as port:
+        answered: list[str] = []
+        for _ in range(20):
+            threads = [threading.Thread(target=lambda: answered.append(ask(port, "/x")[1])) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            if len(set(answered)) == 2 or name in ONE_PROCESS:
+                break
+        assert ask(port, "/boom")[0] == 500
+        spans = receiver.wait_for(lambda spans: len(spans) >= len(answered) + 2)
+    log = (tmp_path / "log").read_text()
+    assert "autotrace:" not in log, log
+    assert len(set(answered)) == (1 if name in ONE_PROCESS else 2), "one worker had it all"
+    assert len(spans) == len(answered) + 2, "with the first request, and the failing one"
+    assert {span.tags["component"] for span in spans} == {component}
+    assert {span.tags["span.kind"] for span in spans} == {"server"}
+    assert {f"{span.trace_id:032x}" for span in spans} == {TRACE}
+    assert {str(span.process_tags["process.pid"]) for span in spans} >= set(answered)
+    (failed,) = [span for span in spans if span.tags["http.status_code"] == 500]
+    assert failed.tags["error.type"] == "ZeroDivisionError"
