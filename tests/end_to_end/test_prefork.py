@@ -80,6 +80,8 @@ UWSGI = (
     "2",
     "--module",
     "app",
+    "--virtualenv",
+    sys.prefix,
     "--die-on-term",
 )
 
