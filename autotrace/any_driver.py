@@ -50,6 +50,9 @@ def trace(module: Any, plan: Plan, kind: type[Driver], shortcuts: tuple[str, ...
         # The class itself is the door (`connect = Connection`), and stays one: programs may ask isinstance(x, connect).
         plan.method(connect, "__init__", lambda original: tracing.connecting(original, made=0))
         plan.method(connect, "cursor", tracing.cursor)
+        for name, make in tracing.us.transactions().items():
+            if hasattr(connect, name):  # rollback() is optional in PEP 249
+                plan.method(connect, name, make)
     else:
         raise Unpatchable(f"{module.__name__}.connect is a C class")
 
@@ -102,7 +105,7 @@ class _Tracing:
             return connection
         owner = _owner(type(connection), "cursor")
         if owner is not None:
-            _replace(owner, {"cursor": self.cursor})
+            _replace(owner, {"cursor": self.cursor, **self.us.transactions()})
             return connection
         return self.proxies()[0](connection)
 
@@ -136,7 +139,9 @@ class _Tracing:
 
     def proxies(self) -> tuple[Any, Any]:
         if self.made is None:
-            self.made = driver_proxies.proxies(self.cursor, self.ways, self.shortcuts)
+            self.made = driver_proxies.proxies(
+                {"cursor": self.cursor, **self.us.transactions()}, self.ways, self.shortcuts
+            )
         return self.made
 
     def _ways(self) -> dict[str, Make]:
@@ -163,7 +168,7 @@ def _replace(owner: Any, makers: dict[str, Make]) -> None:
     """Once: what is marked stays."""
     plan = Plan()
     for name, make in makers.items():
-        if not hasattr(vars(owner).get(name), MARK):
+        if hasattr(owner, name) and not hasattr(vars(owner).get(name), MARK):  # rollback() is optional in PEP 249
             plan.method(owner, name, make)
     plan.apply()
 

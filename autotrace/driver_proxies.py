@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     Make = Callable[[Any], Any]
 
 
-def proxies(cursor: Make, ways: dict[str, Make], shortcuts: tuple[str, ...] = ()) -> tuple[Any, Any]:
+def proxies(connection: dict[str, Make], cursor: dict[str, Make], shortcuts: tuple[str, ...] = ()) -> tuple[Any, Any]:
     """(class for connections, class for cursors) of one driver; made where the first is needed, for wrapt is no small import.
 
-    cursor(original): what traces the connection's cursor(). ways: what traces the methods of cursors. shortcuts: methods of the
-    connection that are those of a new cursor.
+    connection, cursor: what traces the methods of each, by name. shortcuts: methods of the connection that are those of a new cursor.
     """
     import wrapt
 
@@ -33,8 +32,7 @@ def proxies(cursor: Make, ways: dict[str, Make], shortcuts: tuple[str, ...] = ()
             return self if result is self.__wrapped__ else result
 
     class Connection(Proxy):
-        def cursor(self, *args: Any, **kwargs: Any) -> Any:
-            return self.__wrapped__.cursor(*args, **kwargs)
+        pass
 
     class Cursor(Proxy):
         def __init__(self, wrapped: Any, connection: Any) -> None:
@@ -52,11 +50,11 @@ def proxies(cursor: Make, ways: dict[str, Make], shortcuts: tuple[str, ...] = ()
         def __next__(self) -> Any:
             return next(self.__wrapped__)
 
-    Connection.cursor = cursor(Connection.cursor)  # type: ignore[method-assign]
     for name in shortcuts:
         setattr(Connection, name, _of_new_cursor(name))
-    for name, make in ways.items():
-        setattr(Cursor, name, make(_passed_on(name)))
+    for kind, methods in ((Connection, connection), (Cursor, cursor)):
+        for name, make in methods.items():
+            setattr(kind, name, make(_passed_on(name)))
     return Connection, Cursor
 
 

@@ -29,6 +29,7 @@ MADE_UP = """
         def cursor(self):
             return Cursor(self)
         def commit(self): pass
+        def rollback(self): pass
         def close(self): pass
     class Cursor:
         rowcount = -1
@@ -217,6 +218,26 @@ def test_the_setting_traces_a_driver_that_nobody_knows(tmp_path: Path) -> None:
     (tmp_path / "mydriver.py").write_text(textwrap.dedent(MADE_UP))
     done = on_path(*python(PROGRAM), AUTOTRACE_DBAPI="other, mydriver", PYTHONPATH=str(tmp_path))
     assert (done.stdout, done.stderr) == ("['SELECT t'] False\n", "")
+
+
+ENDS = """
+import sys
+import {0}
+from autotrace.tracing.span import Span
+spans = []; Span.sink = staticmethod(spans.append)
+connection = {0}.connect("{1}"); connection.commit()
+print([span.name for span in spans])
+"""
+
+
+@pytest.mark.parametrize(("name", "argument"), [("mydriver", "h"), ("pysqlite3", ":memory:")])
+def test_connects_and_transactions_have_spans_if_asked_for(name: str, argument: str, tmp_path: Path) -> None:
+    (tmp_path / "mydriver.py").write_text(textwrap.dedent(MADE_UP))
+    asked = {"AUTOTRACE_TRACE_CONNECTS": "true", "AUTOTRACE_TRACE_TRANSACTIONS": "true", "AUTOTRACE_DBAPI": name}
+    for settings, expected in (({}, []), (asked, ["connect", "commit"])):
+        program = ENDS.format(name, argument).replace("import sys", "import sys, opentelemetry.trace")
+        done = on_path(*python(program), **{"AUTOTRACE_DBAPI": name, **settings}, PYTHONPATH=str(tmp_path))
+        assert (done.stdout, done.stderr) == (f"{expected}\n", "")
 
 
 def test_without_the_setting_it_is_left_alone(tmp_path: Path) -> None:
