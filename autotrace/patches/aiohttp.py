@@ -52,16 +52,16 @@ def _request(original: Any) -> Any:
         try:
             return await original(*args, **kwargs)
         except BaseException as error:
-            if (
-                call is not None and call.span is not None
-            ):  # cancelled, by the program or by a timeout, of which `error` has the name
+            if call is not None and call.span is not None:
+                # Cancelled, by the program or by a timeout, of which `error` has the name.
                 failed(call.span, error, PLACE)
             raise
         finally:
             client_exchange.leave(token)
-            if (
-                call is not None
-            ):  # a connection that was made here keeps this context, and must not keep a response by it
+            if call is not None:
+                if call.span is not None:
+                    finish(call.span, PLACE)
+                # A connection that was made here keeps this context, and must not keep a response by it.
                 call.request = call.span = None
 
     return _request
@@ -78,29 +78,43 @@ def _connect(original: Any) -> Any:
             contained(PLACE)
         if call is None or span is None:
             return await original(*args, **kwargs)
-        return await _step(call, span, original(*args, **kwargs))
+        return await _step(span, original(*args, **kwargs))
 
     return connect
 
 
 def _begun(call: Call, request: Any) -> Span | None:
-    if call.span is not None:  # what became of it nobody said
+    if call.span is not None:  # given up by a middleware
         finish(call.span, PLACE)
     call.url, call.request = str(request.url), request
     return client_exchange.next_span(call, request.method)
 
 
-async def _step(call: Call, span: Span, step: Any) -> Any:
-    """One step of an exchange, the span current in it. A cancelled one leaves the span to _request()."""
-    token = current.enter(span)
+async def _step(span: Span, step: Any) -> Any:
+    """One step of an exchange, the span current in it. A cancelled one leaves the span open, for who may know the reason."""
+    token = None
+    try:
+        token = current.enter(span)
+    except Exception:
+        contained(PLACE)
     try:
         return await step
-    except Exception as error:
-        call.span = None
-        failed(span, error, PLACE)
+    except BaseException as error:
+        _note(span, error)
         raise
     finally:
-        current.leave(token)
+        if token is not None:
+            current.leave(token)
+
+
+def _note(span: Span, error: BaseException) -> None:
+    if isinstance(error, Exception):
+        failed(span, error, PLACE)
+        return
+    try:
+        span.fail(error)
+    except Exception:
+        contained(PLACE)
 
 
 def _pending(request: Any) -> Call | None:
@@ -116,7 +130,7 @@ def _send(original: Any) -> Any:
             return await original(self, *args, **kwargs)
         call.wire = HEADERS
         try:
-            call.request = response = await _step(call, call.span, original(self, *args, **kwargs))
+            call.request = response = await _step(call.span, original(self, *args, **kwargs))
         finally:
             call.wire = None
         return response
@@ -147,7 +161,7 @@ def _start(original: Any) -> Any:
         span = None if call is None else call.span
         if call is None or span is None:
             return await original(self, *args, **kwargs)
-        result = await _step(call, span, original(self, *args, **kwargs))
+        result = await _step(span, original(self, *args, **kwargs))
         call.span = None
         try:
             span.facts["status"] = self.status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import inspect
 import sys
@@ -239,6 +240,22 @@ def test_middlewares_that_send_again(peer: Peer, spans: Recorded) -> None:
 
     assert asyncio.run(get(peer.url + "/", middlewares=(twice,))) == b"hello"
     assert resends(spans) == [None, 1]
+
+
+def test_middlewares_that_give_up(peer: Peer, spans: Recorded) -> None:
+    if not hasattr(aiohttp, "ClientMiddlewareType"):
+        return  # aiohttp < 3.12 has none
+
+    async def impatient(request: Any, handler: Any) -> Any:
+        for _ in range(2):
+            with contextlib.suppress(asyncio.TimeoutError):
+                return await asyncio.wait_for(handler(request), 0.05)
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        asyncio.run(get(peer.answer("/slow", b"hold"), middlewares=(impatient,)))
+    assert resends(spans) == [None, 1]
+    assert [span.failure.type for span in spans if span.failure] == ["asyncio.exceptions.CancelledError", "KeyError"]
 
 
 def test_a_websocket_is_the_span_of_its_handshake(spans: Recorded) -> None:
