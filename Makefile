@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint clean
+.PHONY: help demo demo-arena test bench lint clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## run the eshop story on real parts and show its trace and its two graphs
 	@$(BIN)/python -m examples.eshop.demo
+
+demo-arena: $(READY) ## the mesh arena: who talks to whom, on the network and in the trace
+	@$(BIN)/python -m examples.mesh_arena.demo
 
 test: $(READY) lint ## lint, then every test, on a real Kafka, PostgreSQL and Jaeger
 	$(BIN)/python -m pytest $(ARGS)
