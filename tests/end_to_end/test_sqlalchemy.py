@@ -1,0 +1,89 @@
+"""SQLAlchemy on every driver: nothing that it or the program sees is changed, and each statement that it sends is one span.
+
+Which statements it sends is its own account: the event `before_cursor_execute`, in the run without the agent as in the other.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from real_parts.mariadb import MariaDB
+from real_parts.postgresql import PostgreSQL
+from tests.end_to_end.told import Told, both
+
+URLS = {
+    "psycopg2": "postgresql+psycopg2://{postgresql}",
+    "psycopg": "postgresql+psycopg://{postgresql}",
+    "pg8000": "postgresql+pg8000://{postgresql}",
+    "mysqlclient": "mysql+mysqldb://{mariadb}",
+    "PyMySQL": "mysql+pymysql://{mariadb}",
+    "mysql-connector-python": "mysql+mysqlconnector://{mariadb}",
+    "mariadb": "mariadb+mariadbconnector://{mariadb}",
+    "sqlite3": "sqlite:///{folder}/shop.db",
+    "asyncpg": "postgresql+asyncpg://{postgresql}?async=1",
+    "psycopg, async": "postgresql+psycopg_async://{postgresql}?async=1",
+    "aiosqlite": "sqlite+aiosqlite:///{folder}/shop.db?async=1",
+}
+
+# What SQLAlchemy sends without an event: on the first connect, for pre_ping, to set an isolation level back, to fetch with pg8000.
+AROUND = re.compile(
+    r"SELECT t\.oid, typarray FROM pg_type|select pg_catalog\.version|select current_schema|show (transaction|standard)|Composed"
+    r"|SELECT @@|SET NAMES|SELECT VERSION|SELECT DATABASE|SET SESSION (TRANSACTION|CHARACTERISTICS)|COMMIT$|PRAGMA read_uncommitted"
+    r"|SELECT 1$|;$|(FETCH FORWARD \d+ FROM|CLOSE) c_\w+$"
+)
+DECLARE = re.compile(r"^DECLARE c_\w+ NO SCROLL CURSOR FOR ")
+CUT = 1000
+"""Characters to compare: a span keeps the head of a statement."""
+
+
+@pytest.fixture(scope="module", params=URLS)
+def told(
+    request: pytest.FixtureRequest, postgresql: PostgreSQL, mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory
+) -> Told:
+    places = {
+        "postgresql": postgresql.url.partition("//")[2],
+        "mariadb": mariadb.url.partition("//")[2],
+        "folder": tmp_path_factory.mktemp("sqlalchemy"),
+    }
+    return both("tests.end_to_end.sqlalchemy_story", URLS[request.param].format(**places))
+
+
+def test_the_program_sees_no_difference(told: Told) -> None:
+    for name, scenario in told.bare.items():
+        assert told.traced[name]["value"] == scenario["value"], name
+        assert told.traced[name]["told"] == scenario["told"], name
+    assert "is not" not in told.bare["objects"]["value"] and "IntegrityError" in told.bare["objects"]["value"]
+
+
+def test_a_statement_is_one_span(told: Told) -> None:
+    for name, scenario in told.traced.items():
+        made = [statement for statement in statements(scenario) if not AROUND.match(statement)]
+        made = [DECLARE.sub("", statement)[:CUT] for statement in made]
+        assert made == [statement[:CUT] for statement in scenario["told"]], name
+    assert sum(len(scenario["told"]) for scenario in told.traced.values()) > 60
+
+
+def test_no_statement_of_a_first_connect_is_doubled(told: Told) -> None:
+    made = statements(told.traced["first_connect"])
+    assert made and len(made) == len(set(made))
+
+
+def test_spans_are_children_of_the_programs_own(told: Told) -> None:
+    assert all(span["child"] for scenario in told.traced.values() for span in scenario["spans"])
+
+
+def test_failed_statements_have_failed_spans(told: Told) -> None:
+    failed = [span["statement"] for span in told.traced["errors"]["spans"] if span["error"]]
+    assert failed == ["insert into customer (id, name) values (901, 'twice')", "select * from nowhere"]
+
+
+def test_the_agent_says_nothing(told: Told) -> None:
+    assert told.failures == {}
+    assert "autotrace" not in told.said
+
+
+def statements(scenario: dict[str, Any]) -> list[str]:
+    return [span["statement"] for span in scenario["spans"]]

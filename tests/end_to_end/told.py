@@ -1,0 +1,37 @@
+"""Both runs of a program of scenarios, bare and under the agent: what each scenario told (scenarios.py)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any, NamedTuple
+
+from tests.programs import ROOT, bare, on_path
+
+
+class Told(NamedTuple):
+    bare: dict[str, Any]
+    """name -> {value, told: [statement], spans: []}"""
+    traced: dict[str, Any]
+    """name -> {value, told, spans: [{statement, child, error, tags}]}"""
+    failures: dict[str, Any]
+    """of ours, contained"""
+    said: str
+    """stderr of the traced run"""
+
+
+def both(module: str, *arguments: str, **variables: str) -> Told:
+    command = (sys.executable, "-W", "ignore", "-m", module, *arguments)
+    without = _read(bare(*command, cwd=ROOT, **variables), traced=False)
+    done = on_path(*command, cwd=ROOT, **variables)
+    traced = _read(done, traced=True)
+    assert list(traced["scenarios"]) == list(without["scenarios"])
+    return Told(without["scenarios"], traced["scenarios"], traced["failures"], done.stderr)
+
+
+def _read(done: subprocess.CompletedProcess[str], traced: bool) -> Any:
+    assert done.returncode == 0, done.stderr
+    read = json.loads(done.stdout)
+    assert read["traced"] is traced
+    return read
