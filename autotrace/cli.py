@@ -54,8 +54,7 @@ def main() -> NoReturn:
         del sys.argv[1]
         run_main()
     if words == ["check"]:
-        report = __import__("autotrace.check", fromlist=["report"]).report
-        sys.exit(report(sys.stdout))
+        sys.exit(_check())
     if words in (["--version"], ["-V"]):
         print(f"autotrace {__version__}")
         sys.exit(0)
@@ -63,6 +62,17 @@ def main() -> NoReturn:
         print(USAGE)
         sys.exit(0)
     _end(2, f"{' '.join(words)!r} is not a command\n{USAGE}" if words else f"a command is missing\n{USAGE}")
+
+
+def _check() -> int:
+    report = __import__("autotrace.check", fromlist=["report"]).report
+    try:
+        code: int = report(sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `autotrace check | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    return code
 
 
 def _options(words: list[str]) -> tuple[dict[str, str], list[str]]:

@@ -85,3 +85,13 @@ def test_run_is_the_other_command() -> None:
         env=environment(AUTOTRACE_EXPORTER="none"),
     )
     assert done.stdout == "True\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{CHECK} check | true"],
+        capture_output=True,
+        text=True,
+        env=environment(AUTOTRACE_EXPORTER="none"),
+    )
+    assert done.stderr == ""
