@@ -82,6 +82,10 @@ PATCHES = {
 # Ways to carry the context. They trace nothing themselves, so they are watched from the first patch of the table above on.
 CARRIERS = {
     "threading": {"threading": "threads"},
+    "faststream": {
+        "faststream._internal.endpoint.subscriber.usecase": "subscribers",
+        "faststream.broker.subscriber.usecase": "subscribers",  # before 0.6
+    },
     "concurrent.futures": {"concurrent.futures.thread": "executors", "concurrent.futures.process": "processes"},
 }
 

@@ -1,0 +1,24 @@
+"""FastStream: a handler works in its record's trace where the record has come through a queue, or from another thread (confluent).
+
+Limit: a handler of a batch works in none of its records' traces; `with autotrace.carry(record):` takes one up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autotrace.patching import Plan, require
+from autotrace.record_scope import carry
+
+
+def subscribers(module: Any, plan: Plan) -> None:
+    # consume(): every message that a subscriber of any kind handles, as the client gave it. No span: the record has one.
+    plan.method(require(module, "SubscriberUsecase"), "consume", _consume, parameters=("msg",))
+
+
+def _consume(original: Any) -> Any:
+    async def consume(self: Any, msg: Any) -> Any:
+        with carry(msg):  # nothing, where the record is not known
+            return await original(self, msg)
+
+    return consume

@@ -1,0 +1,52 @@
+"""A FastStream application whose handlers call a REST service: one record at a time, by several consumers, and behind a relay.
+
+    python faststream_program.py BROKER URL TOPIC-PREFIX COUNT
+
+It ends after COUNT calls. The topics are PREFIX-one, -many, -relay and -relayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import requests
+from faststream import FastStream
+from faststream.kafka import KafkaBroker
+
+servers, url, prefix, wanted = sys.argv[1:]
+broker = KafkaBroker(servers)
+app = FastStream(broker)
+called: list[str] = []
+
+
+async def rest(target: str) -> None:
+    await asyncio.sleep(0.05)  # records of other handlers are in work meanwhile
+    requests.get(f"{url}/{target}", timeout=10)
+    called.append(target)
+    if len(called) == int(wanted):
+        app.exit()
+
+
+@broker.subscriber(f"{prefix}-one", auto_offset_reset="earliest")
+async def one(number: int) -> None:
+    await rest(f"one/{number}")
+
+
+@broker.subscriber(f"{prefix}-many", auto_offset_reset="earliest", group_id=prefix, max_workers=2)
+async def many(number: int) -> None:
+    await rest(f"many/{number}")
+
+
+@broker.subscriber(f"{prefix}-relay", auto_offset_reset="earliest")
+@broker.publisher(f"{prefix}-relayed")
+async def relay(number: int) -> int:
+    return number
+
+
+@broker.subscriber(f"{prefix}-relayed", auto_offset_reset="earliest")
+async def relayed(number: int) -> None:
+    await rest(f"relayed/{number}")
+
+
+asyncio.run(app.run())
