@@ -7,6 +7,7 @@ import sys
 import types
 from collections.abc import Iterator
 
+import fastapi.applications
 import fastapi.routing
 import pytest
 
@@ -82,11 +83,13 @@ def test_a_program_with_a_provider_of_its_own_gets_one_server_span_too() -> None
 
 
 def test_patched_twice_is_patched_once() -> None:
-    before = fastapi.routing._route_selected
+    names = [(fastapi.FastAPI, "__call__"), (fastapi.routing, "_route_selected")]
+    before = [getattr(owner, name, None) for owner, name in names]
     plan = Plan()
+    patch.application(fastapi.applications, plan)
     patch.routes(fastapi.routing, plan)
     plan.apply()
-    assert fastapi.routing._route_selected is before
+    assert [getattr(owner, name, None) for owner, name in names] == before
 
 
 def test_a_module_without_what_is_needed_is_refused_whole() -> None:

@@ -52,7 +52,8 @@ class TestUvicornOtherProtocols(AsyncHttpServer):
     @pytest.fixture(scope="class")
     @classmethod
     def url(cls) -> Iterator[str]:
-        yield from asgi_servers.uvicorn(asgi_story.bare, http="httptools", ws="websockets-sansio")
+        ws = "websockets-sansio" if "websockets-sansio" in uvicorn.config.WS_PROTOCOLS else "websockets"
+        yield from asgi_servers.uvicorn(asgi_story.bare, http="httptools", ws=ws)
 
 
 class TestUvicornWithWsgi(HttpServer):

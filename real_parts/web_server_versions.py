@@ -1,0 +1,45 @@
+"""HTTP servers and web frameworks of two years ago, each in a cache folder of its own, for the PYTHONPATH of a subprocess.
+
+Limit: what they stand on (asgiref, anyio, pydantic, …) is the interpreter's. `python -m real_parts.web_server_versions` fetches all.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from real_parts.cache import Unavailable, obtain
+from real_parts.processes import run_to_end
+
+#: Exact on purpose: test data, not dependencies. The first of a row is what the row is about.
+REQUIREMENTS = {
+    "django": ("django==4.2.16",),
+    "fastapi": ("fastapi==0.115.4", "starlette==0.41.2"),
+    "uvicorn": ("uvicorn==0.32.0",),
+    "hypercorn": ("hypercorn==0.17.3",),
+    "aiohttp": ("aiohttp==3.10.10",),
+    "tornado": ("tornado==6.4.1",),
+    "gunicorn": ("gunicorn==23.0.0",),
+    "waitress": ("waitress==3.0.1",),
+}
+
+
+def library_path(name: str) -> Path:
+    """The folder to put first on PYTHONPATH for a key of REQUIREMENTS. cache.Unavailable when pip cannot have it."""
+    requirements = REQUIREMENTS[name]
+
+    def install(scratch: Path) -> Path:
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(scratch / "library")]
+        run_to_end([*pip, *requirements], seconds=300)
+        return scratch / "library"
+
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"  # aiohttp is compiled for one
+    return obtain("-".join((*requirements, python)).replace("==", "-"), install)
+
+
+if __name__ == "__main__":
+    try:
+        for row in REQUIREMENTS:
+            print(f"{row}={library_path(row)}")
+    except Unavailable as error:
+        raise SystemExit(str(error)) from None
