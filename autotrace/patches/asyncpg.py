@@ -1,5 +1,5 @@
 """asyncpg: statements of connections (through pools, too), prepared statements, cursors and COPY; connects. Not traced: fetches from
-a cursor, preparing, and what asyncpg sends on its own: BEGIN and the like, the reset of a connection that goes back to its pool.
+a cursor, preparing that succeeds, and what asyncpg sends on its own: BEGIN and the like, the reset of a connection that goes back to its pool.
 
 Imported before us, a `connect` that the program has copied makes no span for connects that fail.
 """
@@ -16,8 +16,9 @@ from autotrace.dbapi import ByIdentity, Driver
 from autotrace.patching import MARK, Plan, require
 from autotrace.semantics.family import SharedFacts
 from autotrace.statement_reading import SHORT, batch, head, text
-from autotrace.statements import Way, awaited, of_arguments, part, whole_awaited
+from autotrace.statements import Way, awaited, of_arguments, opened, part, whole_awaited
 from autotrace.tracing.around import argument
+from autotrace.tracing.span import now
 
 _UNKNOWN = SharedFacts({"component": "asyncpg"})
 _tried: ContextVar[list[SharedFacts] | None] = ContextVar("autotrace-asyncpg-tried", default=None)
@@ -29,6 +30,7 @@ def driver(module: Any, plan: Plan) -> None:
     us = Driver("asyncpg", "postgresql", ByIdentity(_facts), sqlstate="sqlstate")
     _statements(require(connection, "Connection"), plan, us)
     _copies(connection.Connection, plan, us)
+    plan.method(connection.Connection, "prepare", lambda original: _prepare(original, us), parameters=("query",))
     _prepared(require(module, "prepared_stmt"), plan, us)
     _cursors(require(module, "cursor"), plan, us)
     _of_its_own(connection.Connection, require(module, "transaction"), plan, us)
@@ -64,6 +66,24 @@ def _copies(Connection: Any, plan: Plan, us: Driver) -> None:
         plan.method(Connection, name, awaited(us, _on_connection(_table(direction), _told)), parameters=("table_name",))
     whole = whole_awaited(awaited(us, _on_connection(_query, _told)))
     plan.method(Connection, "copy_from_query", whole, parameters=("query",))
+
+
+def _prepare(original: Any, us: Driver) -> Any:
+    # prepare(): a statement that the server refuses here never runs, so this is its span; SQLAlchemy prepares all that it sends.
+    place, way = "asyncpg.prepare", _on_connection(text("query"))
+
+    async def prepare(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        begun = now()
+        try:
+            return await original(self, *args, **kwargs)
+        except BaseException as error:
+            span = opened(us, way, self, args, kwargs, place)
+            if span is not None:
+                span.start_time = begun
+                us.failed(span, error, place)
+            raise
+
+    return prepare
 
 
 def _prepared(module: Any, plan: Plan, us: Driver) -> None:

@@ -184,6 +184,14 @@ def test_fetchmany_is_one_span(run: Run, spans: Recorded) -> None:
     assert tags(spans.one())["db.operation.batch.size"] == 2
 
 
+def test_a_statement_that_is_refused_when_prepared_is_a_failed_span(run: Run, spans: Recorded) -> None:
+    with pytest.raises(asyncpg.UndefinedTableError):
+        run(lambda c: c.prepare("SELECT * FROM nowhere"))
+    found = tags(spans.one())
+    assert (spans.one().name, found["db.response.status_code"]) == ("SELECT nowhere", "42P01")
+    assert spans.one().start_time < spans.one().end_time
+
+
 def test_each_run_of_a_prepared_statement_is_one_span(run: Run, spans: Recorded) -> None:
     async def work(connection: Any) -> None:
         statement = await connection.prepare("SELECT $1::int AS a")
