@@ -1,21 +1,22 @@
 """A FastStream application whose handlers call a REST service: one record at a time, by several consumers, and behind a relay.
 
-    python faststream_program.py BROKER URL TOPIC-PREFIX COUNT
+    python faststream_program.py CLIENT BROKER URL TOPIC-PREFIX COUNT
 
-It ends after COUNT calls. The topics are PREFIX-one, -many, -relay and -relayed.
+CLIENT is kafka (aiokafka) or confluent. It ends after COUNT calls. The topics are PREFIX-one, -many, -relay and -relayed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from importlib import import_module
+from typing import Any
 
 import requests
 from faststream import FastStream
-from faststream.kafka import KafkaBroker
 
-servers, url, prefix, wanted = sys.argv[1:]
-broker = KafkaBroker(servers)
+client, servers, url, prefix, wanted = sys.argv[1:]
+broker: Any = import_module(f"faststream.{client}").KafkaBroker(servers)
 app = FastStream(broker)
 called: list[str] = []
 

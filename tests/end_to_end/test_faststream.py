@@ -1,4 +1,4 @@
-"""FastStream on aiokafka and a real broker: what a handler calls is in the trace of the record that it handles."""
+"""FastStream on aiokafka and on confluent-kafka, a real broker: what a handler calls is in the trace of the record that it handles."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def trace_of(way: str, number: int) -> str:
     return f"{list(SENT_TO).index(way) + 1:016x}{number + 1:016x}"
 
 
-@pytest.fixture(scope="module")
-def calls(kafka: Any) -> dict[str, tuple[str | None, str | None]]:
+@pytest.fixture(scope="module", params=["kafka", "confluent"])
+def calls(request: pytest.FixtureRequest, kafka: Any) -> dict[str, tuple[str | None, str | None]]:
     """Target of each REST call that the application made -> (trace id, parent's span id) that it carried."""
     prefix = f"faststream-{time.time_ns()}"
     for topic in ("one", "many", "relay", "relayed"):
@@ -38,15 +38,8 @@ def calls(kafka: Any) -> dict[str, tuple[str | None, str | None]]:
                 producer.send(f"{prefix}-{topic}", b"%d" % number, headers=headers)
     with peer() as service:
         wanted = str(COUNT * len(SENT_TO))
-        done = programs.traced(
-            sys.executable,
-            str(PROGRAM),
-            kafka.bootstrap_servers,
-            service.url,
-            prefix,
-            wanted,
-            AUTOTRACE_EXPORTER="none",
-        )
+        given = (request.param, kafka.bootstrap_servers, service.url, prefix, wanted)
+        done = programs.traced(sys.executable, str(PROGRAM), *given)
         assert done.returncode == 0, done.stderr
         assert "autotrace" not in done.stderr
         return {
