@@ -1,4 +1,4 @@
-"""pg8000: statements of its three interfaces (dbapi, legacy, native), and connects. Not traced: preparing a statement, two-phase commits."""
+"""pg8000: statements of its three interfaces (dbapi, legacy, native), and connects. Not traced: preparing that succeeds, two-phase commits."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from autotrace.dbapi import ByIdentity, Driver
 from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
 from autotrace.statement_reading import batch, procedure, text
-from autotrace.statements import Way, called, of_arguments, part, whole
+from autotrace.statements import Way, called, of_arguments, opened, part, whole
 from autotrace.tracing.around import argument
+from autotrace.tracing.span import now
 
 
 class _Driver(Driver):
@@ -67,7 +68,27 @@ def _prepared(module: Any, plan: Plan, attribute: str) -> None:
         connection=lambda self: self.con,
         rows=lambda self, result: self._context.row_count,
     )
-    plan.method(require(module, "PreparedStatement"), "run", called(_us, way))
+    # __init__(): prepares. What the server refuses here never runs, so this is its span.
+    kind = require(module, "PreparedStatement")
+    plan.method(kind, "run", called(_us, way))
+    plan.method(kind, "__init__", _preparing)
+
+
+def _preparing(original: Any) -> Any:
+    way = Way(lambda self, args, kwargs: {"statement": args[1]}, connection=lambda self: self.con)
+
+    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
+        begun = now()
+        try:
+            original(self, *args, **kwargs)
+        except BaseException as error:
+            span = opened(_us, way, self, args, kwargs, "pg8000.prepare") if len(args) > 1 else None
+            if span is not None:
+                span.start_time = begun
+                _us.failed(span, error, "pg8000.prepare")
+            raise
+
+    return __init__
 
 
 def _way(read: Any) -> Way:

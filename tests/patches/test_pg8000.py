@@ -139,6 +139,14 @@ def test_each_run_of_a_prepared_statement_is_one_span(native: Any, spans: Record
     assert tags(spans[0])["db.statement"] == "INSERT INTO orders VALUES ($1)"
 
 
+def test_a_statement_that_is_refused_when_prepared_is_a_failed_span(native: Any, spans: Recorded) -> None:
+    with pytest.raises(pg8000.native.DatabaseError):
+        native.prepare("SELECT * FROM nowhere WHERE a = :a")
+    found = tags(spans.one())
+    assert (spans.one().name, found["db.sqlstate"]) == ("SELECT nowhere", "42P01")
+    assert found["db.statement"] == "SELECT * FROM nowhere WHERE a = :a"
+
+
 def test_copy_is_one_span(native: Any, spans: Recorded) -> None:
     native.run("COPY orders FROM STDIN WITH (FORMAT text)", stream=io.BytesIO(b"1\tx\n2\ty\n"))
     assert (spans.one().name, tags(spans.one())["db.rows_affected"]) == ("COPY orders", 2)
