@@ -12,8 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import SpanKind
 
+from autotrace import containment
+from autotrace.commenting import commented
+from autotrace.dbapi import Driver
 from autotrace.semantics import database
+from autotrace.semantics.family import SharedFacts
 from autotrace.sql import comments
+from autotrace.tracing.current import enter, leave
 from autotrace.tracing.span import Span
 from real_parts import cache
 from real_parts.built_drivers import driver, search_path
@@ -123,6 +128,35 @@ def outcome(statement: str) -> Any:
         return CONNECTION.execute(statement).fetchall()
     except (sqlite3.Error, sqlite3.Warning) as error:
         return type(error)
+
+
+def execute(self: Any, sql: Any) -> Any:
+    return sql
+
+
+@pytest.mark.parametrize("current", [None, Span(1, 2, 0, 1, None, SpanKind.SERVER, None, {}, None)])
+def test_a_statement_without_a_span_gets_no_comment(current: Span | None, full: None) -> None:
+    """Tracing is suppressed, say: neither nobody's span nor the caller's is the statement's."""
+    us = Driver("x", "postgresql", lambda connection: SharedFacts({}))
+    run = commented(us, "sql", lambda original: original)(execute)
+    token = None if current is None else enter(current)
+    try:
+        assert run(None, "SELECT 1") == run(None, sql="SELECT 1") == "SELECT 1"
+    finally:
+        if token is not None:
+            leave(token)
+
+
+def test_a_failure_of_ours_leaves_the_statement(full: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containment, "failures", {})
+    monkeypatch.setattr(comments, "with_comment", lambda *_: 1 / 0)
+    us = Driver("x", "postgresql", lambda connection: SharedFacts({}))
+    token = enter(Span(1, 2, 0, 1, None, SpanKind.CLIENT, us.family, {}, None))
+    try:
+        assert commented(us, "sql", lambda original: original)(execute)(None, "SELECT 1") == "SELECT 1"
+    finally:
+        leave(token)
+    assert set(containment.failures) == {"x: the SQL comment"}
 
 
 # -- what the servers get ---------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +51,13 @@ class TestMysqlclient(MySQLContract):
         connection = self.driver.connect(self.mariadb.host, "app", "pw", "app", self.mariadb.port)
         connection.cursor().execute("DO 1")
         assert tags(spans.one())["peer.address"] == f"{self.mariadb.host}:{self.mariadb.port}"
+
+    def test_of_an_option_file_it_is_told_whom_the_library_called(self, spans: Recorded, tmp_path: Path) -> None:
+        file = tmp_path / "my.cnf"
+        file.write_text(f"[client]\nhost=127.0.0.1\nport={self.mariadb.port}\nuser=app\npassword=pw\n")
+        connection = self.driver.connect(read_default_file=str(file))
+        connection.cursor().execute("DO 1")
+        assert tags(spans.one())["peer.address"] == f"127.0.0.1:{self.mariadb.port}"
 
     def test_a_server_cursor_tells_no_rows(self, spans: Recorded) -> None:
         import MySQLdb.cursors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +48,14 @@ class TestMariaDB(MySQLContract):
 
     def test_an_error_is_not_held_back(self) -> None:
         """The driver itself holds its last exception: without the agent, too, the program's objects live on."""
+
+    def test_of_an_option_file_it_is_told_whom_the_library_called(self, spans: Recorded, tmp_path: Path) -> None:
+        file = tmp_path / "my.cnf"
+        file.write_text(f"[client]\nhost=127.0.0.1\nport={self.mariadb.port}\nuser=app\npassword=pw\n")
+        connection = self.driver.connect(default_file=str(file))
+        connection.cursor().execute("DO 1")
+        found = tags(spans.one())
+        assert (found["peer.address"], found["db.user"]) == (f"127.0.0.1:{self.mariadb.port}", "app")
 
     def test_a_pool_hands_out_traced_connections(self, spans: Recorded) -> None:
         to = {"host": self.mariadb.host, "port": self.mariadb.port, "user": "app", "password": "pw", "database": "app"}
