@@ -1,0 +1,1 @@
+"""A Django application of two models and two migrations, for django_orm_story.py."""

@@ -1,0 +1,1 @@
+"""Tables, then rows and an index."""

@@ -1,0 +1,95 @@
+"""Django's ORM on every database: nothing that it or the program sees is changed, and each statement that it sends is one span.
+
+Which statements it sends is its own account: `connection.execute_wrapper`, in the run without the agent as in the other.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from real_parts.mariadb import MariaDB
+from real_parts.postgresql import PostgreSQL
+from tests.end_to_end.told import Told, both
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "sqlite3": {"ENGINE": "sqlite3"},
+    "psycopg": {"ENGINE": "postgresql"},
+    "psycopg, pool": {"ENGINE": "postgresql", "OPTIONS": {"pool": True, "server_side_binding": True}},
+    "psycopg2": {"ENGINE": "postgresql", "PSYCOPG2": True},
+    "mysqlclient": {"ENGINE": "mysql"},
+    "PyMySQL": {"ENGINE": "mysql", "PYMYSQL": True},
+}
+
+# What Django sends past its wrappers: on a connect, to see if one is usable, to make and drop the database of the test runner, and
+# to quote parameters for the log of queries on sqlite.
+AROUND = re.compile(
+    r"SELECT set_config|SET SESSION TRANSACTION|SET SQL_AUTO_IS_NULL|PRAGMA (foreign_keys = ON|legacy_alter_table = OFF)$"
+    r"|select sqlite_compileoption|SELECT 1$|SELECT QUOTE\(|(CREATE|DROP) DATABASE"
+)
+CUT = 1000
+"""Characters to compare: a span keeps the head of a statement."""
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def told(
+    request: pytest.FixtureRequest, postgresql: PostgreSQL, mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory
+) -> Told:
+    database = dict(DATABASES[request.param])
+    server: PostgreSQL | MariaDB | None = {"postgresql": postgresql, "mysql": mariadb}.get(database["ENGINE"])  # type: ignore[assignment]
+    if server is None:
+        database["NAME"] = str(tmp_path_factory.mktemp("django") / "shop.db")
+    else:
+        database.update(NAME=server.database, USER=server.user, HOST=server.host, PORT=server.port)
+        database["PASSWORD"] = getattr(server, "password", "")
+    database["ENGINE"] = "django.db.backends." + database["ENGINE"]
+    # one seed: Django writes a set of words into a statement
+    return both("tests.end_to_end.django_orm_story", json.dumps(database), PYTHONHASHSEED="0")
+
+
+def test_the_program_sees_no_difference(told: Told) -> None:
+    for name, scenario in told.bare.items():
+        assert told.traced[name]["value"] == scenario["value"], name
+        assert told.traced[name]["told"] == scenario["told"], name
+
+
+def test_a_statement_is_one_span(told: Told) -> None:
+    for name, scenario in told.traced.items():
+        made = [span["statement"] for span in scenario["spans"]]
+        assert of_the_program(made) == of_the_program(scenario["told"]), name
+    assert sum(len(scenario["told"]) for scenario in told.traced.values()) > 100
+
+
+def test_no_statement_of_a_first_connect_is_doubled(told: Told) -> None:
+    made = [span["statement"] for span in told.traced["first_connect"]["spans"]]
+    assert made and len(made) == len(set(made))
+
+
+def test_spans_are_children_of_the_programs_own(told: Told) -> None:
+    """In threads and coroutines, too. A pool sets up its connections in a thread that nobody's request has started."""
+    for scenario in told.traced.values():
+        assert all(span["child"] for span in scenario["spans"] if not AROUND.match(span["statement"]))
+
+
+def test_failed_statements_have_failed_spans(told: Told) -> None:
+    failed = [span["statement"] for span in told.traced["transactions"]["spans"] if span["error"]]
+    assert [statement.split(" ")[0] for statement in failed] == ["INSERT", "SELECT"]
+    assert failed[1] == "SELECT * FROM nowhere"
+
+
+def test_parameters_stay_out(told: Told) -> None:
+    assert "Ada" in json.dumps(told.bare), "what is looked for is there"
+    assert "Ada" not in json.dumps([span["tags"] for scenario in told.traced.values() for span in scenario["spans"]])
+
+
+def test_the_agent_says_nothing(told: Told) -> None:
+    assert told.failures == {}
+    assert "autotrace" not in told.said
+
+
+def of_the_program(statements: list[str]) -> list[str]:
+    """Django writes %s for each database, and ? to sqlite."""
+    return [statement.replace("?", "%s")[:CUT] for statement in statements if not AROUND.match(statement)]
