@@ -165,12 +165,15 @@ class TestWhoIsCalled:
         self, spans: Recorded, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async def main() -> int:
-            silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+            kept: list[Any] = []  # else they are closed
+            silent = await asyncio.start_server(lambda reader, writer: kept.append(writer), "127.0.0.1", 0)
             port: int = silent.sockets[0].getsockname()[1]
             monkeypatch.setenv("PGPORT", str(port))
             with pytest.raises(asyncio.TimeoutError):
-                connect = psycopg.AsyncConnection.connect("host=10.0.0.1,127.0.0.1 user=app", dbname="shop")
+                connect = psycopg.AsyncConnection.connect("host=127.0.0.9,127.0.0.1 user=app", dbname="shop")
                 await asyncio.wait_for(connect, 0.1)
+            for writer in kept:
+                writer.close()
             silent.close()
             return port
 
