@@ -26,6 +26,10 @@ EMPTY = Context()
 """In force where a server has begun to serve a request: whatever was current when the server was started is none of the request's."""
 
 
+HUNG_UP = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
+"""What a server's own writing raises when the client is gone. Servers take the program's for it as well, and say nothing."""
+
+
 class Request:
     """Open from receive() to end(). `body` is the object that its body is read from, by which the layers know it again."""
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 import requests
 from opentelemetry import trace
 
+from tests import wsgi_story
 from tests.wsgi_story import boom
 
 tracer = trace.get_tracer("story")
@@ -21,6 +22,12 @@ async def parts() -> AsyncIterator[bytes]:
     with tracer.start_as_current_span("streaming"):
         second = b"b"
     yield second
+
+
+async def endless() -> AsyncIterator[bytes]:
+    for part in wsgi_story.endless():
+        await asyncio.sleep(0)
+        yield part
 
 
 async def hello(name: str) -> str:
@@ -54,9 +61,9 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
     status, text = 404, "none"
     if path == "/boom":
         boom()
-    if path == "/stream":
+    if path in ("/stream", "/endless"):
         await start(send, 200)
-        async for part in parts():
+        async for part in parts() if path == "/stream" else endless():
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body"})
         return

@@ -79,6 +79,8 @@ SHARED = [
 urlpatterns = [
     path("hello/<name>", hello),
     path("stream", lambda request: StreamingHttpResponse(wsgi_story.parts())),
+    path("endless", lambda request: StreamingHttpResponse(wsgi_story.endless())),
+    path("async/endless", lambda request: StreamingHttpResponse(asgi_story.endless())),
     path("async/hello/<name>", hello_async),
     path("async/slow/<name>", slow),
     path("async/stream", lambda request: StreamingHttpResponse(asgi_story.parts())),

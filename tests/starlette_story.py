@@ -39,6 +39,10 @@ async def stream(request: Request) -> StreamingResponse:
     return StreamingResponse(asgi_story.parts())
 
 
+async def endless(request: Request) -> StreamingResponse:
+    return StreamingResponse(asgi_story.endless())
+
+
 async def call(request: Request) -> PlainTextResponse:
     return PlainTextResponse(await asgi_story.call(request.query_params["url"]))
 
@@ -68,6 +72,7 @@ def routes() -> list[Any]:
         Route("/boom", failing),
         Route("/teapot", teapot),
         Route("/stream", stream),
+        Route("/endless", endless),
         Route("/call", call),
         Route("/later", later),
         Route("/thread", in_a_thread),
@@ -109,6 +114,10 @@ def fastapi_app() -> fastapi.FastAPI:
     @app.get("/stream")
     async def stream_() -> StreamingResponse:
         return StreamingResponse(asgi_story.parts())
+
+    @app.get("/endless")
+    async def endless_() -> StreamingResponse:
+        return StreamingResponse(asgi_story.endless())
 
     @app.get("/call", response_class=PlainTextResponse)
     async def call_(url: str) -> str:

@@ -20,6 +20,11 @@ def parts() -> Iterator[bytes]:
     yield yield_
 
 
+def endless() -> Iterator[bytes]:
+    for _ in range(1000):
+        yield bytes(65536)
+
+
 def hello(name: str) -> str:
     with tracer.start_as_current_span("inside"):
         return f"hello {name}"
@@ -37,6 +42,9 @@ def bare(environ: dict[str, Any], start_response: Any) -> Any:
     if path == "/stream":
         start_response("200 OK", plain)
         return parts()
+    if path == "/endless":
+        start_response("200 OK", plain)
+        return endless()
     status, text = "404 Not Found", "none"
     if path.startswith("/hello/"):
         status, text = "200 OK", hello(path[7:])
@@ -55,6 +63,8 @@ def flask_app() -> flask.Flask:
     app.add_url_rule("/boom", view_func=boom)
     app.add_url_rule("/teapot", view_func=lambda: ("tea", 418), endpoint="teapot")
     app.add_url_rule("/stream", view_func=lambda: flask.Response(parts()), endpoint="stream")
+
+    app.add_url_rule("/endless", view_func=lambda: flask.Response(endless()), endpoint="endless")
 
     @app.route("/call")
     def call() -> str:

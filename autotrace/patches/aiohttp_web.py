@@ -90,7 +90,9 @@ def _handle_error(original: Any) -> Any:
         try:
             error = argument(args, kwargs, 3, "exc")
             request = server_request.in_work()
-            if error is not None and request is not None:
+            # Without a transport the client is gone, and that is what the handler's own writing has told it.
+            gone = isinstance(error, ConnectionError) and argument(args, kwargs, 1, "request").transport is None
+            if error is not None and request is not None and not gone:
                 request.fail(error)
         except Exception:
             contained(PLACE)

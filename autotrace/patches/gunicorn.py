@@ -10,7 +10,7 @@ from typing import Any
 from autotrace import asgi, server_request, wsgi
 from autotrace.containment import contained
 from autotrace.patching import Plan, require
-from autotrace.server_request import EMPTY, Request, outermost
+from autotrace.server_request import EMPTY, HUNG_UP, Request, outermost
 from autotrace.tracing import current
 from autotrace.tracing.around import argument
 
@@ -53,9 +53,7 @@ def _failed(request: Request, error: BaseException) -> None:
     if isinstance(error, StopIteration):  # how gunicorn gives up a connection: after an error, or to close it
         if error.__context__ is not None:
             request.fail(error.__context__)
-    elif not isinstance(
-        error, (BrokenPipeError, ConnectionResetError)
-    ):  # the client has hung up, as gunicorn sees it too
+    elif not isinstance(error, HUNG_UP):
         request.fail(error)
 
 

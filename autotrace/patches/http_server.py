@@ -36,7 +36,7 @@ def _handle_one_request(original: Any) -> Any:
             return original(self, *args, **kwargs)
         except BaseException as error:
             request = held.get(SLOT)
-            if request is not None:
+            if request is not None and not isinstance(error, server_request.HUNG_UP):
                 request.fail(error)
             raise
         finally:

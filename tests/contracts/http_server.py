@@ -6,6 +6,7 @@ The server serves these paths, on a real socket:
     /boom              raises ZeroDivisionError
     /teapot            answers 418
     /stream            two parts, `a` and `b`; while making the second starts a span `streaming`
+    /endless           parts of 64 KiB, and more than sockets buffer
     anything else      404
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -71,7 +73,7 @@ class HttpServer:
     component: str
     routes = True
     """Does the server know routes, and name its spans by them?"""
-    hello_route, boom_route = "/hello/<name>", "/boom"
+    hello_route, boom_route, endless_route = "/hello/<name>", "/boom", "/endless"
     answers_failures = True
     """Is an exception answered by 500? Else the connection is closed."""
 
@@ -177,6 +179,18 @@ class HttpServer:
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
         finished(spans, 1)
+
+    def test_a_client_that_hangs_up_is_no_error(self, url: str, spans: Recorded) -> None:
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))) as connection:
+            connection.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )  # an RST, not a mere FIN
+            connection.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1")
+        (span,) = finished(spans, 1)
+        assert span.name == self.named("GET", self.endless_route)
+        assert "error" not in tags(span)
 
     def test_requests_side_by_side_do_not_mix(self, url: str, spans: Recorded) -> None:
         ids = [f"{n:032x}" for n in range(1, 9)]

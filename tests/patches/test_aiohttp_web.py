@@ -65,6 +65,15 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
+@routes.get("/endless")
+async def endless(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    async for part in asgi_story.endless():
+        await response.write(part)
+    return response
+
+
 @routes.get("/call")
 async def call(request: web.Request) -> web.Response:
     return web.Response(text=await asgi_story.call(request.query["url"]))

@@ -70,7 +70,7 @@ class TestDjangoUnderUvicorn(Django):
 class TestDjangoAsync(Django):
     """ASGI, and views that are coroutines."""
 
-    hello_route = "/async/hello/<name>"
+    hello_route, endless_route = "/async/hello/<name>", "/async/endless"
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -85,7 +85,7 @@ class Below:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"].partition("/hello/")[0] == "" or scope["path"] == "/stream":
+        if scope["path"].partition("/hello/")[0] == "" or scope["path"] in ("/stream", "/endless"):
             scope = {**scope, "path": "/async" + scope["path"]}
         await self.app(scope, receive, send)
 

@@ -32,11 +32,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response_only(103)
         if path in ("/boom", "/hints"):
             wsgi_story.boom()
-        if path == "/stream":
+        if path in ("/stream", "/endless"):
+            parts = wsgi_story.parts() if path == "/stream" else wsgi_story.endless()
             self.send_response(200)
-            self.send_header("Content-Length", "2")
+            self.send_header("Content-Length", "2" if path == "/stream" else "65536000")
             self.end_headers()
-            for part in wsgi_story.parts():
+            for part in parts:
                 self.wfile.write(part)
             return
         status, text = 404, "none"

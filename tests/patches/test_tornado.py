@@ -69,6 +69,13 @@ class Stream(tornado.web.RequestHandler):
             await self.flush()
 
 
+class Endless(tornado.web.RequestHandler):
+    async def get(self) -> None:
+        async for part in asgi_story.endless():
+            self.write(part)
+            await self.flush()
+
+
 class Call(tornado.web.RequestHandler):
     async def get(self) -> None:
         self.write(await asgi_story.call(self.get_argument("url")))
@@ -99,6 +106,7 @@ def rules() -> list[Any]:
         (r"/unavailable", Unavailable),
         (r"/finished", Finished),
         (r"/stream", Stream),
+        (r"/endless", Endless),
         (r"/call", Call),
         (r"/later", Later),
         (r"/ws/([^/]+)", Socket),
