@@ -60,9 +60,11 @@ class AsyncHttpServer(HttpServer):
         assert tags(server)["http.status_code"] == 200
 
     def test_a_websocket_has_the_span_of_its_handshake(self, url: str, spans: Recorded) -> None:
-        assert self.websocket(url, "/ws/bob", B3) == "hello bob"
-        (server,) = finished(spans, 1)
-        assert server.name == self.named("GET", self.websocket_route)
+        with connect(url.replace("http", "ws", 1) + "/ws/bob", additional_headers=B3, proxy=None) as socket:
+            (server,) = finished(spans, 1)
+            assert server.name == self.named("GET", self.websocket_route), "known while the connection is open"
+            socket.send("hi")
+            assert socket.recv(timeout=5) == "hello bob"
         assert f"{server.trace_id:032x}" == TRACE
         known = tags(server)
         assert (known["http.status_code"], known["http.method"], known["component"]) == (101, "GET", self.component)
