@@ -1,0 +1,141 @@
+"""The eshop through six real Envoys, inbound and outbound, with either tracer of Istio's: one tree, the sidecars' spans in it."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import pytest
+
+from examples.eshop import mesh
+from examples.eshop.demo import ANSWER
+from examples.eshop.mesh import SIDECAR_SPANS, MeshShop
+from examples.eshop.story import STEPS, faults
+from examples.stage import sidecars
+from examples.stage.expected_tags import Places
+from examples.stage.relations import identity, parent_of
+from real_parts import cache, envoy
+from real_parts.envoy import TRACERS, Tracing
+from real_parts.jaeger_thrift import ReceivedSpan
+from real_parts.receiver import Receiver
+from real_parts.sidecar_spans import SidecarSpans
+from tests.end_to_end.stage import Stage
+
+Trace = list[ReceivedSpan]
+
+
+class Mesh(NamedTuple):
+    shop: MeshShop
+    programs: Receiver
+    sidecars: SidecarSpans
+    places: Places
+
+    def trace(self, programs: int = len(STEPS), sidecars: int = SIDECAR_SPANS) -> Trace:
+        return [*self.programs.wait(programs, seconds=30), *self.sidecars.wait(sidecars, seconds=30)]
+
+    def ask(self, **headers: str) -> int:
+        """The status of a checkout, asked for with these headers (`_` for `-`)."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(self.shop.doors["eshop"] + "/checkout", headers=named)
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+
+@pytest.fixture(scope="module", autouse=True)
+def real_envoy() -> None:
+    try:
+        envoy.program()
+    except cache.Unavailable as reason:
+        cache.require_real("envoy", reason, "its tests are skipped")
+        pytest.skip("envoy cannot be had")
+
+
+@pytest.fixture
+def running(stage: Stage, opened: ExitStack) -> Callable[..., Mesh]:
+    """Up until the test's end. `settings`: beside those that fit the tracer."""
+
+    def run(tracer: str, percent: float = 100, database: str = "", **settings: str) -> Mesh:
+        receiver, collector = opened.enter_context(Receiver()), opened.enter_context(SidecarSpans())
+        everywhere = {"AUTOTRACE_ENDPOINT": receiver.http_url, "AUTOTRACE_FLUSH_SECONDS": "0.2"}
+        tracing = Tracing(tracer, collector.port, percent)
+        all_settings = {**everywhere, **mesh.PROPAGATORS[tracer], **settings}
+        shop = opened.enter_context(MeshShop(stage.kafka, database or stage.database.url, all_settings, tracing))
+        return Mesh(shop, receiver, collector, Places(shop.doors, stage.kafka, stage.database))
+
+    return run
+
+
+@pytest.mark.parametrize("tracer", TRACERS)
+class TestTheWholeTree:
+    def test_has_every_sidecars_span_between_the_programs_and_one_request_id(
+        self, running: Callable[..., Mesh], tracer: str
+    ) -> None:
+        """Also across Kafka: the consumer's REST call passes two sidecars, with the x-request-id of the checkout."""
+        own = running(tracer)
+        assert own.shop.checkout().decode() == ANSWER
+        trace = own.trace()
+        assert sidecars.faults(trace) == []
+        assert faults(sidecars.without(trace), own.places) == []
+        assert len([span for span in trace if sidecars.of_sidecar(span)]) == SIDECAR_SPANS == 9
+
+    def test_an_id_and_a_decision_that_come_from_outside_pass_every_hop(
+        self, running: Callable[..., Mesh], tracer: str
+    ) -> None:
+        own = running(tracer)
+        known = "3e1f9d6a-0c58-9b7e-a1d2-5f0c8e7b6a49"
+        assert own.ask(x_request_id=known) == 200
+        trace = own.trace()
+        assert sidecars.faults(trace) == []
+        assert {span.tags[sidecars.REQUEST_ID] for span in trace if sidecars.of_sidecar(span)} == {known}
+
+    def test_what_the_first_sidecar_does_not_sample_nobody_records(
+        self, running: Callable[..., Mesh], tracer: str
+    ) -> None:
+        own = running(tracer, percent=0)
+        assert own.shop.checkout().decode() == ANSWER
+        time.sleep(2)
+        assert own.programs.spans == own.sidecars.spans == []
+
+    def test_a_failure_is_in_every_span_from_its_cause_to_the_outside(
+        self, running: Callable[..., Mesh], stage: Stage, tracer: str
+    ) -> None:
+        joint = "&" if "?" in stage.database.url else "?"
+        own = running(tracer, database=f"{stage.database.url}{joint}options=-csearch_path%3Dpg_catalog")
+        assert own.ask() == 500
+        trace = own.trace(programs=6, sidecars=5)
+        assert sidecars.faults(trace) == []
+        (cause,) = [span for span in trace if "db.statement" in span.tags]
+        line, one = [], parent_of(cause, trace)
+        while one is not None:
+            line.append((*identity(one), str(one.tags.get("error")).lower(), str(one.tags.get("http.status_code"))))
+            one = parent_of(one, trace)
+        assert cause.tags["error"] is True
+        assert line == [
+            ("billing", "/payment", "server", "true", "500"),
+            ("billing-sidecar", "/payment", "server", "true", "500"),
+            ("eshop-sidecar", "/payment", "client", "true", "500"),
+            ("eshop", "/payment", "client", "true", "500"),
+            ("eshop", "/checkout", "server", "true", "500"),
+            ("eshop-sidecar", "/checkout", "server", "true", "500"),
+        ]
+
+
+class TestTheFormatsOrder:
+    def test_with_another_format_first_than_the_tracers_the_sidecars_are_bypassed(
+        self, running: Callable[..., Mesh]
+    ) -> None:
+        """Why docs/istio.md asks for the tracer's format first; the request-id and the programs' own tree are right all the same."""
+        own = running("opentelemetry", AUTOTRACE_PROPAGATORS="b3multi,tracecontext,baggage")
+        assert own.shop.checkout().decode() == ANSWER
+        trace = own.trace()
+        assert len({span.trace_id for span in trace}) == 1
+        assert [line for line in sidecars.faults(trace) if "no program went on from it" in line]
+        assert not [line for line in sidecars.faults(trace) if "x-request-id" in line]
+        assert faults(sidecars.without(trace), own.places) == []
