@@ -19,3 +19,9 @@ def test_the_sdk_is_not_imported_for_it() -> None:
 def test_disabled_it_leaves_the_api_as_it_was() -> None:
     program = "from opentelemetry import trace; print(type(trace.get_tracer_provider()).__name__)"
     assert on_path(*python(program), AUTOTRACE_DISABLED_PATCHES="opentelemetry").stdout == "ProxyTracerProvider\n"
+
+
+def test_a_program_may_import_our_own_files_first() -> None:
+    program = "import autotrace.tracing.span; from opentelemetry import trace; print(type(trace.get_tracer_provider()).__module__)"
+    done = on_path(*python(program))
+    assert (done.stdout, done.stderr) == ("autotrace.tracing.tracer\n", "")
