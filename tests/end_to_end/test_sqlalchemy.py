@@ -80,6 +80,19 @@ def test_failed_statements_have_failed_spans(told: Told) -> None:
     assert failed == ["insert into customer (id, name) values (901, 'twice')", "select * from nowhere"]
 
 
+def test_spans_tell_whom_the_driver_is_connected_to(
+    told: Told, request: pytest.FixtureRequest, postgresql: PostgreSQL, mariadb: MariaDB
+) -> None:
+    system = re.split(r"[+:]", URLS[request.node.callspec.params["told"]])[0]
+    server = {"postgresql": postgresql, "sqlite": None}.get(system, mariadb)
+    for span in told.traced["core"]["spans"]:
+        tags = span["tags"]
+        assert tags["db.system.name"] == system
+        found = [tags.get(name) for name in ("server.address", "server.port", "db.user")]
+        assert found == ([None] * 3 if server is None else [server.host, server.port, server.user])
+        assert tags["db.namespace"].endswith("shop.db" if server is None else server.database)
+
+
 def test_the_agent_says_nothing(told: Told) -> None:
     assert told.failures == {}
     assert "autotrace" not in told.said
