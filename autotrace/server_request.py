@@ -91,6 +91,7 @@ class Request:
         try:
             self.leave()
             self.span.end(self.answered)
+            self.body = None  # a task that goes on with this context for ever shall not hold the connection
         except Exception:
             contained(self.place)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import types
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -139,6 +141,23 @@ def test_a_task_that_is_cancelled_ends_the_span(spans: Recorded) -> None:
     with pytest.raises(asyncio.CancelledError):
         ask(app)
     assert "error" not in tags(spans.servers[0])
+
+
+def test_what_goes_on_with_the_context_does_not_hold_the_connection(spans: Recorded) -> None:
+    contexts = []
+
+    class Receive:
+        async def __call__(self) -> Any: ...
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        contexts.append(contextvars.copy_context())
+
+    receive = Receive()
+    known = weakref.ref(receive)
+    asyncio.run(asgi.application(app, "uvicorn", "uvicorn")({"type": "http", "headers": []}, receive, None))
+    del receive
+    assert known() is None
+    assert len(contexts) == 1
 
 
 def test_trailers_and_files_end_the_answer(spans: Recorded) -> None:
