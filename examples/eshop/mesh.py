@@ -51,6 +51,10 @@ class MeshShop(Shop):
         with _direct.open(self.doors[server] + path, timeout=30) as answer:
             return bytes(answer.read())
 
+    def stop(self, service: str) -> None:
+        """The program goes, its sidecar stays."""
+        self._running[service].stop()
+
     def __enter__(self) -> Self:
         with ExitStack() as opened:
             for sidecar in self.sidecars:
