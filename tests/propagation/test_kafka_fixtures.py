@@ -153,3 +153,12 @@ class TestWhatWeWrite:
         headers = sent(EVERYTHING, None, {"who": "a b"})
         assert last(headers, "baggage") == "who=a%20b"
         assert unquote(last(headers, "uberctx-who") or "") == "a b"
+
+    @pytest.mark.parametrize("propagator", [DEFAULT, EVERYTHING], ids=["default", "everything"])
+    def test_baggage_of_the_hop_before_is_not_beside_ours(self, propagator: Propagator) -> None:
+        """Jaeger's is a header an item, which it would read whatever else is there."""
+        relayed = sent(
+            propagator, [("uberctx-who", b"old"), ("UberCtx-gone", b"1"), ("baggage", b"who=old")], {"who": "new"}
+        )
+        values = [value for name, value in relayed if name.lower().startswith(("uberctx-", "baggage"))]
+        assert set(values) <= {b"new", b"who=new"}
