@@ -50,11 +50,14 @@ def _id(values: list[bytes]) -> int:
 
 
 def _attributes(pairs: list[bytes]) -> dict[str, Any]:
-    found = {}
-    for pair in map(_fields, pairs):
-        (number, (value,)), *_ = [*_fields(pair[2][0]).items(), (1, [b""])] if pair[2] else [(1, [b""])]
-        found[pair[1][0].decode()] = value.decode() if number == 1 else bool(value) if number == 2 else value
-    return found
+    return {pair[1][0].decode(): _value(_fields(b"".join(pair[2]))) for pair in map(_fields, pairs)}
+
+
+def _value(any_value: dict[int, list[Any]]) -> Any:
+    """Text and bool as such, a number as its bits, None for an empty one."""
+    for number, (value,) in any_value.items():
+        return value.decode() if number == 1 else bool(value) if number == 2 else value
+    return None
 
 
 def _fields(message: bytes) -> dict[int, list[Any]]:
