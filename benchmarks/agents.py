@@ -17,12 +17,14 @@ FORCE_FLUSH = "benchmarks.timed:force_flush"
 
 
 class Agent(NamedTuple):
-    """`path`: folders for PYTHONPATH; in `variables` {sink} is the sink's URL; `flush`: the "module:function" that sends all spans."""
+    """`path`: folders for PYTHONPATH; in `variables` {sink} is the sink's URL; `flush`: the "module:function" that sends
+    all spans; `begin`: the one that makes ready what the agent leaves to the program, called with whether a caller's span is to be open."""
 
     name: str
     path: tuple[str, ...] = ()
     variables: Mapping[str, str] = {}
     flush: str = ""
+    begin: str = ""
 
     def environment(self, sink: str, **more: str) -> dict[str, str]:
         """This process's environment without anybody's settings, plus this agent's, plus `more`."""
@@ -30,16 +32,17 @@ class Agent(NamedTuple):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
         own = {name: value.format(sink=sink) for name, value in self.variables.items()}
         path = {"PYTHONPATH": os.pathsep.join(self.path)} if self.path else {}
-        return {**kept, **path, **own, "BENCHMARK_FLUSH": self.flush, **more}
+        return {**kept, **path, **own, "BENCHMARK_FLUSH": self.flush, "BENCHMARK_BEGIN": self.begin, **more}
 
 
 class Other(NamedTuple):
-    """Another agent: what pip installs, the folder inside that holds its sitecustomize, its settings, how it is flushed."""
+    """Another agent: what pip installs, the folder inside that holds its sitecustomize, its settings, how it is flushed and begun."""
 
     packages: tuple[str, ...]
     bootstrap: str
     variables: Mapping[str, str]
     flush: str
+    begin: str = ""
 
 
 OTHERS = {
@@ -47,11 +50,14 @@ OTHERS = {
         (
             "opentelemetry-distro",
             "opentelemetry-exporter-otlp-proto-http",
+            "opentelemetry-instrumentation-aiokafka",
+            "opentelemetry-instrumentation-confluent-kafka",
             "opentelemetry-instrumentation-flask",
             "opentelemetry-instrumentation-kafka-python",
             "opentelemetry-instrumentation-psycopg2",
             "opentelemetry-instrumentation-requests",
             "opentelemetry-instrumentation-sqlite3",
+            "opentelemetry-instrumentation-threading",
         ),
         "opentelemetry/instrumentation/auto_instrumentation",
         {
@@ -64,6 +70,33 @@ OTHERS = {
             "OTEL_BSP_MAX_QUEUE_SIZE": "65536",  # else it drops, and what is dropped costs less
         },
         FORCE_FLUSH,
+    ),
+    "elastic": Other(
+        ("elastic-apm",),
+        "elasticapm/instrumentation/wrapper",  # what elasticapm-run puts in front
+        {
+            "ELASTIC_APM_SERVICE_NAME": "benchmark",
+            "ELASTIC_APM_SERVER_URL": "{sink}",
+            "ELASTIC_APM_CENTRAL_CONFIG": "false",
+            "ELASTIC_APM_CLOUD_PROVIDER": "none",
+            "ELASTIC_APM_METRICS_INTERVAL": "0s",
+            "ELASTIC_APM_TRANSACTION_MAX_SPANS": "1000000",  # else it drops after 500
+            "ELASTIC_APM_SPAN_COMPRESSION_ENABLED": "false",  # else equal spans become one
+        },
+        "benchmarks.elastic:flush",
+        "benchmarks.elastic:begin",
+    ),
+    "datadog": Other(
+        ("ddtrace",),
+        "ddtrace/bootstrap",  # what ddtrace-run puts in front
+        {
+            "DD_SERVICE": "benchmark",
+            "DD_TRACE_AGENT_URL": "{sink}",
+            "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
+            "DD_REMOTE_CONFIGURATION_ENABLED": "false",
+            "DD_CRASHTRACKING_ENABLED": "false",
+        },
+        "ddtrace.trace:tracer.flush",
     ),
 }
 
@@ -98,15 +131,15 @@ def other(name: str) -> Agent:
         return scratch / "packages"
 
     # one folder for each set of library versions
-    versions = "-".join(libraries().values())
+    versions = "-".join([*libraries().values(), str(len(row.packages))])
     packages = obtain(f"benchmark-{name}-{sys.version_info[0]}.{sys.version_info[1]}-{versions}", install)
-    return Agent(name, (str(packages / row.bootstrap), str(packages)), row.variables, row.flush)
+    return Agent(name, (str(packages / row.bootstrap), str(packages)), row.variables, row.flush, row.begin)
 
 
 def libraries() -> dict[str, str]:
     """The traced libraries and their versions here."""
     found = {}
-    for name in ("requests", "urllib3", "flask", "kafka-python", "psycopg2-binary"):
+    for name in ("requests", "urllib3", "flask", "kafka-python", "confluent-kafka", "aiokafka", "psycopg2-binary"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -6,11 +6,13 @@ import json
 import sys
 from importlib import import_module
 
-from benchmarks.timed import timed
+from benchmarks.timed import begin, timed
 
 
 def main(name: str, count: int) -> None:
-    work = import_module(f"benchmarks.workloads.{name}").prepare(count)
+    workload = import_module(f"benchmarks.workloads.{name}")
+    begin(workload.CALLS)
+    work = workload.prepare(count)
     print(json.dumps(timed(work, count)))
 
 

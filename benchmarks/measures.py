@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Collection
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
@@ -17,13 +18,15 @@ from benchmarks.surroundings import PROCFS, Surroundings
 ROOT = Path(__file__).parent.parent
 ANYWHERE = Path(tempfile.gettempdir())
 Figures = dict[str, float]
+LEAST = 50
+"""Bytes of a span that is sent; with fewer to an operation it is not traced."""
 
 
 class Benchmark(Protocol):
-    """`needs`: names of real parts. `others`: whether other agents can do it too."""
+    """`needs`: names of real parts. `others`: the other agents that can do it too."""
 
     needs: tuple[str, ...]
-    others: bool
+    others: Collection[str]
 
     def prepare(self, around: Surroundings) -> None: ...
     def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures: ...
@@ -31,7 +34,7 @@ class Benchmark(Protocol):
 
 class Kind:
     needs: tuple[str, ...] = ()
-    others: bool = True
+    others: Collection[str] = agents.OTHERS
 
     def prepare(self, around: Surroundings) -> None:
         """Once, before the first round."""
@@ -40,7 +43,9 @@ class Kind:
 class Operation(Kind):
     """A workload timed from within: `process` and `thread`, µs an operation. `sampler`: of autotrace."""
 
-    def __init__(self, workload: str, *, sends: bool = True, sampler: str = "", others: bool = True) -> None:
+    def __init__(
+        self, workload: str, *, sends: bool = True, sampler: str = "", others: Collection[str] = agents.OTHERS
+    ) -> None:
         self.workload, self.sends, self.sampler, self.others = workload, sends, sampler, others
         self.module = import_module(f"benchmarks.workloads.{workload}")
         self.needs = self.module.NEEDS
@@ -58,7 +63,8 @@ class Operation(Kind):
         figures: Figures = json.loads(ended.output)
         figures["export"] = figures["process"] - figures["thread"]
         sent = (around.sink.bytes_posted() - before) / count
-        if self.sends and agent.name != "bare" and sent < 50:
+        figures["traced"] = not self.sends or agent.name == "bare" or sent >= LEAST
+        if not figures["traced"]:
             around.note(
                 f"{self.workload}: {agent.name} sent {sent:.0f} bytes an operation: NOT TRACED, its figures mean nothing"
             )
@@ -92,7 +98,7 @@ class Memory(Kind):
 class Runner(Kind):
     """`cpu`, ms: `autotrace-run true`, which is the runner until its exec and next to nothing after; bare: `python -c pass`."""
 
-    others = False
+    others: Collection[str] = ()
 
     def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
         runner = [str(Path(sys.executable).with_name("autotrace-run")), "true"]
@@ -104,6 +110,8 @@ class Exit(Kind):
     """`seconds` from the last line of a program that has one span to send until the end of its process; no collector answers."""
 
     program = """import sqlite3, time
+from benchmarks.timed import begin
+begin(True)
 sqlite3.connect(':memory:').cursor().execute('SELECT 1')
 print(time.monotonic(), flush=True)"""
 
@@ -112,7 +120,7 @@ print(time.monotonic(), flush=True)"""
 
     def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
         environment = agent.environment(around.nobody[self.how])
-        ended = run([sys.executable, "-c", self.program], environment, ANYWHERE)
+        ended = run([sys.executable, "-c", self.program], environment, ROOT)
         return {"seconds": ended.at - float(ended.output)}
 
 
@@ -120,7 +128,7 @@ class Burst(Kind):
     """200,000 spans: `cpu` µs a span, `grown` MiB, `lost` spans."""
 
     needs: tuple[str, ...] = (PROCFS,)
-    others = False
+    others: Collection[str] = ()
     count = 200_000
 
     def __init__(self, rate: int = 0) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.budgets import BUDGETS, Budget
+from benchmarks.budgets import BENCHMARKS, BUDGETS, Budget
 from benchmarks.rounds import Results, added, verdict
 
 BEGIN, END = "<!-- results: written by `python -m benchmarks --markdown` -->", "<!-- end of results -->"
@@ -23,9 +23,19 @@ def rows(results: Results, others: Sequence[str] = ()) -> list[list[str]]:
         row.append(verdict(ours.added, budget.must, budget.aim))
         for name in others:
             theirs = added(results, budget.benchmark, budget.figure, name)
-            row += [shown(theirs and theirs.added), times(theirs.added, ours.added) if theirs else ""]
+            if (budget.benchmark, name) not in results and name in BENCHMARKS[budget.benchmark].others:
+                row += ["FAILS", ""]
+            elif traced(results, budget.benchmark, name):
+                row += [shown(theirs and theirs.added), times(theirs.added, ours.added) if theirs else ""]
+            else:
+                row += ["NOT TRACED", ""]
         table.append(row)
     return table
+
+
+def traced(results: Results, benchmark: str, agent: str) -> bool:
+    """Whether the agent sent something for each operation, in every round."""
+    return all(figures.get("traced", True) for figures in results.get((benchmark, agent), ()))
 
 
 def missed(results: Results) -> list[str]:

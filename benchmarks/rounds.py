@@ -38,7 +38,7 @@ def interleaved(
     for name, benchmark in benchmarks.items():
         benchmark.prepare(around)
         for agent in agents:
-            if agent.name in ("bare", "autotrace") or benchmark.others:
+            if agent.name in ("bare", "autotrace") or agent.name in benchmark.others:
                 results[name, agent.name] = []
     for number in range(rounds):
         tell(f"round {number + 1} of {rounds}:")
@@ -50,7 +50,8 @@ def interleaved(
                     try:
                         results[name, agent.name].append(benchmark.measure(agent, around, scale))
                     except Failed as failure:
-                        around.note(f"{name} under {agent.name} is left out: {failure}")
+                        why = str(failure).strip().splitlines()[-1]
+                        around.note(f"{name} under {agent.name} is left out: the program fails: {why}")
                         del results[name, agent.name]
         tell("\n")
     return results

@@ -1,6 +1,7 @@
 """A collector that takes everything and an HTTP server that answers GET: the other end of the benchmarks, in a process of its own.
 
-POST: 202; below /kept the body is kept. GET /bytes: bytes posted so far. GET /kept: how many spans the kept bodies hold,
+POST and PUT: 202 (Datadog: 200 and JSON); below /kept the body is kept.
+GET /bytes: bytes posted so far, before compression. GET /kept: how many spans the kept bodies hold,
 decoded now (Jaeger's binary thrift), then forgotten. Any other GET: 200 and a small JSON text.
 """
 
@@ -67,17 +68,22 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         while line := self.rfile.readline():
             method, path, _ = line.split()
-            size = 0
+            size, zipped = 0, False
             while (header := self.rfile.readline()) not in (b"\r\n", b""):
                 if header[:15].lower() == b"content-length:":
                     size = int(header[15:])
+                elif header[:17].lower() == b"content-encoding:":
+                    zipped = b"gzip" in header
             body = self.rfile.read(size)
-            self.wfile.write(self.posting(path, body) if method == b"POST" else self.getting(path))
+            # gzip says at its end how long the body was
+            _Handler.posted += int.from_bytes(body[-4:], "little") if zipped else size
+            self.wfile.write(self.posting(path, body) if method in (b"POST", b"PUT") else self.getting(path))
 
     def posting(self, path: bytes, body: bytes) -> bytes:
-        _Handler.posted += len(body)
         if path.startswith(b"/kept"):
             self.kept.append(body)
+        if path.startswith(b"/v0."):  # as Datadog's agent does
+            return _answer(b"200 OK", b'{"rate_by_service": {}}')
         return _answer(b"202 Accepted", b"")
 
     def getting(self, path: bytes) -> bytes:

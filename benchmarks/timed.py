@@ -9,6 +9,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from itertools import repeat
 from operator import attrgetter
@@ -22,31 +23,42 @@ def nothing() -> None:
 
 class Work(NamedTuple):
     """`once`: one operation. `settle`: waits for what operations leave to other threads; inside the process's time, not the thread's.
-    `end`: after the clock has stopped."""
+    `end`: after the clock has stopped. `many`: repeats the operation itself, where that must stay within one task."""
 
     once: Callable[[], object]
     settle: Callable[[], object] = nothing
     end: Callable[[], object] = nothing
+    many: Callable[[int], object] | None = None
 
 
 def timed(work: Work, count: int) -> dict[str, float]:
     """Microseconds an operation: `process` (all threads, the export of every span included) and `thread` (the program's own)."""
     flush = flusher()
-    for _ in repeat(None, max(20, count // 10)):
-        work.once()
+    many = work.many or partial(_many, work.once)
+    many(max(20, count // 10))
     work.settle()
     flush()
     gc.collect()
-    once = work.once
     process, thread = process_time_ns(), thread_time_ns()
-    for _ in repeat(None, count):
-        once()
+    many(count)
     thread = thread_time_ns() - thread
     work.settle()
     flush()
     process = process_time_ns() - process
     work.end()
     return {"process": process / count / 1000, "thread": thread / count / 1000}
+
+
+def _many(once: Callable[[], object], count: int) -> None:
+    for _ in repeat(None, count):
+        once()
+
+
+def begin(inside: bool) -> None:
+    """What the agent leaves to the program; `inside`: with a caller's span open, if the agent traces calls only inside one."""
+    module, _, path = os.environ.get("BENCHMARK_BEGIN", "").partition(":")
+    if module:
+        attrgetter(path)(import_module(module))(inside)
 
 
 def flusher() -> Callable[[], Any]:

@@ -18,7 +18,12 @@ from benchmarks.rounds import added, interleaved, verdict
 from benchmarks.surroundings import Surroundings
 
 ROOT = Path(__file__).parent.parent
-REAL = {"psycopg2", "kafka_send", "kafka_iterate"}
+REAL = {"psycopg2", "kafka_send", "kafka_iterate", "kafka_poll"} | {
+    "confluent_produce",
+    "confluent_poll",
+    "confluent_consume",
+    "aiokafka_iterate",
+}
 
 
 def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,7 @@ from benchmarks.timed import Work, nothing
 
 COUNT = 8000
 NEEDS = ()
+CALLS = True
 
 
 def prepare(count: int) -> Work:

@@ -8,6 +8,7 @@ from benchmarks.timed import Work
 
 COUNT = 2000
 NEEDS = ()
+CALLS = False
 
 
 def prepare(count: int) -> Work:

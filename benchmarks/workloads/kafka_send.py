@@ -8,6 +8,7 @@ from benchmarks.timed import Work
 
 COUNT = 3000
 NEEDS = ("kafka",)
+CALLS = True
 TOPIC = "benchmark-send"
 
 

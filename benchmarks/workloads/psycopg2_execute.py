@@ -8,6 +8,7 @@ from benchmarks.timed import Work
 
 COUNT = 4000
 NEEDS = ("postgresql",)
+CALLS = True
 
 
 def prepare(count: int) -> Work:

@@ -11,6 +11,7 @@ from benchmarks.timed import Work
 
 COUNT = 8000
 NEEDS = ()
+CALLS = True
 
 STATEMENTS = [f"SELECT name, stock FROM article_{n} WHERE id = ? AND stock > 0" for n in range(16)]
 

@@ -8,6 +8,7 @@ from benchmarks.timed import Work
 
 COUNT = 8000
 NEEDS = ()
+CALLS = True
 
 
 def prepare(count: int) -> Work:
