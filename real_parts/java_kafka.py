@@ -36,13 +36,16 @@ _DEPENDENCY = "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><vers
 def command(source: Path) -> list[str]:
     """What runs a Java program of one file with these libraries; its arguments are to follow.
 
-    cache.Unavailable where there is no JDK, no Maven or no Maven Central, or where the program does not compile.
+    cache.Unavailable where there is no JDK, no Maven or no Maven Central; ValueError where the program does not compile.
     """
     jars = _jars()
     java, javac = _program("java"), _program("javac")
 
     def compile_it(scratch: Path) -> Path:
-        run_to_end([javac, "-cp", f"{jars}/*", "-d", scratch / "classes", source])
+        try:
+            run_to_end([javac, "-cp", f"{jars}/*", "-d", scratch / "classes", source])
+        except Unavailable as error:  # nothing that a test may pass over
+            raise ValueError(f"{source}: {error}") from error
         return scratch / "classes"
 
     classes = obtain(f"{source.stem}-{_digest(source.read_text(), *ARTIFACTS)}", compile_it)

@@ -1,6 +1,6 @@
 // Sends a record with each of three tracers, or receives what was sent to each, and prints the contexts of the tracers' spans.
 //
-//     java Exchange send BROKER TOPIC         one record a tracer, its name as the value
+//     java Exchange send BROKER TOPIC         one record a tracer, its name as the value, with the headers of one sent before
 //     java Exchange receive BROKER PREFIX N   N records of the topic PREFIX-{tracer}, by each
 //
 // A line of JSON for each span: {"tracer", "value" of the record, "trace", "span", "parent"}, ids in hex as the tracer prints them.
@@ -131,7 +131,7 @@ public class Exchange {
         }
     }
 
-    public static void main(String[] arguments) {
+    public static void main(String[] arguments) throws Exception {
         for (Tracer tracer : List.of(new OpenTracing(), new Brave(), new OpenTelemetry())) {
             String name = tracer.getClass().getSimpleName();
             List<String> values = arguments[0].equals("send")
@@ -141,13 +141,15 @@ public class Exchange {
         }
     }
 
-    static List<String> send(Tracer tracer, String name, String broker, String topic) {
+    static List<String> send(Tracer tracer, String name, String broker, String topic) throws Exception {
         Map<String, Object> settings = Map.of("bootstrap.servers", broker);
         try (Producer<String, String> producer =
                 tracer.wrap(new KafkaProducer<>(settings, new StringSerializer(), new StringSerializer()))) {
-            producer.send(new ProducerRecord<>(topic, name));
+            ProducerRecord<String, String> before = new ProducerRecord<>(topic + "-before", "before " + name);
+            producer.send(before).get();
+            producer.send(new ProducerRecord<>(topic, (Integer) null, (String) null, name, before.headers())).get();
         }
-        return List.of(name);
+        return List.of("before " + name, name);
     }
 
     static List<String> receive(Tracer tracer, String broker, String topic, int count) {
