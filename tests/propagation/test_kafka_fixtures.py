@@ -13,7 +13,7 @@ import pytest
 
 from autotrace.propagation import Propagator, carriers
 
-from .kafka_writers import WRITTEN, Header, Ids, Written
+from .kafka_writers import DATADOG, WRITTEN, Header, Ids, Written
 from .spans import PARENT, SPAN, TRACE, span
 
 DEFAULT = Propagator(("b3multi", "tracecontext", "baggage"))
@@ -98,7 +98,7 @@ def spring(headers: list[Header]) -> Ids | None:
 
 
 def datadog(headers: list[Header]) -> Ids | None:
-    """dd-trace-java: datadog before tracecontext, names in any case, the last; a stale x-datadog-trace-id would win."""
+    """dd-trace-java: datadog before tracecontext, names in any case; so no x-datadog-* of a relayed record may be left."""
     assert not [name for name, _ in headers if name.lower().startswith(("x-datadog-", "x_datadog_"))]
     return w3c(headers)
 
@@ -162,3 +162,11 @@ class TestWhatWeWrite:
         )
         values = [value for name, value in relayed if name.lower().startswith(("uberctx-", "baggage"))]
         assert set(values) <= {b"new", b"who=new"}
+
+    def test_ids_of_datadogs_go_on_beside_ours_from_a_record_in_work(self) -> None:
+        """Not a relay's: as the mesh's other headers, so that Datadog on both sides of us is as without us."""
+        remote = carriers.from_kafka(DEFAULT, WRITTEN["Datadog"].headers)
+        assert remote is not None
+        ours = carriers.into_kafka(DEFAULT, WRITTEN["Datadog"].headers, span(*OURS), None, remote.forwarded)
+        assert w3c(ours) == OURS
+        assert [header for header in ours if header[0].startswith(("x-datadog-", "x_datadog_"))] == DATADOG
