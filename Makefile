@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-arena test bench lint clean
+.PHONY: help demo demo-arena demo-mesh test bench lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ demo: $(READY) ## run the eshop story on real parts and show its trace and its t
 
 demo-arena: $(READY) ## the mesh arena: who talks to whom, on the network and in the trace
 	@$(BIN)/python -m examples.mesh_arena.demo
+
+demo-mesh: $(READY) ## the eshop with a real Envoy beside each service, its spans in the trace (ARGS=opentelemetry)
+	@$(BIN)/python -m examples.eshop.mesh_demo $(ARGS)
 
 test: $(READY) lint ## lint, then every test, on a real Kafka, PostgreSQL and Jaeger
 	$(BIN)/python -m pytest $(ARGS)
