@@ -67,13 +67,13 @@ class TestAnAgent:
 
     def test_under_which_the_program_fails_is_left_out_and_named(self, tmp_path: Path) -> None:
         (tmp_path / "sitecustomize.py").write_text("import os; os._exit(3)")
-        broken = Agent("broken", (str(tmp_path),))
+        broken = Agent("elastic", (str(tmp_path),))
         with Surroundings(set()) as around:
             results = interleaved(
                 {"pass": BENCHMARKS["pass"]}, [Agent("bare"), broken], around, 1, 1.0, lambda text: None
             )
         assert list(results) == [("pass", "bare")]
-        assert any("pass under broken is left out" in note for note in around.notes)
+        assert any("pass under elastic is left out" in note for note in around.notes)
 
 
 class TestFigures:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
 from typing import Any
 
 from benchmarks.timed import Work, nothing
@@ -21,7 +20,7 @@ def prepare(count: int) -> Work:
     consumer = loop.run_until_complete(_reader())
     return Work(
         nothing,
-        end=lambda: loop.run_until_complete(_stop(consumer)),
+        end=lambda: loop.run_until_complete(consumer.stop()),
         many=lambda times: loop.run_until_complete(_iterate(consumer, times)),
     )
 
@@ -36,12 +35,6 @@ async def _reader() -> Any:
     consumer.assign([aiokafka.TopicPartition(TOPIC, 0)])
     await consumer.getone()
     return consumer
-
-
-async def _stop(consumer: Any) -> None:
-    # of aiokafka's own, when it stops while a task of its coordinator begins; nothing is measured any more
-    with suppress(asyncio.CancelledError):
-        await consumer.stop()
 
 
 async def _iterate(consumer: Any, times: int) -> None:
