@@ -45,15 +45,19 @@ def _state(library: str, modules: list[str]) -> str:
         return "off: " + registry.DISABLED
     if top not in sys.modules and importlib.util.find_spec(top) is None:
         return "off: not installed"
+    there = []
     for module in modules:
         try:
             importlib.import_module(module)
         except Exception as failure:
-            absent = failure.name if "." in library and isinstance(failure, ModuleNotFoundError) else None
-            if absent and f"{module}.".startswith(f"{absent}."):
-                return "off: not part of the installed version"
+            absent = failure.name if isinstance(failure, ModuleNotFoundError) else None
+            if absent and "." in absent and f"{module}.".startswith(f"{absent}."):
+                continue  # this version has not got it, or has it elsewhere
             return f"refused: {module} does not import ({type(failure).__name__}: {failure})"
-    states = [registry.states.get((library, module), registry.NOT_IMPORTED) for module in modules]
+        there.append(module)
+    if not there:
+        return "off: not part of the installed version"
+    states = [registry.states.get((library, module), registry.NOT_IMPORTED) for module in there]
     bad = [state for state in states if state != registry.ON]
     return bad[0] if bad else f"on   {_distribution(top)}"
 

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from typing import Any, NamedTuple
 
+import pytest
+
+from real_parts import cache
+from real_parts.built_drivers import driver, search_path
 from tests.programs import ROOT, bare, on_path
 
 
@@ -22,12 +26,25 @@ class Told(NamedTuple):
 
 
 def both(module: str, *arguments: str, **variables: str) -> Told:
+    if any("mysql" in argument or "mariadb" in argument for argument in arguments):
+        variables = {**variables, "PYTHONPATH": _drivers_of_mysql()}
     command = (sys.executable, "-W", "ignore", "-m", module, *arguments)
     without = _read(bare(*command, cwd=ROOT, **variables), traced=False)
     done = on_path(*command, cwd=ROOT, **variables)
     traced = _read(done, traced=True)
     assert list(traced["scenarios"]) == list(without["scenarios"])
     return Told(without["scenarios"], traced["scenarios"], traced["failures"], done.stderr)
+
+
+def _drivers_of_mysql() -> str:
+    """Where the drivers are that have to be compiled, for PYTHONPATH."""
+    for name in ("MySQLdb", "mariadb"):
+        try:
+            driver(name)
+        except cache.Unavailable as reason:
+            cache.require_real(name, str(reason), "its tests are left out")
+            pytest.skip(f"{name} cannot be had")
+    return search_path()
 
 
 def _read(done: subprocess.CompletedProcess[str], traced: bool) -> Any:
