@@ -45,7 +45,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("names", nargs="*", metavar="NAME", help="of " + ", ".join(BENCHMARKS), type=_name)
     made.add_argument("--rounds", type=int, default=15, help="of each benchmark under each agent (%(default)s)")
     made.add_argument("--scale", type=float, default=1.0, help="of the operations in a round (%(default)s)")
-    made.add_argument("--against", action="append", default=[], choices=list(agents.OTHERS), help="another agent")
+    theirs = "other agents, of " + ", ".join(agents.OTHERS)
+    made.add_argument("--against", type=_others, action="extend", default=[], metavar="NAME[,NAME]", help=theirs)
     made.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too, between its markers")
     return made
 
@@ -54,6 +55,13 @@ def _name(word: str) -> str:
     if word not in BENCHMARKS:
         raise argparse.ArgumentTypeError(f"{word!r} is not a benchmark")
     return word
+
+
+def _others(words: str) -> list[str]:
+    for word in words.split(","):
+        if word not in agents.OTHERS:
+            raise argparse.ArgumentTypeError(f"{word!r} is none of the other agents: {', '.join(agents.OTHERS)}")
+    return words.split(",")
 
 
 def _conditions(rounds: int, load: float, pinned: bool) -> list[str]:
