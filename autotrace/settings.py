@@ -140,8 +140,8 @@ TABLE = (
 )
 # fmt: on
 
-BY_RUNNER = ("AUTOTRACE_RUN_PID", "AUTOTRACE_RUN_PYTHONPATH")
-"""Not settings: notes that `autotrace-run` leaves for the process it becomes."""
+BY_RUNNER = ("AUTOTRACE_RUN_PID",)
+"""Not settings: the note that `autotrace-run` leaves for the process it becomes."""
 
 
 class Settings:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from autotrace import server_request
 from autotrace.containment import contained
 from autotrace.tracing import boundary, current
+from autotrace.tracing.around import argument
 from autotrace.tracing.current import leave, put
 
 if TYPE_CHECKING:
@@ -113,6 +114,22 @@ def _noting_status(start_response: Any, request: Request) -> Any:
         return start_response(*args, **kwargs)
 
     return start
+
+
+def status_of(original: Callable[..., Any], place: str) -> Callable[..., Any]:
+    """A server's own method start_response(self, status, …), which tells the status of the request that `place` has opened."""
+
+    def start_response(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        try:
+            request = server_request.in_work()
+            if request is not None and request.place == place:
+                request.status(argument(args, kwargs, 1, "status"))
+        except Exception:
+            contained(place)
+        return result
+
+    return start_response
 
 
 def _until_sent(result: Any, environ: Mapping[str, Any], request: Request, context: Any) -> Any:

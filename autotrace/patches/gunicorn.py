@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace import asgi, server_request, wsgi
+from autotrace import asgi, wsgi
 from autotrace.containment import contained
 from autotrace.patching import Plan, require
 from autotrace.server_request import EMPTY, HUNG_UP, Request, outermost
 from autotrace.tracing import current
-from autotrace.tracing.around import argument
 
 PLACE = "gunicorn"
 
@@ -33,7 +32,12 @@ def messages(module: Any, plan: Plan) -> None:
     # create(): makes the environ, the first moment that there is one. The start of the span.
     plan.method(module, "create", _create)
     # start_response(): given to the application, which is called with nothing of ours. The status.
-    plan.method(require(module, "Response"), "start_response", _start_response, parameters=("status",))
+    plan.method(
+        require(module, "Response"),
+        "start_response",
+        lambda original: wsgi.status_of(original, PLACE),
+        parameters=("status",),
+    )
 
 
 def asgi_worker(module: Any, plan: Plan) -> None:
@@ -68,20 +72,6 @@ def _create(original: Any) -> Any:
         return made
 
     return create
-
-
-def _start_response(original: Any) -> Any:
-    def start_response(*args: Any, **kwargs: Any) -> Any:
-        result = original(*args, **kwargs)
-        try:
-            request = server_request.in_work()
-            if request is not None and request.place == PLACE:
-                request.status(argument(args, kwargs, 1, "status"))
-        except Exception:
-            contained(PLACE)
-        return result
-
-    return start_response
 
 
 def _load_asgi(original: Any) -> Any:

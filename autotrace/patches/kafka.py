@@ -17,14 +17,13 @@ from autotrace.record_batch import recorded
 from autotrace.record_scope import Loop, Reading, Scope
 from autotrace.semantics import messaging, topics
 from autotrace.semantics.family import SharedFacts
+from autotrace.semantics.kafka import age, first_server, short_key
 from autotrace.tracing import boundary, carry, tracer
 from autotrace.tracing.around import KEEP, argument, traced, with_argument
 
 SLOT = "_autotrace"
 """Where a client of the library keeps what is ours: in its __dict__."""
 SEND = "KafkaProducer.send"
-_YEARS = 10 * 365 * 24 * 3600 * 1000
-"""ms: an older record has a timestamp that is none."""
 
 
 def producer(module: Any, plan: Plan) -> None:
@@ -95,7 +94,7 @@ def _before_send(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         shared = client.__dict__[SLOT] = SharedFacts(
             {**_client(client), "operation": "send", "acks": client.config.get("acks")}
         )
-    facts = {"topic": topic, "key": _key(argument(args, kwargs, 3, "key"))}
+    facts = {"topic": topic, "key": short_key(argument(args, kwargs, 3, "key"))}
     span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, shared)
     if span is None:
         return None
@@ -147,13 +146,11 @@ def _facts(record: Any) -> dict[str, Any]:
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
-        "key": _key(record.key),
+        "key": short_key(record.key),
     }
-    timestamp = record.timestamp
-    if timestamp:
-        age = time.time_ns() // 1_000_000 - timestamp
-        if 0 <= age < _YEARS:
-            facts["age"] = age
+    known = age(record.timestamp) if record.timestamp else None
+    if known is not None:
+        facts["age"] = known
     return facts
 
 
@@ -313,20 +310,6 @@ def _client(client: Any) -> dict[str, Any]:
     return {
         "component": "kafka-python",
         "service": "kafka",
-        "remote": _first(config["bootstrap_servers"]),
+        "remote": first_server(config["bootstrap_servers"]),
         "client": config.get("client_id"),
     }
-
-
-def _first(servers: Any) -> tuple[str, int | None]:
-    """(host, port) of the first bootstrap server as configured: 'host:port,…' or a list of such; 9092 is the library's own default."""
-    server = servers.split(",")[0] if isinstance(servers, str) else str(next(iter(servers)))
-    host, _, port = server.rpartition("://")[2].strip().rpartition(":")
-    if not port.isdigit() or (":" in host and not host.endswith("]")):
-        host, port = f"{host}:{port}" if host else port, "9092"
-    return host.strip("[]"), int(port)
-
-
-def _key(key: Any) -> Any:
-    """A key worth keeping until export; what is long is likely to be data, other types may change meanwhile."""
-    return key if isinstance(key, (bytes, str)) and len(key) <= messaging.KEY_LIMIT else None

@@ -22,7 +22,7 @@ def handlers(module: Any, plan: Plan) -> None:
     # the application is called, because only then there is an environ.
     plan.method(BaseHandler, "run", _run, parameters=("application",))
     # start_response(): called by the application and, after an exception, by the handler itself. The status.
-    plan.method(BaseHandler, "start_response", _start_response, parameters=("status",))
+    plan.method(BaseHandler, "start_response", lambda original: wsgi.status_of(original, PLACE), parameters=("status",))
     # handle_error(): every exception of the application and of its body ends here. The failure.
     plan.method(BaseHandler, "handle_error", _handle_error)
 
@@ -56,20 +56,6 @@ def _receiving(application: Any, opened: list[Any]) -> Any:
         return application(environ, start_response)
 
     return call
-
-
-def _start_response(original: Any) -> Any:
-    def start_response(*args: Any, **kwargs: Any) -> Any:
-        result = original(*args, **kwargs)
-        try:
-            request = server_request.in_work()
-            if request is not None and request.place == PLACE:
-                request.status(argument(args, kwargs, 1, "status"))
-        except Exception:
-            contained(PLACE)
-        return result
-
-    return start_response
 
 
 def _handle_error(original: Any) -> Any:

@@ -16,7 +16,7 @@ from autotrace.tracing.current import SPAN_KEY, SUPPRESS_KEY, get
 from autotrace.tracing.span import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from autotrace.propagation.context import Remote
     from autotrace.semantics.family import Family, SharedFacts
@@ -200,7 +200,3 @@ def provider_in_force() -> trace.TracerProvider:
     """The program's own provider where it has set one, else ours."""
     found = trace._TRACER_PROVIDER
     return provider if found is None else found
-
-
-def processors() -> Sequence[Any]:
-    return provider.processors

@@ -867,7 +867,7 @@ class TestPatch:
             assert inspect.signature(function) == inspect.signature(getattr(function, MARK))
             assert function.__doc__ == getattr(function, MARK).__doc__
 
-    @pytest.mark.parametrize("step", ["_client", "_facts", "_key", "_record", "_turn"])
+    @pytest.mark.parametrize("step", ["_client", "_facts", "short_key", "_record", "_turn"])
     def test_a_failure_of_ours_in_a_loop_or_a_poll(
         self, topic: str, producer: KafkaProducer, consumer: Consumers, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:
@@ -912,13 +912,15 @@ class TestPatch:
     ],
 )
 def test_the_first_bootstrap_server(servers: Any, expected: tuple[str, int]) -> None:
-    assert patch._first(servers) == expected
+    assert patch.first_server(servers) == expected
     assert remote._address(expected)
 
 
 def test_a_long_key_is_not_kept() -> None:
-    assert patch._key(b"k" * 64) == b"k" * 64
-    assert patch._key(b"k" * 65) is patch._key({"a": 1}) is patch._key(None) is patch._key(5) is None
+    assert patch.short_key(b"k" * 64) == b"k" * 64
+    assert (
+        patch.short_key(b"k" * 65) is patch.short_key({"a": 1}) is patch.short_key(None) is patch.short_key(5) is None
+    )
 
 
 @pytest.mark.parametrize(("ago", "known"), [(0, True), (1000, True), (-60_000, False), (20 * 365 * 86_400_000, False)])
