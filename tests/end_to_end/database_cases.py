@@ -8,6 +8,7 @@ import json
 import re
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,6 +161,9 @@ def close(names: Names) -> None:
             names["wait"](names["conn"].close())
         except Exception:  # the case has closed it
             pass
+        for thread in threading.enumerate():  # aiosqlite's, which answers this loop: also after a connect that failed
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join(10)
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
