@@ -161,6 +161,7 @@ def close(names: Names) -> None:
             names["wait"](names["conn"].close())
         except Exception:  # the case has closed it
             pass
+        loop.run_until_complete(loop.shutdown_default_executor())
         for thread in threading.enumerate():  # aiosqlite's, which answers this loop: also after a connect that failed
             if thread is not threading.current_thread() and not thread.daemon:
                 thread.join(10)
