@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import b3, jaeger, mesh, w3c
-from .context import RANDOM, Remote
+from .context import DEBUG, OWS, RANDOM, SAMPLED, Remote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,14 +130,32 @@ _PLAIN = ("00", "01")
 
 
 def _complete(remote: Remote, get: Get) -> None:
-    """Ids of another format, but a traceparent of the same trace beside them: its tracestate and random flag are kept.
+    """Ids of another format, but a traceparent of the same trace beside them: what it alone knows is kept.
 
-    Every hop between two of us carries both formats; without this each would lose them.
+    Its tracestate and random flag: every hop between two of us carries both formats, and would lose them without this.
+    And its span, where it was renewed after the other format: see `_renewed`.
     """
     text = get("traceparent")
-    if text is None or (len(text) == 55 and text[53:] in _PLAIN and get("tracestate") is None):
+    if text is None:
+        return
+    state = get("tracestate")
+    if state is None and len(text) == 55 and text[53:] in _PLAIN:
         return  # it would add nothing
     beside = w3c.extract(get)
     if beside is not None and beside.trace_id == remote.trace_id:
         remote.trace_state = beside.trace_state
         remote.flags |= beside.flags & RANDOM
+        if state is not None and not state.strip(OWS):
+            _renewed(remote, beside)
+
+
+def _renewed(remote: Remote, beside: Remote) -> None:
+    """An empty tracestate: Envoy's opentelemetry tracer has written the traceparent, and let the other format pass.
+
+    Hardly a program sends an empty one, and that tracer always does where there is no other (measured, docs/istio.md).
+    So the sidecar's span is the parent, and its decision counts, but for a trace that B3 calls debug.
+    """
+    remote.span_id = beside.span_id
+    if not remote.flags & DEBUG:
+        remote.decision = beside.decision
+        remote.flags = remote.flags & ~SAMPLED | beside.flags & SAMPLED

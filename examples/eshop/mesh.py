@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 CALLERS = {"inventory": "eshop", "billing": "eshop", "delivery": "eshop", "notification": "consumer"}
 """Each has one caller; the eshop itself is asked from outside, at its sidecar."""
-PROPAGATORS = {"zipkin": {}, "opentelemetry": {"AUTOTRACE_PROPAGATORS": "tracecontext,baggage"}}
-"""The settings that fit the mesh's tracer; see docs/istio.md."""
 SIDECAR_SPANS = sum(1 if step.parent is None else 2 for step in STEPS if step.kind == "server")
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

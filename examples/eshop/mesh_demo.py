@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from examples.eshop.demo import ANSWER, PATIENCE, SETTINGS
-from examples.eshop.mesh import PROPAGATORS, SIDECAR_SPANS, MeshShop
+from examples.eshop.mesh import SIDECAR_SPANS, MeshShop
 from examples.eshop.places import TABLES, TOPIC
 from examples.eshop.shop import SERVICES
 from examples.eshop.story import STEPS, faults
@@ -46,7 +46,7 @@ def _demo(tracer: str, opened: ExitStack) -> int:
     opened.enter_context(Tables(database, TABLES))
     kafka = real.kafka(opened, TOPIC)
     receiver, collector = opened.enter_context(Receiver()), opened.enter_context(SidecarSpans())
-    settings = {**SETTINGS, **PROPAGATORS[tracer], "AUTOTRACE_ENDPOINT": receiver.http_url}
+    settings = {**SETTINGS, "AUTOTRACE_ENDPOINT": receiver.http_url}
     shop = MeshShop(kafka, database.url, settings, envoy.Tracing(tracer, collector.port))
     real.step("services", lambda: opened.enter_context(shop), lambda _: f"{', '.join(SERVICES)}")
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import pytest
 
-from examples.eshop import mesh
 from examples.eshop.demo import ANSWER
 from examples.eshop.mesh import SIDECAR_SPANS, MeshShop
 from examples.eshop.story import STEPS, faults
@@ -65,13 +64,13 @@ def real_envoy() -> None:
 
 @pytest.fixture
 def running(stage: Stage, opened: ExitStack) -> Callable[..., Mesh]:
-    """Up until the test's end. `settings`: beside those that fit the tracer."""
+    """Up until the test's end. The formats are the default ones, for both tracers."""
 
     def run(tracer: str, percent: float = 100, database: str = "", **settings: str) -> Mesh:
         receiver, collector = opened.enter_context(Receiver()), opened.enter_context(SidecarSpans())
         everywhere = {"AUTOTRACE_ENDPOINT": receiver.http_url, "AUTOTRACE_FLUSH_SECONDS": "0.2"}
         tracing = Tracing(tracer, collector.port, percent)
-        all_settings = {**everywhere, **mesh.PROPAGATORS[tracer], **settings}
+        all_settings = {**everywhere, **settings}
         shop = opened.enter_context(MeshShop(stage.kafka, database or stage.database.url, all_settings, tracing))
         return Mesh(shop, receiver, collector, Places(shop.doors, stage.kafka, stage.database))
 
@@ -155,11 +154,16 @@ class TestTheWholeTree:
 
 
 class TestTheFormatsOrder:
-    def test_with_another_format_first_than_the_tracers_the_sidecars_are_bypassed(
-        self, running: Callable[..., Mesh]
-    ) -> None:
-        """Why docs/istio.md asks for the tracer's format first; the request-id and the programs' own tree are right all the same."""
-        own = running("opentelemetry", AUTOTRACE_PROPAGATORS="b3multi,tracecontext,baggage")
+    def test_w3c_alone_does_with_the_opentelemetry_tracer(self, running: Callable[..., Mesh]) -> None:
+        own = running("opentelemetry", AUTOTRACE_PROPAGATORS="tracecontext,baggage")
+        assert own.shop.checkout().decode() == ANSWER
+        trace = own.trace()
+        assert sidecars.faults(trace) == []
+        assert faults(sidecars.without(trace), own.places) == []
+
+    def test_with_w3c_before_b3_zipkins_sidecars_are_bypassed(self, running: Callable[..., Mesh]) -> None:
+        """Why docs/istio.md asks for B3 first; the request-id and the programs' own tree are right all the same."""
+        own = running("zipkin", AUTOTRACE_PROPAGATORS="tracecontext,b3multi,baggage")
         assert own.shop.checkout().decode() == ANSWER
         trace = own.trace()
         assert len({span.trace_id for span in trace}) == 1

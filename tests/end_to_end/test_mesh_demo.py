@@ -16,8 +16,8 @@ DEMO = "examples.eshop.mesh_demo"
 _BYPASSED = """
 import sys
 from examples.eshop import mesh_demo
-mesh_demo.PROPAGATORS["opentelemetry"] = {}
-sys.exit(mesh_demo.main(["opentelemetry"]))
+mesh_demo.SETTINGS["AUTOTRACE_PROPAGATORS"] = "tracecontext,b3multi"
+sys.exit(mesh_demo.main(["zipkin"]))
 """
 
 

@@ -96,6 +96,52 @@ def test_a_traceparent_of_the_same_trace_gives_its_tracestate_and_random_flag() 
     assert (other.trace_id, other.flags, other.trace_state) == (TRACE, SAMPLED | DEBUG, None)
 
 
+HEX = f"{TRACE:032x}"
+
+
+def beside(state: str | None = "", flags: str = "01", trace: str = HEX, **b3: str) -> Remote:
+    """B3 that names span 1 and is sampled, and a traceparent that names span 2, with this tracestate."""
+    headers = {
+        "x-b3-traceid": HEX,
+        "x-b3-spanid": "0000000000000001",
+        "x-b3-sampled": "1",
+        "traceparent": f"00-{trace}-0000000000000002-{flags}",
+        **b3,
+    }
+    return read(headers if state is None else {**headers, "tracestate": state})
+
+
+@pytest.mark.parametrize("state", ["", " ", "\t "])
+def test_an_empty_tracestate_says_that_a_sidecar_renewed_the_traceparent_alone(state: str) -> None:
+    """Envoy's opentelemetry tracer: B3 passed it unchanged and still names the caller, whose call the sidecar's span is."""
+    remote = beside(state)
+    assert (remote.trace_id, remote.span_id, remote.decision) == (TRACE, 2, True)
+    assert remote.flags == SAMPLED
+    assert remote.trace_state is None
+
+
+def test_the_decision_of_who_renewed_it_counts_but_for_a_debug() -> None:
+    denied = beside(flags="00")
+    assert (denied.span_id, denied.decision, denied.flags) == (2, False, 0)
+    debug = beside(flags="00", **{"x-b3-flags": "1"})
+    assert (debug.span_id, debug.decision, debug.flags) == (2, True, SAMPLED | DEBUG)
+
+
+@pytest.mark.parametrize("state", [None, "foo=1"])
+def test_without_that_sign_the_configured_order_holds(state: str | None) -> None:
+    assert beside(state, flags="03").span_id == 1
+
+
+def test_a_traceparent_of_another_trace_changes_nothing() -> None:
+    other = beside(trace="0" * 31 + "1", flags="00")
+    assert (other.trace_id, other.span_id, other.decision) == (TRACE, 1, True)
+
+
+def test_64_bits_stay_so_where_the_traceparent_is_the_newer() -> None:
+    short = beside(trace="0" * 16 + HEX[16:], **{"x-b3-traceid": HEX[16:]})
+    assert (short.span_id, short.flags) == (2, SAMPLED | SHORT)
+
+
 def test_baggage_is_read_always_and_w3c_wins_over_jaeger() -> None:
     headers = {"baggage": "a=1,b=2", "uberctx-a": "9", "uberctx-c": "3"}
     remote = Propagator(()).extract(headers.get, headers)
