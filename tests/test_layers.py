@@ -12,12 +12,13 @@ ROOT = Path(__file__).parent.parent / "autotrace"
 # Rows from the top; in a row, from left to right. A name covers the file or the folder of that name.
 ROWS = (
     ("setting_kinds", "setting_sources", "settings", "containment", "registry", "activation", "check", "cli"),
-    ("patching", "subclassing", "propagation", "sql", "semantics", "tracing"),
+    ("patching", "subclassing", "immutable_classes", "propagation", "sql", "semantics", "tracing"),
     (
         "record_scope",
         "record_batch",
         "consumer_work",
         "task_work",
+        "kafka_record",
         "kafka_commit",
         "broker_answer",
         "delivery_report",

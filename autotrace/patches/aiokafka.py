@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 from opentelemetry.context.context import Context
 from opentelemetry.trace import SpanKind
 
-from autotrace import kafka_commit, record_scope
+from autotrace import kafka_commit, kafka_record, record_scope
 from autotrace.containment import contained
 from autotrace.patching import Plan, require
-from autotrace.record_scope import Reading
 from autotrace.semantics import messaging, topics
 from autotrace.semantics.family import SharedFacts
-from autotrace.semantics.kafka import age, first_server, short_key
+from autotrace.semantics.kafka import first_server, short_key
 from autotrace.task_work import TaskLoop, TaskWork
 from autotrace.tracing import boundary, tracer
 from autotrace.tracing.around import KEEP, argument, with_argument
@@ -56,7 +56,7 @@ def consumer(module: Any, plan: Plan) -> None:
     plan.method(Consumer, "stop", _stop)
     # start(): makes the tasks that serve whoever comes. No span.
     plan.method(Consumer, "start", _start)
-    record_scope.readings[ConsumerRecord] = READING
+    record_scope.readings[ConsumerRecord] = kafka_record.READING
 
 
 # The producer ---------------------------------------------------------------------------------------------------------
@@ -209,48 +209,8 @@ def _before_send_batch(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 # The consumer ---------------------------------------------------------------------------------------------------------
 
 
-def _facts(record: Any) -> dict[str, Any]:
-    facts = {
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "key": short_key(record.key),
-    }
-    if record.timestamp:
-        facts["age"] = age(record.timestamp)
-    return facts
-
-
-def _coordinates(record: Any) -> Any:
-    return record.topic, record.partition, record.offset, record.timestamp
-
-
-def _headers(record: Any) -> Any:
-    return record.headers
-
-
-def _remote(headers: Any) -> Any:
-    return boundary.from_kafka(headers)
-
-
-READING = Reading(_facts, _coordinates, _headers, _remote)
-
-
-def _reading(subscription: Any) -> Reading:
-    """READING, and how far each record is from the end of its partition, as last heard of; the network is not asked."""
-
-    def facts(record: Any) -> dict[str, Any]:
-        found = _facts(record)
-        try:
-            state = subscription.subscription.assignment.state_value((record.topic, record.partition))
-            high = state.highwater
-        except Exception:  # it was taken away meanwhile
-            return found
-        if high is not None and high > record.offset:
-            found["lag"] = high - record.offset - 1
-        return found
-
-    return READING._replace(facts=facts)
+def _state(subscription: Any, partition: Any) -> Any:
+    return subscription.subscription.assignment.state_value(partition)
 
 
 def _ours(client: Any) -> TaskWork | None:
@@ -258,8 +218,9 @@ def _ours(client: Any) -> TaskWork | None:
     ours: TaskWork | None = client.__dict__.get(SLOT)
     if ours is None:
         try:
+            reading = kafka_record.reading(partial(_state, client._subscription))
             facts = {**_client(client._client), "group": client._group_id, "operation": "process"}
-            ours = client.__dict__[SLOT] = TaskWork(_reading(client._subscription), SharedFacts(facts))
+            ours = client.__dict__[SLOT] = TaskWork(reading, SharedFacts(facts))
         except Exception:
             contained(CONSUMER)
     return ours
@@ -295,10 +256,7 @@ def _getmany(original: Any) -> Any:
         ours.turn()
         polled = await original(*args, **kwargs)
         try:
-            for partition, records in polled.items():
-                if type(records) is list and records:
-                    facts = {"topic": partition.topic, "partition": partition.partition, "operation": "receive"}
-                    polled[partition] = ours.listed(records, ours.scope.reading, facts)
+            kafka_record.listed(polled, ours)
         except Exception:
             contained(CONSUMER)
         return polled

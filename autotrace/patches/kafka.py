@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import copy
-import time
-import weakref
+from functools import partial
 from typing import Any
 
 from opentelemetry.trace import SpanKind
 
-from autotrace import kafka_commit, record_scope
+from autotrace import kafka_commit, kafka_record, record_scope
 from autotrace.broker_answer import Answer, context_of
+from autotrace.consumer_work import Work
 from autotrace.containment import contained
 from autotrace.patching import MARK, Plan, Unpatchable, require
-from autotrace.record_batch import recorded
-from autotrace.record_scope import Loop, Reading, Scope
+from autotrace.record_scope import Loop
 from autotrace.semantics import messaging, topics
 from autotrace.semantics.family import SharedFacts
-from autotrace.semantics.kafka import age, first_server, short_key
+from autotrace.semantics.kafka import first_server, short_key
 from autotrace.tracing import boundary, carry, tracer
 from autotrace.tracing.around import KEEP, argument, traced, with_argument
 
 SLOT = "_autotrace"
 """Where a client of the library keeps what is ours: in its __dict__."""
-SEND = "KafkaProducer.send"
+SEND, CONSUMER = "KafkaProducer.send", "KafkaConsumer"
 
 
 def producer(module: Any, plan: Plan) -> None:
@@ -55,7 +54,7 @@ def consumer(module: Any, plan: Plan) -> None:
     plan.method(Consumer, "commit", _commit_and_wait)
     plan.method(Consumer, "commit_async", _commit)
     plan.method(Consumer, "close", _close)
-    record_scope.readings[ConsumerRecord] = READING
+    record_scope.readings[ConsumerRecord] = kafka_record.READING
 
 
 # The producer ---------------------------------------------------------------------------------------------------------
@@ -141,80 +140,31 @@ def _context_of(future: Any) -> Any:
 # The consumer ---------------------------------------------------------------------------------------------------------
 
 
-def _facts(record: Any) -> dict[str, Any]:
-    facts = {
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "key": short_key(record.key),
-    }
-    known = age(record.timestamp) if record.timestamp else None
-    if known is not None:
-        facts["age"] = known
-    return facts
+def _state(subscription: Any, partition: Any) -> Any:
+    return subscription.assignment[partition]
 
 
-def _coordinates(record: Any) -> Any:
-    return record.topic, record.partition, record.offset, record.timestamp
-
-
-def _headers_of(record: Any) -> Any:
-    return record.headers
-
-
-def _remote(headers: Any) -> Any:
-    return boundary.from_kafka(headers)
-
-
-READING = Reading(_facts, _coordinates, _headers_of, _remote)
-
-
-def _reading(subscription: Any) -> Reading:
-    """READING, and how far each record is from the end of its partition, as last heard of; the network is not asked."""
-
-    def facts(record: Any) -> dict[str, Any]:
-        found = _facts(record)
+def _work(client: Any) -> Work | None:
+    """What the consumer has given to the program. None only where it cannot be made: then the client works untraced."""
+    work: Work | None = client.__dict__.get(SLOT)
+    if work is None:
         try:
-            high = subscription.assignment[record.topic, record.partition].highwater
-        except Exception:  # it was taken away meanwhile
-            return found
-        if high is not None and high > record.offset:
-            found["lag"] = high - record.offset - 1
-        return found
-
-    return READING._replace(facts=facts)
-
-
-class Ours:
-    """What a consumer keeps for us: its scope and the lists of its last poll()."""
-
-    __slots__ = ("batches", "scope")
-
-    def __init__(self, client: Any) -> None:
-        facts = {**_client(client), "group": client.config.get("group_id"), "operation": "process"}
-        self.scope = Scope(_reading(client._subscription), SharedFacts(facts))
-        self.batches: list[Any] = []
-
-
-def _ours(client: Any) -> Ours | None:
-    """None only where ours cannot be made: then the client works untraced."""
-    ours: Ours | None = client.__dict__.get(SLOT)
-    if ours is None:
-        try:
-            ours = client.__dict__[SLOT] = Ours(client)
+            reading = kafka_record.reading(partial(_state, client._subscription))
+            facts = {**_client(client), "group": client.config.get("group_id"), "operation": "process"}
+            work = client.__dict__[SLOT] = Work(reading, SharedFacts(facts))
         except Exception:
-            contained("KafkaConsumer")
-    return ours
+            contained(CONSUMER)
+    return work
 
 
 def _next(original: Any) -> Any:
     def __next__(self: Any) -> Any:
-        ours = _ours(self)
-        if ours is None:
+        work = _work(self)
+        if work is None:
             return original(self)
-        ours.scope.close()
+        work.turn()
         record = original(self)
-        ours.scope.deliver(record)
+        work.scope.deliver(record)
         return record
 
     return __next__
@@ -223,8 +173,8 @@ def _next(original: Any) -> Any:
 def _iter(original: Any) -> Any:
     def __iter__(self: Any) -> Any:
         result = original(self)
-        ours = _ours(self)
-        return Loop(self, ours.scope) if result is self and ours is not None else result
+        work = _work(self)
+        return Loop(self, work.scope) if result is self and work is not None else result
 
     return __iter__
 
@@ -232,51 +182,26 @@ def _iter(original: Any) -> Any:
 def _poll(original: Any) -> Any:
     def poll(*args: Any, **kwargs: Any) -> Any:
         # update_offsets=False is how the library's iterator polls; it is not part of the interface.
-        ours = _ours(args[0]) if args and argument(args, kwargs, 3, "update_offsets", True) else None
-        if ours is None:
+        work = _work(args[0]) if args and argument(args, kwargs, 3, "update_offsets", True) else None
+        if work is None:
             return original(*args, **kwargs)
-        ours.scope.close()
-        if ours.batches:
-            _turn(ours)
+        work.turn()
         polled = original(*args, **kwargs)
         if polled:
             try:
-                _record(ours, polled)
+                kafka_record.listed(polled, work)
             except Exception:
-                contained("KafkaConsumer.poll")
+                contained(CONSUMER)
         return polled
 
     return poll
 
 
-def _record(ours: Ours, polled: dict[Any, list[Any]]) -> None:
-    for partition, records in polled.items():
-        if type(records) is list and records:
-            facts = {"topic": partition.topic, "partition": partition.partition, "operation": "receive"}
-            polled[partition] = made = recorded(records, ours.scope.reading, ours.scope.shared, facts)
-            ours.batches.append(weakref.ref(made._batch))
-
-
-def _turn(ours: Ours, *, finish: bool = False) -> None:
-    """The program is done with the lists that it got, unless another thread still works on them."""
-    try:
-        now = time.time_ns()
-        for reference in ours.batches:
-            batch = reference()
-            if batch is not None:
-                batch.turned = now
-                if finish:
-                    batch.finish()
-        ours.batches = []
-    except Exception:
-        contained("KafkaConsumer.poll")
-
-
 def _commit(original: Any) -> Any:
     def commit(*args: Any, **kwargs: Any) -> Any:
-        ours = _ours(args[0]) if args else None
-        if ours is not None and not ours.scope.looping:
-            ours.scope.close()
+        work = _work(args[0]) if args else None
+        if work is not None and not work.scope.looping:
+            work.scope.close()
         return original(*args, **kwargs)
 
     return commit
@@ -287,16 +212,15 @@ def _commit_and_wait(original: Any) -> Any:
 
 
 def _shared_by_records(client: Any) -> SharedFacts | None:
-    ours = _ours(client)
-    return None if ours is None else ours.scope.shared
+    work = _work(client)
+    return None if work is None else work.scope.shared
 
 
 def _close(original: Any) -> Any:
     def close(*args: Any, **kwargs: Any) -> Any:
-        ours = _ours(args[0]) if args else None
-        if ours is not None:
-            ours.scope.close_handling()
-            _turn(ours, finish=True)
+        work = _work(args[0]) if args else None
+        if work is not None:
+            work.finish()
         return original(*args, **kwargs)
 
     return close

@@ -30,7 +30,7 @@ from kafka.producer.future import FutureProduceResult, FutureRecordMetadata
 from opentelemetry import trace
 
 import autotrace
-from autotrace import containment
+from autotrace import consumer_work, containment, kafka_record
 from autotrace.patches import kafka as patch
 from autotrace.patching import MARK, Plan, Unpatchable
 from autotrace.semantics import remote, topics
@@ -867,17 +867,32 @@ class TestPatch:
             assert inspect.signature(function) == inspect.signature(getattr(function, MARK))
             assert function.__doc__ == getattr(function, MARK).__doc__
 
-    @pytest.mark.parametrize("step", ["_client", "_facts", "short_key", "_record", "_turn"])
+    @pytest.mark.parametrize(
+        ("owner", "step"),
+        [
+            (patch, "_client"),
+            (patch, "_state"),
+            (kafka_record, "facts"),
+            (kafka_record, "short_key"),
+            (kafka_record, "listed"),
+            (consumer_work.Work, "_turn_lists"),
+        ],
+    )
     def test_a_failure_of_ours_in_a_loop_or_a_poll(
-        self, topic: str, producer: KafkaProducer, consumer: Consumers, monkeypatch: pytest.MonkeyPatch, step: str
+        self,
+        topic: str,
+        producer: KafkaProducer,
+        consumer: Consumers,
+        monkeypatch: pytest.MonkeyPatch,
+        owner: Any,
+        step: str,
     ) -> None:
         producer.send(topic, b"v").get(30)
 
         def fails(*_: Any, **__: Any) -> Any:
             raise RuntimeError("a defect of ours")
 
-        monkeypatch.setattr(patch, step, fails)
-        monkeypatch.setattr(patch, "READING", patch.READING._replace(facts=fails))
+        monkeypatch.setattr(owner, step, fails)
         assert [record.value for record in consumer()] == [b"v"]
         assert [record.value for record in polled(consumer())] == [b"v"]
         assert nothing_current()
@@ -928,9 +943,9 @@ def test_the_age_of_a_record_is_told_where_it_is_sane(ago: int, known: bool) -> 
     """librdkafka's mock stamps all records 1234; clocks differ."""
     now = time.time_ns() // 1_000_000
     record = types.SimpleNamespace(topic="t", partition=0, offset=0, key=None, timestamp=now - ago)
-    assert ("age" in patch._facts(record)) is known
+    assert (kafka_record.facts(record)["age"] is not None) is known
     record.timestamp = None
-    assert "age" not in patch._facts(record)
+    assert kafka_record.facts(record)["age"] is None
 
 
 def test_the_tracer_reads_what_it_writes() -> None:
