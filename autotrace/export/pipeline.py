@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from autotrace.containment import contained
 from autotrace.export.outbox import Outbox
-from autotrace.tracing import tracer
+from autotrace.tracing import forks, tracer
 from autotrace.tracing.span import Span
 
 if TYPE_CHECKING:
@@ -23,7 +22,8 @@ def begin(settings: Settings) -> None:
     _use(Outbox(settings))
     tracer.provider.flush = flush
     if first:
-        os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
+        forks.before(_before_fork, _in_parent)
+        forks.in_child(_in_child)
     _leave_with_multiprocessing(begun=True)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 import socket
 import time
 import weakref
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from autotrace.tracing import forks
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
@@ -216,4 +217,4 @@ def _forget() -> None:
             pass
 
 
-os.register_at_fork(after_in_child=_forget)
+forks.in_child(_forget)

@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.util._decorator import _agnosticcontextmanager
 
 from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED, SHORT
-from autotrace.tracing import foreign, sampling
+from autotrace.tracing import foreign, forks, sampling
 from autotrace.tracing.current import SPAN_KEY, SUPPRESS_KEY, get
 from autotrace.tracing.span import Span
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # A generator of our own: the program's seeded `random` must draw the numbers it would draw without us.
 _random = Random(int.from_bytes(os.urandom(32), "big"))
 bits = _random.getrandbits
-os.register_at_fork(after_in_child=lambda: _random.seed(int.from_bytes(os.urandom(32), "big")))
+forks.in_child(lambda: _random.seed(int.from_bytes(os.urandom(32), "big")))
 
 decide: Callable[[int], bool] = sampling._always
 parent_based = True
