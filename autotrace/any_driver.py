@@ -37,12 +37,7 @@ def driver(module: Any, plan: Plan) -> None:
         name = module.__name__
         say(f"AUTOTRACE_DBAPI={name}: the module has no connect(), so it is no PEP 249 driver; it is left alone")
         raise Unpatchable(f"{name} has no connect()")
-    trace(module, plan, Driver)
-
-
-def trace(module: Any, plan: Plan, kind: type[Driver], shortcuts: tuple[str, ...] = ()) -> None:
-    """kind: the Driver to make. shortcuts: methods of connections that are by definition those of a new cursor."""
-    tracing, connect = _Tracing(module.__name__, kind, shortcuts), require(module, "connect")
+    tracing, connect = _Tracing(module.__name__), require(module, "connect")
     if not isinstance(connect, type):
         # connect(): the one door that PEP 249 names; what comes out of it shows the classes to trace. A span if it fails.
         plan.method(module, "connect", tracing.connecting)
@@ -60,11 +55,10 @@ def trace(module: Any, plan: Plan, kind: type[Driver], shortcuts: tuple[str, ...
 class _Tracing:
     """What is known of one driver while it is traced."""
 
-    def __init__(self, name: str, kind: type[Driver], shortcuts: tuple[str, ...]) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.shortcuts = shortcuts
         self.known = driver_facts.Known(name)
-        self.us = kind(name, SYSTEM, self.known, sqlstate="sqlstate")
+        self.us = Driver(name, SYSTEM, self.known, sqlstate="sqlstate")
         self.ways = self._ways()
         self.seen: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
         """Classes of cursors: can they be changed, and have they been?"""
@@ -139,9 +133,7 @@ class _Tracing:
 
     def proxies(self) -> tuple[Any, Any]:
         if self.made is None:
-            self.made = driver_proxies.proxies(
-                {"cursor": self.cursor, **self.us.transactions()}, self.ways, self.shortcuts
-            )
+            self.made = driver_proxies.proxies({"cursor": self.cursor, **self.us.transactions()}, self.ways)
         return self.made
 
     def _ways(self) -> dict[str, Make]:

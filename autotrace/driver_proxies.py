@@ -1,7 +1,7 @@
 """Stand-ins for connections and cursors of C classes that can neither be changed nor chosen. Knows no driver.
 
 Limits: `type(cursor)` is ours (isinstance() sees the driver's class), C code that wants its own object refuses the stand-in, and
-the shortcuts that some connections have (`connection.execute`) are traced only where a patch names them.
+the shortcuts that some connections have (`connection.execute`) are not traced.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     Make = Callable[[Any], Any]
 
 
-def proxies(connection: dict[str, Make], cursor: dict[str, Make], shortcuts: tuple[str, ...] = ()) -> tuple[Any, Any]:
+def proxies(connection: dict[str, Make], cursor: dict[str, Make]) -> tuple[Any, Any]:
     """(class for connections, class for cursors) of one driver; made where the first is needed, for wrapt is no small import.
 
-    connection, cursor: what traces the methods of each, by name. shortcuts: methods of the connection that are those of a new cursor.
+    connection, cursor: what traces the methods of each, by name.
     """
     import wrapt
 
@@ -50,20 +50,10 @@ def proxies(connection: dict[str, Make], cursor: dict[str, Make], shortcuts: tup
         def __next__(self) -> Any:
             return next(self.__wrapped__)
 
-    for name in shortcuts:
-        setattr(Connection, name, _of_new_cursor(name))
     for kind, methods in ((Connection, connection), (Cursor, cursor)):
         for name, make in methods.items():
             setattr(kind, name, make(_passed_on(name)))
     return Connection, Cursor
-
-
-def _of_new_cursor(name: str) -> Any:
-    def shortcut(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self.cursor(), name)(*args, **kwargs)
-
-    shortcut.__name__ = shortcut.__qualname__ = name
-    return shortcut
 
 
 def _passed_on(name: str) -> Any:

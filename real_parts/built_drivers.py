@@ -40,20 +40,6 @@ def driver(module: str) -> ModuleType:
         raise Unavailable(f"{module} is installed in {folder} but does not import: {error}") from error
 
 
-def odbc_library() -> str:
-    """The path of MariaDB's ODBC driver, as a connection string may name it: `DRIVER={path}`. From Debian's package when missing."""
-    if not _odbc_libraries():
-        debian.install("odbc-mariadb", "unixodbc")
-    found = _odbc_libraries()
-    if not found:
-        raise Unavailable("no libmaodbc.so in /usr/lib")
-    return str(found[0])
-
-
-def _odbc_libraries() -> list[Path]:
-    return [*Path("/usr/lib").glob("*/odbc/libmaodbc.so"), *Path("/usr/lib").glob("*/libmaodbc.so")]
-
-
 def library_path(module: str) -> Path:
     """The folder that holds it, for this interpreter's version."""
     requirement, packages = DRIVERS[module]

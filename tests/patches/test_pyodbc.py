@@ -1,4 +1,4 @@
-"""pyodbc under the agent, with MariaDB's ODBC driver on a real MariaDB: the contract, and stand-ins that pass for the real ones."""
+"""pyodbc under the agent, with MariaDB's ODBC driver on a real MariaDB: the contract, and objects that stay pyodbc's own."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from typing import Any
 
 import pytest
 
-from autotrace import any_driver, registry
+from autotrace import registry
 from autotrace.patches import pyodbc as patch
 from autotrace.patching import Plan
-from real_parts import cache
-from real_parts.built_drivers import driver, odbc_library
+from real_parts import cache, odbc
+from real_parts.built_drivers import driver, search_path
 from real_parts.mariadb import MariaDB
 from tests.contracts.database import DatabaseContract
+from tests.programs import on_path, python
 from tests.recorded import Recorded, tags
 
 
 @pytest.fixture(scope="module", autouse=True)
 def pyodbc() -> Any:
     try:
-        TestPyodbc.driver, TestPyodbc.library = driver("pyodbc"), odbc_library()
+        TestPyodbc.driver, TestPyodbc.library = driver("pyodbc"), odbc.library("mariadb")
     except cache.Unavailable as reason:
         cache.require_real("pyodbc", reason, "its tests are skipped")
         pytest.skip("pyodbc cannot be had")
@@ -33,7 +34,6 @@ class TestPyodbc(DatabaseContract):
     system = "other_sql"
     mark = "?"
     unknown_table = "42S02"
-    clocks = (any_driver,)
     driver: Any = None
     library = ""
 
@@ -52,17 +52,12 @@ class TestPyodbc(DatabaseContract):
     def connect_badly(self) -> Any:
         return self.connect(port=1)
 
-    def test_a_stand_in_passes_for_the_real_one(self, spans: Recorded) -> None:
+    def test_objects_are_the_drivers_own(self, spans: Recorded) -> None:
         connection = self.connect()
         cursor = connection.cursor()
-        assert isinstance(connection, self.driver.Connection) and isinstance(cursor, self.driver.Cursor)
+        assert (type(connection), type(cursor)) == (self.driver.Connection, self.driver.Cursor)
         assert cursor.connection is connection
         assert cursor.execute("SELECT 1 UNION SELECT 2") is cursor
-        assert [tuple(row) for row in cursor] == [(1,), (2,)]
-        cursor.fast_executemany = True
-        assert cursor.fast_executemany is True
-        with connection as same:
-            assert same is connection
 
     def test_execute_of_a_connection_is_one_span(self, spans: Recorded) -> None:
         cursor = self.connect().execute("SELECT 1")
@@ -70,10 +65,96 @@ class TestPyodbc(DatabaseContract):
         assert [tuple(row) for row in cursor.fetchall()] == [(1,)]
         assert tags(spans.one())["peer.port"] == self.mariadb.port
 
+    def test_execute_of_a_connection_tells_its_rows_and_its_error(self, connection: Any, spans: Recorded) -> None:
+        connection.execute("UPDATE orders SET what = 'x'")
+        with pytest.raises(self.driver.Error):
+            connection.execute("SELECT nothing FROM nowhere")
+        assert [tags(span).get("db.rows_affected") for span in spans] == [2, None]
+        assert tags(spans[1])["db.sqlstate"] == "42S02"
+
+    def test_each_connection_is_told_as_itself_also_at_the_address_of_another(self, spans: Recorded) -> None:
+        for n in range(20):
+            self.connect().execute(f"SELECT {n}")
+            other = f"DRIVER={{{self.library}}};SERVER=localhost;SOCKET={self.mariadb.socket};UID=app"
+            self.driver.connect(other).execute(f"SELECT {n}")
+        assert [tags(span).get("peer.port") for span in spans] == [self.mariadb.port, None] * 20
+
+    def test_what_is_remembered_of_connections_is_limited(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(patch, "_MOST", 3)
+        known = patch._ByAddress()
+        made = [known.noting(lambda *args: [])(f"DATABASE=d{n}") for n in range(5)]
+        told = [known(connection).facts.get("instance") for connection in made]
+        assert told == [None, None, "d2", "d3", "d4"]
+
     def test_the_password_is_nowhere(self, spans: Recorded) -> None:
         with pytest.raises(self.driver.Error):
             self.connect_badly()
         assert "PWD" not in repr(tags(spans.one())) and "PWD" not in repr(spans[0].facts)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "expected"),
+    [
+        (("SERVER=h;PORT=5;UID=me;PWD=x;DATABASE=d",), {}, ("h", 5, "d", "me")),
+        (("server = h ; port = 5;uid=me;pwd={a;SERVER=no;b=}}};database={d;}}1}",), {}, ("h", 5, "d;}1", "me")),
+        ((), {"host": "h", "port": 5, "user": "me", "password": "x", "database": "d"}, ("h", 5, "d", "me")),
+        (("SERVER=h;",), {"PORT": "5", "UID": "me", "Database": "d"}, ("h", 5, "d", "me")),
+        (("SERVER=tcp:db.shop.example,1433;DATABASE=d",), {}, ("db.shop.example", 1433, "d", None)),
+        (("SERVER=h\\instance;DATABASE=d",), {}, ("h", None, "d", None)),
+        (("SERVER=::1;PORT=5",), {}, ("::1", 5, None, None)),
+        (("DSN=shop;UID=me",), {}, (None, None, None, "me")),
+        (("DATABASE=d;SOCKET=/run/s.sock",), {}, ("", None, "d", None)),
+        (("SERVER=one;SERVER=two",), {}, ("one", None, None, None)),
+        (("what is this",), {}, (None, None, None, None)),
+        ((), {}, (None, None, None, None)),
+    ],
+)
+def test_whom_a_connection_string_means(args: Any, kwargs: Any, expected: Any) -> None:
+    facts = patch._facts(args, kwargs).facts
+    host, port = facts.get("remote", (None, None))
+    assert (host, port, facts.get("instance"), facts.get("user")) == expected
+    assert "PWD" not in repr(facts) and "pwd" not in repr(facts)
+
+
+@pytest.mark.parametrize("braces", ["{" * 50_000, "a={" + "}}" * 50_000, "=" * 50_000, " " * 50_000 + "x"])
+def test_a_hostile_connection_string_costs_its_length(braces: str) -> None:
+    patch._facts((braces,), {})
+
+
+PROGRAM = """
+import sys, pyodbc, opentelemetry.trace
+from autotrace.tracing.span import Span
+spans = []; Span.sink = staticmethod(spans.append)
+pyodbc.pooling = False
+conn = pyodbc.connect(sys.argv[1])
+with conn: conn.execute("SELECT 1")
+try:
+    with conn: conn.execute("SELECT")
+except pyodbc.Error: pass
+with conn.cursor() as cur: cur.execute("SELECT 2")
+try:
+    with conn.cursor() as cur: 1/0
+except ZeroDivisionError: pass
+conn.commit(); conn.rollback(); conn.cursor().commit(); conn.cursor().rollback()
+conn.autocommit = True
+with conn: pass
+with conn.cursor(): pass
+for span in spans: print(span.name, *(["error"] if span.failure else []), span.shared.facts["remote"][0])
+"""
+
+
+@pytest.mark.parametrize("settings", [{}, {"AUTOTRACE_TRACE_CONNECTS": "1"}, {"AUTOTRACE_TRACE_TRANSACTIONS": "1"}])
+def test_connects_and_the_ends_of_transactions_have_spans_if_asked_for(
+    settings: dict[str, str], pyodbc: Any, mariadb: MariaDB
+) -> None:
+    to = f"DRIVER={{{TestPyodbc.library}}};SERVER={mariadb.host};PORT={mariadb.port};UID=app;PWD=pw;DATABASE=app"
+    done = on_path(*python(PROGRAM), to, PYTHONPATH=search_path(), **settings)
+    expected = "connect, SELECT, commit, SELECT error, rollback, SELECT, commit, commit, rollback, commit, rollback".split(", ")
+    hidden = {"connect"} if "AUTOTRACE_TRACE_CONNECTS" not in settings else set()
+    if "AUTOTRACE_TRACE_TRANSACTIONS" not in settings:
+        hidden |= {"commit", "rollback"}
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [f"{name} 127.0.0.1" for name in expected if name not in hidden]
 
 
 def test_patching_twice_is_patching_once(pyodbc: Any) -> None:
