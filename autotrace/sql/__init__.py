@@ -96,7 +96,7 @@ def _plain(statement: object, room: int) -> str | None:
         if statement is None:
             return ""
         if isinstance(statement, str):
-            return str.__str__(statement)
+            return str.__getitem__(statement, slice(room + 1))  # of a subclass: str() would copy all of it
         if isinstance(statement, (bytes, bytearray)):
             return bytes(statement[: 4 * room + 4]).decode("utf-8", "replace")
         if type(statement).__module__ in ("psycopg2.sql", "psycopg.sql"):
@@ -107,25 +107,28 @@ def _plain(statement: object, room: int) -> str | None:
 
 
 def _composed(statement: object, room: int) -> str:
-    """psycopg2.sql and psycopg.sql without their as_string(), which needs the connection. Literals become ?."""
+    """psycopg2.sql and psycopg.sql without their as_string(), which needs the connection. Literals become ?. Of each part only the head."""
     pieces: list[str] = []
-    waiting = [statement]
+    waiting, length = [statement], 0
     for _ in range(room):
-        if not waiting:
+        if not waiting or length > room:
             break
         node = waiting.pop()
         body = node._wrapped if hasattr(node, "_wrapped") else node._obj  # type: ignore[attr-defined]
         name = type(node).__name__
+        piece = "?"
         if name == "Composed":
             waiting.extend(reversed(body[:room]))
-        elif name == "SQL":
-            pieces.append(body)
+            del waiting[:-room]  # no more than this will be asked for
+            continue
+        if name == "SQL":
+            piece = body[: room + 1]
         elif name == "Identifier":
-            pieces.append(".".join('"' + part.replace('"', '""') + '"' for part in body))
+            piece = ".".join('"' + part[: room + 1].replace('"', '""') + '"' for part in body[:room])
         elif name == "Placeholder":
-            pieces.append(f"%({body})s" if body else "%s")
-        else:
-            pieces.append("?")
+            piece = f"%({body[:room]})s" if body else "%s"
+        pieces.append(piece)
+        length += len(piece)
     return "".join(pieces)
 
 

@@ -16,22 +16,34 @@ _BACKSLASH_DOUBLE = _BACKSLASH.replace("'", '"')
 # Is the quote in 'a\' the end? Half of the databases say yes. Unknown dialect: what follows is masked.
 _UNSURE = r"'[^'\\]*(?:(?:\\[^']|'')[^'\\]*)*(?:\\'.*|')?"
 _UNSURE_DOUBLE = _UNSURE.replace("'", '"')
-_ORACLE_Q = r"[nN]?[qQ]'(?:\[.*?(?:\]'|\Z)|\{.*?(?:\}'|\Z)|\(.*?(?:\)'|\Z)|<.*?(?:>'|\Z))"
+# PostgreSQL: behind a line break a string goes on by the rules with which it began.
+_CONTINUED = rf"{_BACKSLASH}(?:(?:\s|--[^\r\n]*[\r\n])*{_BACKSLASH})*"
+_ORACLE_Q = (
+    r"[nN]?[qQ]'(?:\[.*?(?:\]'|\Z)|\{.*?(?:\}'|\Z)|\(.*?(?:\)'|\Z)|<.*?(?:>'|\Z)"
+    r"|(?P<mark>[^\s\[{(<]).*?(?:(?P=mark)'|\Z))"
+)
 _DOLLAR = r"\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)"
 _NAME = r'"[^"]*(?:""[^"]*)*"(?!")'
 _BACKTICK = r"`[^`]*(?:``[^`]*)*`(?!`)"
 _DASHES = r"--[^\n]*"
+# Unknown dialect: '''a'b''' of BigQuery; the name [it's] of SQL Server or the array ['a']; `#` before MySQL's comment, or an operator,
+# or a name. Where it depends on that what is a string further on, the rest is masked.
+_TRIPLE = r"(?:'''|\"\"\").*"
+_BRACKET = r"\[[^\[\]']*(?:'[^\[\]']*'[^\[\]']*)*'[^\[\]']*\].*"
+_ODD = r"[^\n'#]*(?:'[^\n'#]*'[^\n'#]*)*'[^\n'#]*(?:\n|\Z)"
+_HASH = rf"\#(?:(?![\w#>-])[^\n#'\"`$\[/]*['\"`$\[/]|{_ODD}).*"
 
 
 class Dialect:
     """How to cut a dialect into tokens.
 
     quotes: may "x" be a value? 0: no; 1: where a value is due (SQLite takes it for one); 2: unless it is surely a name.
+    nested: do comments nest? None: who knows; one that holds another hides all that follows.
     """
 
     __slots__ = ("nested", "pattern", "quotes", "source")
 
-    def __init__(self, value: str, name: str, comment: str, quotes: int = 0, nested: bool = False) -> None:
+    def __init__(self, value: str, name: str, comment: str, quotes: int = 0, nested: bool | None = False) -> None:
         self.source = (
             rf"(?P<comment>{comment}|/\*)|(?P<name>{name})|(?P<value>{value}|\.?\d[\w.]*(?:(?<=[eE])[+-]\d[\w.]*)?)"
             r"|(?P<word>[^\W\d][\w$]*)"
@@ -68,18 +80,21 @@ class Dialect:
             depth += -1 if closing else 1
             if depth == 0 or (closing and not self.nested):
                 return match.end()
+            if self.nested is None:
+                break
         return len(text)
 
 
 GENERIC = Dialect(
-    rf"{_ORACLE_Q}|(?:[bBeEnNrRxX]|[uU]&)?{_UNSURE}|{_UNSURE_DOUBLE}|`.*",
-    rf'"[^"\\]*(?:""[^"\\]*)*"(?!")|{_BACKTICK}|\[[^\W\d][\w $]*\]',
+    rf"{_ORACLE_Q}|{_DOLLAR}|(?:[bBeEnNrRxX]|[uU]&)?(?:{_TRIPLE}|{_UNSURE})|{_UNSURE_DOUBLE}|`.*|{_BRACKET}|{_HASH}",
+    rf'"(?!"")[^"\\]*(?:""[^"\\]*)*"(?!")|{_BACKTICK}|\[[^\W\d][\w $]*\]',
     _DASHES,
     quotes=2,
+    nested=None,
 )
 DIALECTS = {
     "postgresql": Dialect(
-        rf"[eE]{_BACKSLASH}|(?:[bBnNxX]|[uU]&)?{_PLAIN}|{_DOLLAR}|\".*",
+        rf"[eE]{_CONTINUED}|(?:[bBnNxX]|[uU]&)?{_PLAIN}|{_DOLLAR}|\".*",
         rf"(?:[uU]&)?{_NAME}",
         r"--[^\r\n]*",
         nested=True,
@@ -88,8 +103,9 @@ DIALECTS = {
     "mysql": Dialect(
         rf"[bBnNxX]?{_BACKSLASH}|{_BACKSLASH_DOUBLE}|`.*",
         _BACKTICK,
-        r"--(?=\s|\Z)[^\n]*|\#[^\n]*|/\*M?!\d*|\*/(?!\*)",
+        r"--(?=[\x00-\x20\x7f]|\Z)[^\n]*|\#[^\n]*|/\*M?!\d*|\*/(?!\*)",
     ),
     "sqlite": Dialect(rf'[xX]?{_PLAIN}|["`].*|\[[^\]]*\Z', rf"{_NAME}|{_BACKTICK}|\[[^\]]*\]", _DASHES, quotes=1),
 }
 DIALECTS["mariadb"] = DIALECTS["mysql"]
+DIALECTS["duckdb"] = DIALECTS["postgresql"]  # its lexer is
