@@ -16,14 +16,20 @@ if TYPE_CHECKING:
     from autotrace.dbapi import Driver
 
     Make = Callable[[Any], Any]
+    Comment = Callable[[str], str]
 
 
-def commented(us: Driver, parameter: str, make: Make) -> Make:
+def text_alone(given: Any, comment: Comment) -> Any:
+    """Only a str is a statement: bytes are what drivers and their helpers have built (`execute_values`), the rest is theirs to read."""
+    return comment(given) if type(given) is str else given
+
+
+def commented(us: Driver, parameter: str, make: Make, put: Callable[[Any, Comment], Any] = text_alone) -> Make:
     """`make`, which gives a method its span, so that inside of it the method's statement gets the comment.
 
-    parameter: the name of the first argument after self, which holds the statement. Only a str is one: bytes are what drivers and
-    their helpers have built themselves (`execute_values`), other objects are theirs to read. For methods that send plain text only:
-    where a driver prepares statements and knows them by their text, each comment would be another statement.
+    parameter: the name of the first argument after self, which holds the statement. put(it, comment) -> what is sent in its place,
+    or itself. For methods that send plain text only: where a driver prepares statements and knows them by their text, each comment
+    would be another statement.
     """
     if comments.mode == "off":
         return make
@@ -33,11 +39,11 @@ def commented(us: Driver, parameter: str, make: Make) -> Make:
         def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             try:
                 span = span_of(get())
-                given = args[0] if args else kwargs.get(parameter)
-                if type(given) is str and getattr(span, "family", None) is family:
-                    text = comments.with_comment(given, component, span)
-                    if text is not given:
-                        args, kwargs = with_argument(args, kwargs, 0, parameter, text)
+                if getattr(span, "family", None) is family:
+                    given = args[0] if args else kwargs.get(parameter)
+                    sent = put(given, lambda text: comments.with_comment(text, component, span))
+                    if sent is not given:
+                        args, kwargs = with_argument(args, kwargs, 0, parameter, sent)
             except Exception:
                 contained(place)
             return original(self, *args, **kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from autotrace.commenting import commented
 from autotrace.containment import contained
 from autotrace.dbapi import ByIdentity, Driver
 from autotrace.patching import Plan, require
@@ -40,8 +41,10 @@ def connections(module: Any, plan: Plan) -> None:
 def cursors(module: Any, plan: Plan) -> None:
     # (dbapi, legacy) Cursor.execute(), callproc(): a span each. executemany() calls execute() for each set of parameters: they
     # are one span. legacy's Connection.run() goes through a cursor. Not by `cursor.connection`: pg8000 warns whoever asks for it.
+    # The comment: what execute() sends the server parses for this once and keeps under no name.
     Cursor, Connection = require(module, "Cursor"), require(module, "Connection")
-    plan.method(Cursor, "execute", called(_us, _way(part(of_arguments(text("operation"))))), parameters=("operation",))
+    execute = called(_us, _way(part(of_arguments(text("operation")))))
+    plan.method(Cursor, "execute", commented(_us, "operation", execute), parameters=("operation",))
     many = called(_us, _way(of_arguments(batch("operation", "param_sets"))))
     plan.method(Cursor, "executemany", whole(many), parameters=("operation", "param_sets"))
     if hasattr(Cursor, "callproc"):
@@ -58,7 +61,7 @@ def cursors(module: Any, plan: Plan) -> None:
 def native(module: Any, plan: Plan) -> None:
     # Connection.run(): sends what it is given at once. PreparedStatement.run(): what was prepared.
     run = Way(of_arguments(text("sql")), connection=lambda self: self, rows=lambda self, result: self.row_count)
-    plan.method(require(module, "Connection"), "run", called(_us, run), parameters=("sql",))
+    plan.method(require(module, "Connection"), "run", commented(_us, "sql", called(_us, run)), parameters=("sql",))
     _prepared(module, plan, "statement")
 
 

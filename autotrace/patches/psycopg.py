@@ -6,16 +6,19 @@ Imported before us, a `connect` that the program has copied makes no span for co
 
 from __future__ import annotations
 
+from copy import copy
 from functools import update_wrapper
 from types import MethodType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from autotrace import connects
+from autotrace.commenting import commented
 from autotrace.containment import contained
 from autotrace.dbapi import ByIdentity, Driver
 from autotrace.handed_back import async_block_of, async_rows_of, block_of, rows_of
 from autotrace.patching import MARK, Plan, Unpatchable, require
 from autotrace.semantics.family import SharedFacts
+from autotrace.sql import comments
 from autotrace.statement_reading import batch, text
 from autotrace.statements import Way, awaited, called, end, of_arguments
 from autotrace.tracing.around import argument
@@ -58,12 +61,43 @@ def driver(module: Any, plan: Plan) -> None:
         plan.method(Cursor, "copy", block(us, copied))
         _ends(module, plan, us, prefix, make)
     _pipelines(module, plan, us, known)
+    _comments(module, plan, us)
     _connects(module, plan, us)
 
 
 def _rows(cursor: Any, result: Any) -> int:
     rows: int = cursor.rowcount
     return rows
+
+
+# -- comments ---------------------------------------------------------------------------------------------------------
+
+
+def _comments(module: Any, plan: Plan, us: Driver) -> None:
+    # _execute_send(), the cursors' own and that of ClientCursor: sends what the driver has just decided not to prepare. It goes on
+    # counting, and later prepares, the text without a comment, for it is a copy that gets one.
+    if comments.mode == "off":
+        return
+    kinds = (require(module, name) for name in ("Cursor", "AsyncCursor", "ClientCursor", "AsyncClientCursor"))
+    for owner in {_owner(kind, "_execute_send") for kind in kinds}:
+        make = commented(us, "query", lambda original: original, _with_comment)
+        plan.method(owner, "_execute_send", make, parameters=("query",))
+
+
+def _with_comment(query: Any, comment: Any) -> Any:
+    """A PostgresQuery, whose text is bytes with the parameters numbered, or merged in. What is no UTF-8 stays as it is."""
+    sent = query.query
+    if len(sent) > comments.LONGEST:
+        return query
+    try:
+        text = sent.decode()
+    except UnicodeDecodeError:
+        return query
+    changed = comment(text)
+    if changed is not text:
+        query = copy(query)
+        query.query = changed.encode()
+    return query
 
 
 # -- pipelines --------------------------------------------------------------------------------------------------------
@@ -133,11 +167,17 @@ def _pipelines(module: Any, plan: Plan, us: Driver, known: ByIdentity) -> None:
         except Exception:
             contained("psycopg.pipeline")
 
-    owner = next((kind for kind in require(module, "Pipeline").__mro__ if "_process_results" in vars(kind)), None)
-    if owner is None:
-        raise Unpatchable("psycopg.Pipeline has no _process_results")
+    owner = _owner(require(module, "Pipeline"), "_process_results")
     plan.method(owner, "_process_results", process_results, parameters=("queued", "results"))
     plan.method(owner, "_exit", leave, parameters=("exc",))
+
+
+def _owner(kind: Any, name: str) -> Any:
+    """The class of `kind` that defines `name`."""
+    owner = next((each for each in kind.__mro__ if name in vars(each)), None)
+    if owner is None:
+        raise Unpatchable(f"psycopg.{kind.__name__} has no {name}")
+    return owner
 
 
 # -- connections ------------------------------------------------------------------------------------------------------

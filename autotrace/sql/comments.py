@@ -19,7 +19,7 @@ application = ""
 
 LONGEST = 65_536
 """Characters of a statement that is looked at: what is longer is a body of data, and is not copied for a comment."""
-TAKERS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "REPLACE", "MERGE", "CALL", "VALUES")
+TAKERS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "REPLACE", "MERGE", "CALL", "VALUES", "DECLARE")
 """What may carry one. Not PREPARE, COPY, CREATE (a view or a function would keep it), nor what is no statement of its own."""
 _FIRST = re.compile(rf"\s*(?:{'|'.join(TAKERS)})\b", re.IGNORECASE)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._~-]")
