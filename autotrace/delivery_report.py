@@ -7,11 +7,11 @@ Knows no library. Limit: librdkafka forgets what it has not reported when a prod
 from __future__ import annotations
 
 import atexit
-import os
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from autotrace.containment import contained
+from autotrace.tracing import forks
 from autotrace.tracing.current import enter, get, leave, put
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _forked() -> None:
         reports.waiting.clear()
 
 
-os.register_at_fork(after_in_child=_forked)
+forks.in_child(_forked)
 
 
 class Report:
@@ -92,7 +92,7 @@ class Report:
             self.told(error, message)
         except Exception:
             contained(PLACE)
-        return None if self.callback is None else _beneath(self.context, self.span, self.callback, error, message)
+        return None if self.callback is None else beneath(self.context, self.span, self.callback, error, message)
 
     def told(self, error: Any, message: Any) -> None:
         span = self.span
@@ -108,51 +108,10 @@ class Report:
             span.end()
 
     def __del__(self) -> None:
-        _end(self.span, self.waiting)
+        end_span(self.span, self.waiting)
 
 
-class Batch:
-    """The span that the messages of one call share. It ends when the last of their parts is dropped, which is after its report."""
-
-    __slots__ = ("context", "failure", "span", "waiting")
-
-    def __init__(self, span: Span, reports: Reports, failure: Callable[[Any], BaseException]) -> None:
-        self.span = span
-        self.failure = failure
-        self.context = get()
-        self.waiting = reports.waiting
-        self.waiting.add(span)
-
-    def __del__(self) -> None:
-        _end(self.span, self.waiting)
-
-
-class Part:
-    """The callback of one message of a batch."""
-
-    __slots__ = ("batch", "callback")
-
-    def __init__(self, batch: Batch, callback: Any) -> None:
-        self.batch = batch
-        self.callback = callback
-
-    @property
-    def span(self) -> Span:
-        return self.batch.span
-
-    def __call__(self, error: Any, message: Any) -> Any:
-        try:
-            self.told(error, message)
-        except Exception:
-            contained(PLACE)
-        return None if self.callback is None else _beneath(self.batch.context, self.span, self.callback, error, message)
-
-    def told(self, error: Any, message: Any) -> None:
-        if error is not None and self.span.failure is None:
-            self.span.fail(self.batch.failure(error))
-
-
-def _beneath(context: Context, span: Span, callback: Any, error: Any, message: Any) -> Any:
+def beneath(context: Context, span: Span, callback: Any, error: Any, message: Any) -> Any:
     """The program's callback, as the library would call it, with the producer's span current."""
     token = put(context)
     try:
@@ -162,7 +121,7 @@ def _beneath(context: Context, span: Span, callback: Any, error: Any, message: A
         leave(token)
 
 
-def _end(span: Span, waiting: set[Span]) -> None:
+def end_span(span: Span, waiting: set[Span]) -> None:
     try:
         waiting.discard(span)
         span.end()

@@ -26,6 +26,7 @@ class Batch:
     __slots__ = ("__weakref__", "facts", "reading", "shared", "start_time", "turned", "waiting")
 
     def __init__(self, records: list[Any], reading: Reading, shared: SharedFacts, facts: dict[str, Any]) -> None:
+        self.waiting: dict[int, Any] = {}  # first: where reading fails, this is dropped half made
         headers = reading.headers
         self.waiting = {id(record): headers(record) for record in records}
         """Not the records: the program may drop them one by one."""

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 PATCHES = {
     "opentelemetry": {"opentelemetry.trace": "provider"},
     "kafka": {"kafka.producer.kafka": "producer", "kafka.consumer.group": "consumer"},
-    "confluent_kafka": {"confluent_kafka.cimpl": "clients"},
+    "confluent_kafka": {
+        "confluent_kafka.cimpl": "clients",
+        "confluent_kafka.deserializing_share_consumer": "share_batches",
+    },
     "confluent_kafka.aio": {
         "confluent_kafka.aio._AIOConsumer": "consumer",
         "confluent_kafka.aio._AsyncDeserializingConsumer": "deserializing",

@@ -11,17 +11,30 @@ ROOT = Path(__file__).parent.parent / "autotrace"
 
 # Rows from the top; in a row, from left to right. A name covers the file or the folder of that name.
 ROWS = (
-    ("setting_kinds", "setting_sources", "settings", "containment", "registry", "activation", "check", "cli"),
-    ("patching", "subclassing", "immutable_classes", "propagation", "sql", "semantics", "tracing"),
+    (
+        "setting_kinds",
+        "setting_sources",
+        "settings",
+        "containment",
+        "registry",
+        "embedding",
+        "activation",
+        "check",
+        "cli",
+    ),
+    ("patching", "subclassing", "late_classes", "immutable_classes", "propagation", "sql", "semantics", "tracing"),
     (
         "record_scope",
         "record_batch",
         "consumer_work",
+        "consumer_calls",
         "task_work",
         "kafka_record",
+        "kafka_message",
         "kafka_commit",
         "broker_answer",
         "delivery_report",
+        "delivery_batch",
         "statement_reading",
         "statements",
         "connects",

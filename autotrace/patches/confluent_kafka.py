@@ -1,7 +1,7 @@
-"""confluent-kafka: producer spans that end with the delivery report, consumer spans around the message in work. Share consumers: untraced.
+"""confluent-kafka: producer spans that end with the delivery report, consumer spans around the message in work.
 
 Its classes are C types: subclasses take their names while the module is imported, so that SerializingProducer and the program's own
-derive from them. Imported before autotrace is activated, it is left alone and `autotrace check` says so.
+derive from them; later, late_classes does what can be done, and clients that exist by then keep it from doing anything.
 """
 
 from __future__ import annotations
@@ -10,23 +10,24 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 
-from autotrace import consumer_work, kafka_commit, record_scope
+from autotrace import delivery_batch, kafka_commit, kafka_message, record_scope
+from autotrace.consumer_calls import ending, giving, turning
 from autotrace.containment import contained
-from autotrace.delivery_report import Batch, Part, Report, Reports
+from autotrace.delivery_report import Report, Reports
+from autotrace.kafka_message import Work
+from autotrace.late_classes import Aside, take_places
 from autotrace.patching import Plan, Unpatchable, require
 from autotrace.propagation.context import SAMPLED
-from autotrace.record_scope import Reading
 from autotrace.semantics import messaging, topics
 from autotrace.semantics.family import SharedFacts
-from autotrace.semantics.kafka import age, first_server, short_key
+from autotrace.semantics.kafka import first_server, short_key
 from autotrace.subclassing import subclass
 from autotrace.tracing import boundary, tracer
-from autotrace.tracing.around import KEEP, argument, failed, traced, with_argument
+from autotrace.tracing.around import KEEP, argument, traced, with_argument
 
 SLOT = "_autotrace"
-"""Where a client of the library keeps what is ours: a slot that the subclass adds."""
-LATE = "it was imported before autotrace was activated, and its C classes cannot be changed: activate first, or use autotrace-run"
-PRODUCE, PRODUCE_BATCH, CONSUMER = "Producer.produce", "Producer.produce_batch", "Consumer"
+"""Where a client of the library keeps what is ours, and where a message of AIOProducer keeps its span."""
+PRODUCE, PRODUCE_BATCH = "Producer.produce", "Producer.produce_batch"
 _MISSING: Any = object()
 
 
@@ -36,18 +37,27 @@ def clients(module: Any, plan: Plan) -> None:
     require(Message, "topic", "partition", "offset", "timestamp", "key", "headers", "error")
     if hasattr(Producer, SLOT):
         return
-    if not getattr(module.__spec__, "_initializing", False):
-        raise Unpatchable(LATE)
-    plan.value(module, "Producer", _producer_class(Producer, require(module, "KafkaException")))
-    plan.value(module, "Consumer", _consumer_class(Consumer, require(module, "TopicPartition")))
-    record_scope.readings[Message] = READING
+    late = not getattr(module.__spec__, "_initializing", False)
+    places = {
+        Producer: _traced(Producer, _producer(require(module, "KafkaException")), late),
+        Consumer: _traced(Consumer, _consumer(_high(Consumer, require(module, "TopicPartition"))), late),
+    }
+    ShareConsumer = getattr(module, "ShareConsumer", None)  # since 2.16
+    if ShareConsumer is not None:
+        places[ShareConsumer] = _traced(ShareConsumer, _share_consumer(), late)
+    if late:
+        take_places(places, plan, "confluent_kafka")
+    else:
+        for kind, ours in places.items():
+            plan.value(module, kind.__name__, ours)
+    record_scope.readings[Message] = kafka_message.READING
 
 
 # The producer ---------------------------------------------------------------------------------------------------------
 
 
-def _producer_class(kind: type, failure: Any) -> type:
-    makers = {
+def _producer(failure: Any) -> dict[str, Any]:
+    return {
         # __init__(): tells the servers and the callback that are configured. No span.
         "__init__": _init(
             lambda config: Reports(SharedFacts({**_client(config), "operation": "send"}), _callback(config))
@@ -60,7 +70,6 @@ def _producer_class(kind: type, failure: Any) -> type:
         "close": _closed,
         "__exit__": _closed,
     }
-    return _subclass(kind, makers, newer=("produce_batch", "close", "__exit__"))
 
 
 def _callback(config: dict[str, Any]) -> Any:
@@ -105,7 +114,8 @@ def _produce_batch(original: Any, failure: Any) -> Any:
         try:
             reports = getattr(args[0], SLOT, None) if args else None
             if reports is not None and isinstance(messages, list) and messages:
-                copies = _copies(args, kwargs, messages, reports, failure)
+                topic, default = argument(args, kwargs, 1, "topic"), _given(args, kwargs, 4, reports)
+                copies = delivery_batch.copies(topic, messages, default, reports, failure, own=SLOT)
                 args, kwargs = with_argument(args, kwargs, 2, "messages", copies)
         except Exception:
             copies = []
@@ -113,41 +123,15 @@ def _produce_batch(original: Any, failure: Any) -> Any:
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
-            for callback in map(_ours, copies):
-                if callback is not None:
-                    failed(callback.span, error, PRODUCE_BATCH)
+            delivery_batch.raised(copies, error, PRODUCE_BATCH)
             raise
         try:
-            _refused(messages, copies)
+            delivery_batch.refused(messages, copies, note="_error")
         except Exception:
             contained(PRODUCE_BATCH)
         return result
 
     return produce_batch
-
-
-def _copies(args: Any, kwargs: Any, messages: list[Any], reports: Reports, failure: Any) -> list[Any]:
-    """The caller's messages with our callbacks in place of theirs. Messages of AIOProducer bring spans of their own, others share one."""
-    shared = sum(SLOT not in message for message in messages if isinstance(message, dict))
-    batch = None
-    topic = argument(args, kwargs, 1, "topic")
-    if shared and not topics.excluded(topic):
-        facts = {"topic": topic, "count": shared}
-        span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, reports.shared)
-        batch = None if span is None else Batch(span, reports, failure)
-    default = _given(args, kwargs, 4, reports)
-    copies: list[Any] = []
-    for message in messages:
-        copy = dict.copy(message) if isinstance(message, dict) else message
-        own = copy.pop(SLOT, None) if copy is not message else None
-        if copy is not message:
-            callback = default if copy.get("callback") is None else copy["callback"]
-            if own is not None:
-                copy["callback"] = Report(own, reports, callback, failure)
-            elif batch is not None:
-                copy["callback"] = Part(batch, callback)
-        copies.append(copy)
-    return copies
 
 
 def _given(args: Any, kwargs: Any, position: int, reports: Reports) -> Any:
@@ -156,21 +140,6 @@ def _given(args: Any, kwargs: Any, position: int, reports: Reports) -> Any:
     if given is _MISSING:
         given = argument(args, kwargs, position + 1, "on_delivery")
     return reports.callback if given is None else given
-
-
-def _refused(messages: Any, copies: list[Any]) -> None:
-    """The library notes in a message why it did not take it: that belongs into the caller's own."""
-    for message, copy in zip(messages if copies else (), copies, strict=False):
-        if isinstance(copy, dict) and copy.get("_error") is not message.get("_error"):
-            message["_error"] = copy["_error"]
-            callback = _ours(copy)
-            if callback is not None:
-                callback.told(copy["_error"], None)
-
-
-def _ours(message: Any) -> Report | Part | None:
-    callback = message.get("callback") if isinstance(message, dict) else None
-    return callback if isinstance(callback, (Report, Part)) else None
 
 
 def _closed(original: Any) -> Any:
@@ -184,105 +153,82 @@ def _closed(original: Any) -> Any:
     return close
 
 
-# The consumer ---------------------------------------------------------------------------------------------------------
+# The consumers --------------------------------------------------------------------------------------------------------
 
 
-def _consumer_class(kind: type, TopicPartition: Any) -> type:
-    high = _high(require(kind, "get_watermark_offsets"), TopicPartition)
-    makers = {
+def _work(consumer: Any) -> Any:
+    return getattr(consumer, SLOT, None)
+
+
+def _consumer(high: Any) -> dict[str, Any]:
+    return {
         # __init__(): tells the servers, the group and the client's name. No span.
-        "__init__": _init(lambda config: Work(config, high)),
+        "__init__": _keeping_work(high),
         # poll(): the message's CONSUMER span opens, until the program turns to something else.
-        "poll": _poll,
+        "poll": giving(_work, Work.deliver),
         # consume(): a list that opens each message's span in turn.
-        "consume": _consume,
+        "consume": giving(_work, Work.deliver_all),
         # commit(), unsubscribe(): the program is done with the message that poll() gave. No span, but for a commit() that waits, where
         # AUTOTRACE_KAFKA_COMMITS asks for it.
-        "commit": _commit,
-        "unsubscribe": _turned,
+        "commit": lambda original: turning(_work)(traced(original, "Consumer.commit", _before_commit(_waits))),
+        "unsubscribe": turning(_work),
         # close(), and __exit__() which is its own way to it. No span.
-        "close": _done,
-        "__exit__": _done,
+        "close": ending(_work),
+        "__exit__": ending(_work),
     }
-    return _subclass(kind, makers, newer=("__exit__",))
 
 
-def _facts(message: Any) -> dict[str, Any]:
-    facts = {
-        "topic": message.topic(),
-        "partition": message.partition(),
-        "offset": message.offset(),
-        "key": short_key(message.key()),
+def _share_consumer() -> dict[str, Any]:
+    return {
+        # __init__(): as of a consumer. It does not know how far its partitions reach.
+        "__init__": _keeping_work(lambda *_: None),
+        # poll(): what consume() is to a consumer, in an object with a list of its own. acknowledge() names a message and leaves it in work.
+        "poll": giving(_unless_again, _deliver_batch),
+        # commit_sync(): waits for the broker. A span where AUTOTRACE_KAFKA_COMMITS asks for it.
+        "commit_sync": lambda original: traced(original, "ShareConsumer.commit_sync", _before_commit()),
+        "close": ending(_work),
+        "__exit__": ending(_work),
     }
-    timestamp = message.timestamp()[1]
-    if timestamp > 0:
-        facts["age"] = age(timestamp)
-    return facts
 
 
-def _coordinates(message: Any) -> Any:
-    return message.topic(), message.partition(), message.offset(), message.timestamp()
+_iterating: list[type] = []
+"""Share consumers that iterate what ShareConsumer.poll() gives them, before the program does."""
 
 
-def _headers_of(message: Any) -> Any:
-    return message.headers()
+def share_batches(module: Any, plan: Plan) -> None:
+    Consumer, Messages = require(module, "DeserializingShareConsumer"), require(module, "Messages")
+    if not hasattr(Consumer, SLOT):
+        raise Unpatchable("confluent_kafka.cimpl, on which it stands, is not patched")
+    # poll(): it iterates what ShareConsumer.poll() gives it, and then gives it to the program.
+    plan.method(Consumer, "poll", giving(_work, _deliver_batch), parameters=("timeout",))
+    # records(): a list of the messages, which opens their spans in turn as the batch itself does.
+    plan.method(Messages, "records", _records)
+    _iterating.append(Consumer)
 
 
-def _remote(headers: Any) -> Any:
-    return boundary.from_kafka(headers)
+def _unless_again(consumer: Any) -> Any:
+    return None if isinstance(consumer, tuple(_iterating)) else _work(consumer)
 
 
-READING = Reading(_facts, _coordinates, _headers_of, _remote)
+def _deliver_batch(work: Work, consumer: Any, batch: Any) -> Any:
+    try:
+        batch._records = work.deliver_all(consumer, batch._records)
+    except Exception:
+        contained("ShareConsumer.poll")
+    return batch
 
 
-class Work(consumer_work.Work):
-    """What a consumer keeps for us."""
+def _records(original: Any) -> Any:
+    def records(self: Any) -> Any:
+        return kafka_message.again(self._records, original(self))
 
-    __slots__ = ("high",)
-
-    def __init__(self, config: dict[str, Any], high: Any) -> None:
-        super().__init__(
-            READING, SharedFacts({**_client(config), "group": config.get("group.id"), "operation": "process"})
-        )
-        self.high = high
-
-    def deliver(self, consumer: Any, message: Any) -> None:
-        """A message of poll(). An error in a message's clothes is none."""
-        try:
-            if message is None or message.error() is not None:
-                return
-            self.scope.deliver(message)
-            if self.scope.work is not None:
-                facts = self.scope.work.span.facts
-                facts["lag"] = _lag(self.high(consumer, facts["topic"], facts["partition"]), facts["offset"])
-        except Exception:
-            contained(CONSUMER)
-
-    def deliver_all(self, consumer: Any, messages: Any) -> Any:
-        """The list of consume(), as one that opens each message's scope."""
-        try:
-            delivered = [message for message in messages if message.error() is None]
-            if not delivered or type(messages) is not list:
-                return messages
-            places = {(message.topic(), message.partition()) for message in delivered}
-            topics = {topic for topic, _ in places}
-            facts = {"operation": "receive", "topic": topics.pop() if len(topics) == 1 else None}
-            if len(places) == 1:
-                ((_, facts["partition"]),) = places
-            made = self.listed(messages, _with_lag({place: self.high(consumer, *place) for place in places}), facts)
-            if len(delivered) < len(messages):
-                for message in messages:
-                    if message.error() is not None:
-                        del made._batch.waiting[id(message)]
-            return made
-        except Exception:
-            contained(CONSUMER)
-            return messages
+    return records
 
 
-def _high(get_watermark_offsets: Any, TopicPartition: Any) -> Any:
+def _high(kind: Any, TopicPartition: Any) -> Any:
+    get_watermark_offsets = require(kind, "get_watermark_offsets")
+
     def high(consumer: Any, topic: str, partition: int) -> int | None:
-        """The end of a partition as last heard of; the network is not asked. None where the client does not know."""
         try:
             found = get_watermark_offsets(consumer, TopicPartition(topic, partition), cached=True)
         except Exception:  # closed meanwhile, or the partition was taken away
@@ -292,84 +238,35 @@ def _high(get_watermark_offsets: Any, TopicPartition: Any) -> Any:
     return high
 
 
-def _lag(high: int | None, offset: int) -> int | None:
-    return high - offset - 1 if high is not None and high > offset else None
-
-
-def _with_lag(highs: dict[Any, int | None]) -> Reading:
-    def facts(message: Any) -> dict[str, Any]:
-        found = _facts(message)
-        found["lag"] = _lag(highs.get((found["topic"], found["partition"])), found["offset"])
-        return found
-
-    return READING._replace(facts=facts)
-
-
-def _poll(original: Any) -> Any:
-    def poll(self: Any, *args: Any, **kwargs: Any) -> Any:
-        work = getattr(self, SLOT, None)
-        if work is None:
-            return original(self, *args, **kwargs)
-        work.turn()
-        message = original(self, *args, **kwargs)
-        work.deliver(self, message)
-        return message
-
-    return poll
-
-
-def _consume(original: Any) -> Any:
-    def consume(self: Any, *args: Any, **kwargs: Any) -> Any:
-        work = getattr(self, SLOT, None)
-        if work is None:
-            return original(self, *args, **kwargs)
-        work.turn()
-        messages = original(self, *args, **kwargs)
-        return work.deliver_all(self, messages) if messages else messages
-
-    return consume
-
-
-def _commit(original: Any) -> Any:
-    return _turned(traced(original, "Consumer.commit", kafka_commit.before(_shared_by_messages, _waits)))
-
-
-def _shared_by_messages(client: Any) -> SharedFacts | None:
-    work = getattr(client, SLOT, None)
-    return None if work is None else work.scope.shared
+def _before_commit(waits: Any = None) -> Any:
+    return kafka_commit.before(lambda client: getattr(getattr(_work(client), "scope", None), "shared", None), waits)
 
 
 def _waits(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return not argument(args, kwargs, 3, "asynchronous", True)
 
 
-def _turned(original: Any) -> Any:
-    def turned(self: Any, *args: Any, **kwargs: Any) -> Any:
-        work = getattr(self, SLOT, None)
-        if work is not None:
-            work.scope.close()
-        return original(self, *args, **kwargs)
+# All of them ----------------------------------------------------------------------------------------------------------
 
-    return turned
+NEWER = {"Producer": ("produce_batch", "close", "__exit__"), "Consumer": ("__exit__",)}
+"""Class -> methods that older versions lack."""
 
 
-def _done(original: Any) -> Any:
-    def done(self: Any, *args: Any, **kwargs: Any) -> Any:
-        work = getattr(self, SLOT, None)
-        if work is not None:
-            work.finish()
-        return original(self, *args, **kwargs)
-
-    return done
-
-
-# Both -----------------------------------------------------------------------------------------------------------------
+def _traced(kind: type, makers: dict[str, Any], late: bool) -> type:
+    newer = NEWER.get(kind.__name__, ())
+    there = {name: make for name, make in makers.items() if hasattr(kind, name) or name not in newer}
+    if not late:
+        return subclass(kind, there, (SLOT,))
+    aside = Aside()
+    return subclass(kind, there, beside={SLOT: aside, "__del__": aside.finalizer()})
 
 
-def _subclass(kind: type, makers: dict[str, Any], newer: tuple[str, ...]) -> type:
-    """`newer`: methods that older versions lack."""
-    lacking = [name for name in newer if not hasattr(kind, name)]
-    return subclass(kind, {name: make for name, make in makers.items() if name not in lacking}, (SLOT,))
+def _keeping_work(high: Any) -> Any:
+    return _init(
+        lambda config: Work(
+            SharedFacts({**_client(config), "group": config.get("group.id"), "operation": "process"}), high
+        )
+    )
 
 
 def _init(ours: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 
+from autotrace.consumer_calls import ending_awaited, giving_awaited, turning_awaited
 from autotrace.containment import contained
 from autotrace.patching import Plan, Unpatchable, require
 from autotrace.semantics import messaging, topics
@@ -38,20 +39,22 @@ def consumer(module: Any, plan: Plan) -> None:
     # __init__(): what the consumer in the threads keeps for us is taken from it, so that it opens nothing there.
     plan.method(Consumer, "__init__", _init)
     # poll(): the message's CONSUMER span opens in the task, until the program turns to something else.
-    plan.method(Consumer, "poll", _poll)
+    plan.method(
+        Consumer, "poll", giving_awaited(_work, lambda work, self, message: work.deliver(self._consumer, message))
+    )
     # consume(): a list that opens each message's span in turn.
-    plan.method(Consumer, "consume", _consume)
+    plan.method(Consumer, "consume", giving_awaited(_unless_relisted, _deliver_all))
     # commit(), unsubscribe(), close(): the program is done with the message that poll() gave. No span.
-    plan.method(Consumer, "commit", _turned)
-    plan.method(Consumer, "unsubscribe", _turned)
-    plan.method(Consumer, "close", _closed)
+    plan.method(Consumer, "commit", turning_awaited(_work))
+    plan.method(Consumer, "unsubscribe", turning_awaited(_work))
+    plan.method(Consumer, "close", ending_awaited(_work))
 
 
 def deserializing(module: Any, plan: Plan) -> None:
     _needs_the_clients()
     Consumer = require(module, "AsyncDeserializingConsumer")
     # consume(): it iterates AIOConsumer's list to make its own, and that is the program's.
-    plan.method(Consumer, "consume", _consume)
+    plan.method(Consumer, "consume", giving_awaited(_work, _deliver_all))
     _relisting.append(Consumer)
 
 
@@ -59,6 +62,18 @@ def _needs_the_clients() -> None:
     clients = sys.modules.get("confluent_kafka.cimpl")
     if not hasattr(getattr(clients, "Producer", None), SLOT):
         raise Unpatchable("confluent_kafka, on which it stands, is not patched")
+
+
+def _work(consumer: Any) -> Any:
+    return consumer.__dict__.get(SLOT)
+
+
+def _unless_relisted(consumer: Any) -> Any:
+    return None if isinstance(consumer, tuple(_relisting)) else _work(consumer)
+
+
+def _deliver_all(work: Any, consumer: Any, messages: Any) -> Any:
+    return work.deliver_all(consumer._consumer, messages)
 
 
 def _add_message(original: Any) -> Any:
@@ -90,50 +105,3 @@ def _init(original: Any) -> Any:
             contained("AIOConsumer")
 
     return __init__
-
-
-def _poll(original: Any) -> Any:
-    async def poll(self: Any, *args: Any, **kwargs: Any) -> Any:
-        work = self.__dict__.get(SLOT)
-        if work is None:
-            return await original(self, *args, **kwargs)
-        work.turn()
-        message = await original(self, *args, **kwargs)
-        work.deliver(self._consumer, message)
-        return message
-
-    return poll
-
-
-def _consume(original: Any) -> Any:
-    inner = original.__qualname__.startswith("AIOConsumer.")
-
-    async def consume(self: Any, *args: Any, **kwargs: Any) -> Any:
-        work = self.__dict__.get(SLOT)
-        if work is None or (inner and isinstance(self, tuple(_relisting))):
-            return await original(self, *args, **kwargs)
-        work.turn()
-        messages = await original(self, *args, **kwargs)
-        return work.deliver_all(self._consumer, messages) if messages else messages
-
-    return consume
-
-
-def _turned(original: Any) -> Any:
-    async def turned(self: Any, *args: Any, **kwargs: Any) -> Any:
-        work = self.__dict__.get(SLOT)
-        if work is not None:
-            work.scope.close()
-        return await original(self, *args, **kwargs)
-
-    return turned
-
-
-def _closed(original: Any) -> Any:
-    async def close(self: Any, *args: Any, **kwargs: Any) -> Any:
-        work = self.__dict__.get(SLOT)
-        if work is not None:
-            work.finish()
-        return await original(self, *args, **kwargs)
-
-    return close

@@ -36,7 +36,7 @@ from confluent_kafka import (
 from opentelemetry import trace
 
 import autotrace
-from autotrace import registry
+from autotrace import kafka_message, record_scope, registry
 from autotrace.delivery_report import Reports
 from autotrace.patches import confluent_kafka as patch
 from autotrace.patching import Plan, Unpatchable
@@ -952,19 +952,6 @@ class TestPatch:
             patch.clients(module, plan)
         assert vars(module) == before
 
-    def test_imported_too_early_it_is_left_alone_and_the_check_says_so(self, broker: str) -> None:
-        """Half a patch would be worse: `isinstance` would fail for objects that exist."""
-        program = (
-            "import confluent_kafka\nfrom autotrace import activation, registry\nactivation.activate()\n"
-            "print(confluent_kafka.Producer.__mro__)\n"
-            "print(registry.states['confluent_kafka', 'confluent_kafka.cimpl'])\n"
-        )
-        done = run(program)
-        kinds, state = done.stdout.splitlines()
-        assert kinds.count("Producer") == 1
-        assert state == f"refused: {patch.LATE}"
-        assert done.stderr == ""
-
     @pytest.mark.parametrize("ending", ["pass", "producer = None", "import sys; sys.exit(3)", "raise LookupError"])
     def test_a_program_that_never_polls_has_its_spans_exported(self, broker: str, topic: str, ending: str) -> None:
         program = (
@@ -986,22 +973,43 @@ class TestPatch:
         del lost, reports
         assert len(spans) == 1
 
-    @pytest.mark.parametrize("step", ["_facts", "_client", "_given", "_as_read", "_coordinates", "_lag", "short_key"])
+    @pytest.mark.parametrize(
+        ("where", "step"),
+        [
+            *((patch, step) for step in ("_client", "_callback", "_given", "_as_read", "short_key")),
+            *((kafka_message, step) for step in ("_lag", "age", "short_key")),
+            *((record_scope, step) for step in ("begin", "InWork")),
+            (kafka_message.boundary, "from_kafka"),
+        ],
+        ids=lambda it: getattr(it, "__name__", it),
+    )
     def test_a_failure_of_ours_changes_nothing(
-        self, topic: str, broker: str, consumer: Consumers, monkeypatch: pytest.MonkeyPatch, step: str
+        self, topic: str, broker: str, consumer: Consumers, monkeypatch: pytest.MonkeyPatch, where: Any, step: str
     ) -> None:
         def fails(*_: Any, **__: Any) -> Any:
             raise RuntimeError("a defect of ours")
 
-        monkeypatch.setattr(patch, step, fails)
-        monkeypatch.setattr(
-            patch, "READING", patch.READING._replace(**{step.strip("_"): fails} if step == "_facts" else {})
-        )
+        monkeypatch.setattr(where, step, fails)
+        self.all_works(topic, broker, consumer)
+
+    @pytest.mark.parametrize("step", ["facts", "key", "headers", "remote"])
+    def test_a_record_that_cannot_be_read_is_given_all_the_same(
+        self, topic: str, broker: str, consumer: Consumers, monkeypatch: pytest.MonkeyPatch, step: str
+    ) -> None:
+        def fails(*_: Any) -> Any:
+            raise RuntimeError("a defect of ours")
+
+        monkeypatch.setattr(kafka_message, "READING", kafka_message.READING._replace(**{step: fails}))
+        self.all_works(topic, broker, consumer)
+
+    def all_works(self, topic: str, broker: str, consumer: Consumers) -> None:
         seen: list[Any] = []
         sent(Producer({"bootstrap.servers": broker}), topic, b"v", on_delivery=lambda *_: seen.append(1))
         assert seen == [1]
         assert polled(consumer()).value() == b"v"
-        assert [message.value() for message in consumed(consumer(), 1)] == [b"v"]
+        found = consumer()
+        assert [message.value() for message in consumed(found, 1)] == [b"v"]
+        found.close()
         gc.collect()
         assert nothing_current()
 

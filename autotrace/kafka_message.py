@@ -1,0 +1,123 @@
+"""A Kafka message that has methods (confluent-kafka's): how it is read, and what a consumer that gives it keeps for us. Knows no library.
+
+A message whose error() is not None is an error in a message's clothes: it has no span.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from autotrace import consumer_work
+from autotrace.containment import contained
+from autotrace.record_batch import Records
+from autotrace.record_scope import Reading
+from autotrace.semantics.kafka import age, short_key
+from autotrace.tracing import boundary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from autotrace.semantics.family import SharedFacts
+
+    High: TypeAlias = Callable[[Any, str, int], int | None]
+    """(consumer, topic, partition) -> the end of the partition as last heard of; None where it is not known. Never raises."""
+
+PLACE = "Consumer"
+
+
+def facts(message: Any) -> dict[str, Any]:
+    """Facts of messaging.CONSUMER."""
+    found = {
+        "topic": message.topic(),
+        "partition": message.partition(),
+        "offset": message.offset(),
+        "key": short_key(message.key()),
+    }
+    timestamp = message.timestamp()[1]  # ms
+    if timestamp > 0:
+        found["age"] = age(timestamp)
+    return found
+
+
+def _coordinates(message: Any) -> Any:
+    return message.topic(), message.partition(), message.offset(), message.timestamp()
+
+
+def _headers(message: Any) -> Any:
+    return message.headers()
+
+
+def _remote(headers: Any) -> Any:
+    return boundary.from_kafka(headers)
+
+
+READING = Reading(facts, _coordinates, _headers, _remote)
+
+
+class Work(consumer_work.Work):
+    """What a consumer keeps for us. No method raises."""
+
+    __slots__ = ("high",)
+
+    def __init__(self, shared: SharedFacts, high: High) -> None:
+        super().__init__(READING, shared)
+        self.high = high
+
+    def deliver(self, consumer: Any, message: Any) -> Any:
+        """A message alone, or None; it is returned as it came."""
+        try:
+            if message is not None and message.error() is None:
+                self.scope.deliver(message)
+                if self.scope.work is not None:
+                    known = self.scope.work.span.facts
+                    known["lag"] = _lag(self.high(consumer, known["topic"], known["partition"]), known["offset"])
+        except Exception:
+            contained(PLACE)
+        return message
+
+    def deliver_all(self, consumer: Any, messages: Any) -> Any:
+        """A list of messages, as one that opens each message's scope; what is no list, or holds errors alone, as it came."""
+        try:
+            return self._listed(consumer, messages) if messages and type(messages) is list else messages
+        except Exception:
+            contained(PLACE)
+            return messages
+
+    def _listed(self, consumer: Any, messages: list[Any]) -> list[Any]:
+        delivered = [message for message in messages if message.error() is None]
+        if not delivered:
+            return messages
+        places = {(message.topic(), message.partition()) for message in delivered}
+        topics = {topic for topic, _ in places}
+        shared = {"operation": "receive", "topic": topics.pop() if len(topics) == 1 else None}
+        if len(places) == 1:
+            ((_, shared["partition"]),) = places
+        made = self.listed(messages, _with_lag({place: self.high(consumer, *place) for place in places}), shared)
+        if len(delivered) < len(messages):
+            for message in messages:
+                if message.error() is not None:
+                    del made._batch.waiting[id(message)]
+        return made
+
+
+def again(messages: Any, copy: list[Any]) -> list[Any]:
+    """`copy`: a new list of the same messages. Where `messages` opens their scopes, so does what is returned."""
+    if type(messages) is not Records:
+        return copy
+    made = Records(list.__getitem__(messages, slice(None)))
+    made._batch = messages._batch
+    return made
+
+
+def _lag(high: int | None, offset: int) -> int | None:
+    return high - offset - 1 if high is not None and high > offset else None
+
+
+def _with_lag(highs: dict[Any, int | None]) -> Reading:
+    def with_lag(message: Any) -> dict[str, Any]:
+        found = facts(message)
+        found["lag"] = _lag(highs.get((found["topic"], found["partition"])), found["offset"])
+        return found
+
+    return READING._replace(facts=with_lag)
