@@ -10,7 +10,7 @@ import pytest
 from psycopg import _cursor_base
 
 from autotrace.patches import psycopg as patch
-from autotrace.patching import Plan, Unpatchable
+from autotrace.patching import MARK, Plan
 from autotrace.sql import comments
 from real_parts.postgresql import PostgreSQL
 from tests.test_commenting import ASKED, run
@@ -247,11 +247,16 @@ class TestPsycopg:
             patch.driver(psycopg, plan)
             assert any(name == "_execute_send" for _, name, _ in plan._steps) is expected
 
-    def test_a_psycopg_that_sends_otherwise_is_refused_in_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_psycopg_that_sends_otherwise_has_its_spans_and_one_line(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         monkeypatch.setattr(comments, "mode", "static")
         monkeypatch.delattr(_cursor_base.BaseCursor, "_execute_send")
-        with pytest.raises(Unpatchable, match=r"psycopg\.Cursor has no _execute_send"):
-            patch.driver(psycopg, Plan())
+        plan = Plan()
+        patch.driver(psycopg, plan)
+        assert hasattr(psycopg.Cursor.execute, MARK) or "execute" in {name for _, name, _ in plan._steps}
+        said = "autotrace: AUTOTRACE_SQL_COMMENTS=static has no effect on this psycopg: psycopg.Cursor has no _execute_send\n"
+        assert capsys.readouterr().err == said
 
 
 class TestPg8000:

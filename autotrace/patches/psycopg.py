@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotrace import connects
 from autotrace.commenting import commented
-from autotrace.containment import contained
+from autotrace.containment import contained, say
 from autotrace.dbapi import ByIdentity, Driver
 from autotrace.handed_back import async_block_of, async_rows_of, block_of, rows_of
 from autotrace.patching import MARK, Plan, Unpatchable, require
@@ -75,13 +75,16 @@ def _rows(cursor: Any, result: Any) -> int:
 
 def _comments(module: Any, plan: Plan, us: Driver) -> None:
     # _execute_send(), the cursors' own and that of ClientCursor: sends what the driver has just decided not to prepare. It goes on
-    # counting, and later prepares, the text without a comment, for it is a copy that gets one.
+    # counting, and later prepares, the text without a comment, for it is a copy that gets one. Spans do not hang on it.
     if comments.mode == "off":
         return
-    kinds = (require(module, name) for name in ("Cursor", "AsyncCursor", "ClientCursor", "AsyncClientCursor"))
-    for owner in {_owner(kind, "_execute_send") for kind in kinds}:
-        make = commented(us, "query", lambda original: original, _with_comment)
-        plan.method(owner, "_execute_send", make, parameters=("query",))
+    make = commented(us, "query", lambda original: original, _with_comment)
+    try:
+        kinds = [require(module, name) for name in ("Cursor", "AsyncCursor", "ClientCursor", "AsyncClientCursor")]
+        for owner in {_owner(kind, "_execute_send") for kind in kinds}:
+            plan.method(owner, "_execute_send", make, parameters=("query",))
+    except Unpatchable as reason:
+        say(f"AUTOTRACE_SQL_COMMENTS={comments.mode} has no effect on this psycopg: {reason}")
 
 
 def _with_comment(query: Any, comment: Any) -> Any:
