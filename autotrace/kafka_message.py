@@ -101,12 +101,10 @@ class Work(consumer_work.Work):
         return made
 
 
-def again(messages: Any, copy: list[Any]) -> list[Any]:
-    """`copy`: a new list of the same messages. Where `messages` opens their scopes, so does what is returned."""
-    if type(messages) is not Records:
-        return copy
-    made = Records(list.__getitem__(messages, slice(None)))
-    made._batch = messages._batch
+def again(messages: list[Any], first: Records) -> Records:
+    """`messages`: a new list of those that `first` holds, which opens their scopes as that does."""
+    made = Records(messages)
+    made._batch = first._batch
     return made
 
 

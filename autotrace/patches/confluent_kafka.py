@@ -18,6 +18,7 @@ from autotrace.kafka_message import Work
 from autotrace.late_classes import Aside, take_places
 from autotrace.patching import Plan, Unpatchable, require
 from autotrace.propagation.context import SAMPLED
+from autotrace.record_batch import Records
 from autotrace.semantics import messaging, topics
 from autotrace.semantics.family import SharedFacts
 from autotrace.semantics.kafka import first_server, short_key
@@ -220,7 +221,14 @@ def _deliver_batch(work: Work, consumer: Any, batch: Any) -> Any:
 
 def _records(original: Any) -> Any:
     def records(self: Any) -> Any:
-        return kafka_message.again(self._records, original(self))
+        batch, first = self, None
+        try:
+            if type(self._records) is Records:  # it copies by iterating, and that is the program's
+                batch, first = self[:], self._records
+        except Exception:
+            contained("Messages.records")
+        messages = original(batch)
+        return messages if first is None else kafka_message.again(messages, first)
 
     return records
 
@@ -274,7 +282,10 @@ def _init(ours: Any) -> Any:
 
     def make(original: Any) -> Any:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-            original(self, *args, **kwargs)
+            if kwargs:
+                original(self, *args, **kwargs)
+            else:
+                original(self, *args)  # to C, no keywords are not the same as none given
             try:
                 setattr(self, SLOT, ours({**(args[0] if args else {}), **kwargs}))
             except Exception:
