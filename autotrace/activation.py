@@ -33,16 +33,21 @@ def activate() -> None:
             settings = Settings()
             containment.silent = settings.log == "off"
             containment.verbose = settings.log == "debug"
+            # No command line: another program embeds this Python.
+            embedding = None if sys.orig_argv else __import__("autotrace.embedding", fromlist=["look_out"])
+            refused = [embedding.REFUSAL] if embedding and settings.enabled and embedding.is_beside() else []
             if run_pid() in ("", str(os.getpid())):
-                for problem in settings.problems:
+                for problem in [*settings.problems, *refused]:
                     containment.say(problem)
-            if not settings.enabled:
+            if refused or not settings.enabled:
                 return
             # Now, to be called last: what the program does in its own exit handlers is sent too.
             atexit.register(_leave)
             watcher = registry.Watcher(_begin)
             sys.meta_path.insert(0, watcher)
             watcher.watch({**registry.PATCHES, **registry.named(settings.dbapi)}, settings.disabled_patches)
+            if embedding:
+                embedding.look_out(watcher)
     except Exception:
         containment.contained("activation")
 

@@ -78,6 +78,7 @@ PATCHES = {
         "gunicorn.workers.gasgi": "asgi_worker",
     },
     "waitress": {"waitress.task": "tasks"},
+    "uwsgi": {"uwsgi": "server"},
     "http.server": {"http.server": "handlers"},
     "wsgiref": {"wsgiref.handlers": "handlers"},
 }
@@ -119,6 +120,8 @@ class Watcher:
         self.begin = begin
         self.watched: dict[str, tuple[str, str]] = {}
         self.busy: set[tuple[int, str]] = set()
+        self.asked: Callable[[str], None] | None = None
+        """Hears of every module that is asked for and not there yet, before it is searched for. Never raises."""
 
     def watch(self, patches: dict[str, dict[str, str]], disabled: Sequence[str]) -> None:
         for library, modules in patches.items():
@@ -137,6 +140,8 @@ class Watcher:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if self.asked is not None:
+            self.asked(fullname)
         if fullname not in self.watched:
             return None
         key = (get_ident(), fullname)

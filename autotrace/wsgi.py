@@ -142,10 +142,21 @@ def _until_sent(result: Any, environ: Mapping[str, Any], request: Request, conte
     if _is_file(result, environ.get("wsgi.file_wrapper")):
         _end_with_close(result, request)
         return result
-    if isinstance(result, (list, tuple)):
+    if not hasattr(kind, "__len__"):
+        return Body(result, request, context)
+    if isinstance(result, (list, tuple)) or _is_buffer(result):
         request.end()
         return result
-    return (SizedBody if hasattr(kind, "__len__") else Body)(result, request, context)
+    return SizedBody(result, request, context)
+
+
+def _is_buffer(result: Any) -> bool:
+    """bytes and the like: iterated as PEP 3333 has it they would be numbers; uwsgi sends them whole."""
+    try:
+        memoryview(result)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_file(result: Any, wrapper: Any) -> bool:
@@ -154,8 +165,8 @@ def _is_file(result: Any, wrapper: Any) -> bool:
         return False
     if isinstance(wrapper, type):
         return isinstance(result, wrapper)
-    # A function (uwsgi): what it makes is of a type of the server's, written in C.
-    return not hasattr(result, "__dict__") and not isinstance(result, GeneratorType)
+    # A function. uwsgi's hands the program's file back, and knows it again by identity; others make a type of theirs, written in C.
+    return hasattr(result, "read") or (not hasattr(result, "__dict__") and not isinstance(result, GeneratorType))
 
 
 def _end_with_close(file: Any, request: Request) -> None:

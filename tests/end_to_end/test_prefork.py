@@ -52,6 +52,14 @@ except ImportError:
 else:
     framework = flask.Flask("framework")
     framework.add_url_rule("/<path:rest>", view_func=lambda rest: str(1 // 0 if rest == "boom" else os.getpid()))
+
+class Callable:
+    def __call__(self, environ, start_response):
+        return wsgi(environ, start_response)
+
+def create():
+    return wsgi
+application = Callable()
 """
 DJANGO = """
 import os, sys
@@ -78,11 +86,17 @@ UWSGI = (
     "--master",
     "--processes",
     "2",
-    "--module",
-    "app",
     "--virtualenv",
     sys.prefix,
     "--die-on-term",
+)
+MOUNTS = (
+    "--mount",
+    "/first=app:application",
+    "--mount",
+    "/second=other.py",
+    "--single-interpreter",
+    "--manage-script-name",
 )
 
 # name: (what serves, component, command)
@@ -98,9 +112,20 @@ SERVERS = {
     "hypercorn --workers": ("hypercorn", "hypercorn", "--workers", "2", "--bind", "127.0.0.1:{port}", "app:asgi"),
     "waitress-serve": ("waitress", "waitress-serve", "--listen", "127.0.0.1:{port}", "app:wsgi"),
     "Django's runserver": ("django", sys.executable, "manage.py", "runserver", "127.0.0.1:{port}"),
-    "uwsgi, Flask": ("flask", *UWSGI, "--callable", "framework", "--enable-threads"),
+    "uwsgi, Flask": ("flask", *UWSGI, "--module", "app", "--callable", "framework", "--enable-threads"),
+    "uwsgi, a function of a module": ("uwsgi", *UWSGI, "--module", "app:wsgi"),
+    "uwsgi, an object of a file": ("uwsgi", *UWSGI, "--wsgi-file", "app.py"),
+    "uwsgi, what a function makes, lazy apps": ("uwsgi", *UWSGI, "--module", "app:create()", "--lazy-apps"),
+    "uwsgi, a file with threads, lazy apps": (
+        "uwsgi",
+        *UWSGI,
+        *("--file", "app.py", "--callable", "wsgi", "--lazy-apps", "--threads", "4"),
+    ),
+    "uwsgi, several mounts": ("uwsgi", *UWSGI, *MOUNTS),
+    "uwsgi, gevent": ("uwsgi", *UWSGI, "--module", "app:wsgi", "--gevent", "20", "--gevent-monkey-patch"),
 }
 ONE_PROCESS = ("waitress-serve", "Django's runserver")
+PREFIX = {"uwsgi, several mounts": "/second"}
 
 
 def uwsgi_program() -> str:
@@ -111,22 +136,30 @@ def uwsgi_program() -> str:
         pytest.skip("uWSGI cannot be had")
 
 
-def ask(port: int, path: str) -> tuple[int, str]:
+def ask(port: int, path: str, headers: dict[str, str] = B3) -> tuple[int, str]:
     with untraced(), contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
-        connection.request("GET", path, headers=B3)
+        connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         return response.status, response.read().decode()
 
 
+def fails(port: int, path: str) -> bool:
+    """uWSGI closes the connection of an application that raises."""
+    try:
+        return ask(port, path)[0] == 500
+    except http.client.RemoteDisconnected:
+        return True
+
+
 @contextlib.contextmanager
-def running(command: list[str], folder: Path, receiver: Receiver) -> Iterator[int]:
+def running(command: list[str], folder: Path, receiver: Receiver, flush: str = "0.05") -> Iterator[int]:
     port = http_peer.free_port()
     command = [word.replace("{port}", str(port)) for word in command]
     scripts = Path(sysconfig.get_path("scripts"))
     if not Path(command[0]).is_absolute():
         command[0] = str(scripts / command[0])
     environ = programs.environment(
-        AUTOTRACE_ENDPOINT=receiver.http_url, AUTOTRACE_FLUSH_SECONDS="0.05", AUTOTRACE_SERVICE_NAME="prefork"
+        AUTOTRACE_ENDPOINT=receiver.http_url, AUTOTRACE_FLUSH_SECONDS=flush, AUTOTRACE_SERVICE_NAME="prefork"
     )
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -136,12 +169,12 @@ def running(command: list[str], folder: Path, receiver: Receiver) -> Iterator[in
         wait_until_it_serves(port, process, folder / "log")
         yield port
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
+        process.terminate()  # the first alone, which tells the others: as whoever supervises it does
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
-        except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
 
 
 def wait_until_it_serves(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -157,21 +190,23 @@ def wait_until_it_serves(port: int, process: subprocess.Popen[bytes], log: Path)
 @pytest.mark.parametrize("name", SERVERS)
 def test_every_worker_s_spans_arrive(name: str, tmp_path: Path) -> None:
     component, *command = SERVERS[name]
+    prefix = PREFIX.get(name, "")
     if command[0] == "uwsgi":
         command[0] = uwsgi_program()
     (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "other.py").write_text("from app import create\napplication = create()")
     (tmp_path / "manage.py").write_text(DJANGO)
     with Receiver() as receiver, running(command, tmp_path, receiver) as port:
         answered: list[str] = []
         for _ in range(20):
-            threads = [threading.Thread(target=lambda: answered.append(ask(port, "/x")[1])) for _ in range(8)]
+            threads = [threading.Thread(target=lambda: answered.append(ask(port, prefix + "/x")[1])) for _ in range(8)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
             if len(set(answered)) == 2 or name in ONE_PROCESS:
                 break
-        assert ask(port, "/boom")[0] == 500
+        assert fails(port, prefix + "/boom")
         spans = receiver.wait_for(lambda spans: len(spans) >= len(answered) + 2)
     log = (tmp_path / "log").read_text()
     assert "autotrace:" not in log, log
@@ -183,3 +218,28 @@ def test_every_worker_s_spans_arrive(name: str, tmp_path: Path) -> None:
     assert {str(span.process_tags["process.pid"]) for span in spans} >= set(answered)
     (failed,) = [span for span in spans if span.tags["http.status_code"] == 500]
     assert failed.tags["error.type"] == "ZeroDivisionError"
+
+
+@pytest.mark.parametrize("name", ["wsgi", "framework"])
+def test_uwsgi_s_workers_share_nothing_and_send_the_last_when_they_stop(name: str, tmp_path: Path) -> None:
+    """uWSGI forks in C, and Python's own hooks around a fork are not called: the workers would draw the same ids, and one that
+    inherits a thread of its master's, which a span while loading has started, would wait for it for ever."""
+    while_loading = "from opentelemetry import trace\ntrace.get_tracer('t').start_span('while loading').end()\n"
+    (tmp_path / "app.py").write_text(while_loading + APP)
+    command = [uwsgi_program(), *UWSGI[1:], "--module", f"app:{name}"]
+    with Receiver() as receiver:
+        with running(command, tmp_path, receiver, flush="60") as port:
+            answered: list[str] = []
+            while len(set(answered)) < 2 or len(answered) < 16:
+                threads = [threading.Thread(target=lambda: answered.append(ask(port, "/x", {})[1])) for _ in range(8)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+            time.sleep(0.3)  # a worker that is stopped while it is busy, be it with its log, runs no exit handlers
+        spans = receiver.wait(len(answered) + 2)
+    served = [span for span in spans if span.tags.get("span.kind") == "server"]
+    assert len(served) == len(answered) + 1
+    assert len({span.trace_id for span in served}) == len({span.span_id for span in served}) == len(served)
+    assert [span.name for span in spans if span not in served] == ["while loading"]
+    assert "autotrace:" not in (tmp_path / "log").read_text()
