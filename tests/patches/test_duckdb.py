@@ -83,6 +83,27 @@ class TestDuckDB(DatabaseContract):
                 cursor.execute("SELECT 1")
         assert [tags(span)["db.instance"] for span in spans] == [file] * 4
 
+    def test_a_variable_of_the_program_is_a_table(self, connection: Any, spans: Recorded) -> None:
+        connection = connection.cursor()
+        mine = connection.sql("SELECT 7 AS a")
+        assert connection.execute("SELECT a FROM mine").fetchall() == mine.fetchall() == [(7,)]
+        connection.executemany("INSERT INTO orders SELECT a + ?, 'x' FROM mine", [[1], [2]])
+        assert duckdb.execute("SELECT a FROM mine", connection=connection).fetchall() == [(7,)]
+        assert [span.name for span in spans] == ["SELECT mine", "INSERT orders", "SELECT mine"]
+
+    def test_the_functions_of_the_module_are_one_span_each(self, connection: Any, spans: Recorded) -> None:
+        on = connection.cursor()
+        duckdb.execute("UPDATE orders SET what = ?", ["secret"], connection=on)
+        duckdb.executemany("UPDATE orders SET what = ?", [["secret"], ["x"]], connection=on)
+        duckdb.execute(query="SELECT 1")
+        with pytest.raises(duckdb.CatalogException):
+            duckdb.execute("SELECT nothing FROM nowhere", connection=on)
+        found = [tags(span) for span in spans]
+        assert [tag.get("db.instance") for tag in found] == [":memory:", ":memory:", None, ":memory:"]
+        assert [tag.get("db.operation.batch.size") for tag in found] == [None, 2, None, None]
+        assert [span.failure is not None for span in spans] == [False, False, False, True]
+        assert "secret" not in repr([span.facts for span in spans])
+
     def test_types_stay_the_drivers(self, connection: Any) -> None:
         assert type(connection.cursor()) is duckdb.DuckDBPyConnection is type(connection.cursor().cursor())
 
