@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-arena demo-mesh test bench lint clean
+.PHONY: help demo demo-arena demo-mesh test bench fuzz lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ test: $(READY) lint ## lint, then every test, on a real Kafka, PostgreSQL and Ja
 
 bench: $(READY) ## overhead: bare against autotrace, interleaved, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: $(READY) ## look for SQL that breaks a promise of autotrace.sql, with atheris (ARGS="-max_total_time=60 FOLDER")
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet atheris
+	@nice $(BIN)/python -m fuzz.fuzz_sql $(ARGS)
 
 lint: $(READY) ## ruff (lint, format) and mypy --strict
 	$(BIN)/ruff check .

@@ -1,12 +1,13 @@
-"""Fuzz autotrace.sql with atheris: `make fuzz ARGS="-max_total_time=60 corpus"`. Arguments are libFuzzer's.
+"""Fuzz autotrace.sql with atheris: `make fuzz ARGS="-max_total_time=60 FOLDER"`. Arguments are libFuzzer's; FOLDER keeps what is of interest.
 
-What it finds becomes a file of fuzz/corpus/sql, which the ordinary tests replay without atheris. Quadratic work in the regular
-expressions cannot be counted from Python: a text repeated a thousand times makes it libFuzzer's time-out (-timeout, in seconds).
+An input that breaks a promise is written to fuzz/corpus/sql, which the ordinary tests replay, without atheris. Quadratic work in the
+regular expressions cannot be counted from Python: a text repeated to 40,000 characters makes it libFuzzer's time-out (seconds).
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import atheris
@@ -15,10 +16,11 @@ with atheris.instrument_imports(include=["autotrace.sql"]):
     from fuzz.sql_promises import check
 
 CORPUS = Path(__file__).parent / "corpus" / "sql"
+DEFAULTS = ("-timeout=10", "-max_len=1024", "-len_control=0", f"-artifact_prefix={CORPUS}/")
 
 if __name__ == "__main__":
     given = sys.argv[1:]
-    defaults = ["-timeout=10", "-max_len=1024", "-len_control=0"]
-    folders = [] if any(not word.startswith("-") for word in given) else [str(CORPUS)]
-    atheris.Setup([sys.argv[0], *defaults, *given, *folders], check)
+    if all(word.startswith("-") for word in given):
+        given.append(tempfile.mkdtemp(prefix="fuzz-sql-"))
+    atheris.Setup([sys.argv[0], *DEFAULTS, *given, str(CORPUS)], check)
     atheris.Fuzz()
