@@ -85,7 +85,7 @@ def test_what_cannot_take_one_stays_itself(statement: str, full: None) -> None:
     assert comments.with_comment(statement, "x", SPAN) is statement
 
 
-@pytest.mark.parametrize("verb", ["select", " INSERT", "\nWith", "update", "Delete", "REPLACE", "call"])
+@pytest.mark.parametrize("verb", ["select", " INSERT", "\nWith", "update", "Delete", "REPLACE", "call", "declare"])
 def test_what_can_take_one_does(verb: str, full: None) -> None:
     assert comments.with_comment(f"{verb} x", "x", SPAN).startswith(f"{verb} x /*")
 

@@ -7,13 +7,16 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import _cursor_base
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg import _cursor_base, _queries
 
 from autotrace.patches import psycopg as patch
 from autotrace.patching import MARK, Plan
 from autotrace.sql import comments
 from real_parts.postgresql import PostgreSQL
-from tests.test_commenting import ASKED, run
+from tests.test_commenting import ASKED, SPAN, run
+from tests.test_commenting import PIECES as COMMON_PIECES
 
 COMMENT = r" /\*application='shop',db_driver='{}',traceparent='(00-[0-9a-f]{{32}}-[0-9a-f]{{16}}-01)'\*/"
 KEPT = "SELECT statement FROM pg_prepared_statements WHERE statement NOT LIKE '%%pg_prepared%%'"
@@ -175,6 +178,45 @@ def pg8000_full(postgresql: PostgreSQL) -> dict[str, Any]:
     return run(PG8000, postgresql.host, str(postgresql.port), mode="full")
 
 
+PIECES = [
+    *COMMON_PIECES,
+    "$$",
+    "$a$",
+    "E'\\'",
+    "--",
+    "?",
+    ":",
+    "\\",
+    "@",
+    "FROM generate_series(1, 2)",
+    "LIMIT 1",
+    "FOR UPDATE",
+    "|",
+]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(PIECES), max_size=10).map(" ".join).map("SELECT ".__add__))
+def test_what_the_server_takes_it_takes_with_the_comment_and_gives_the_same(
+    postgresql: PostgreSQL, statement: str
+) -> None:
+    with psycopg.connect(postgresql.dsn, autocommit=True, prepare_threshold=None) as connection:
+        comments.mode = "full"
+        try:
+            changed = comments.with_comment(statement, "x", SPAN)
+        finally:
+            comments.mode = "off"
+        assert outcome(connection, changed) == outcome(connection, statement)
+
+
+def outcome(connection: Any, statement: str) -> Any:
+    try:
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else cursor.statusmessage
+    except psycopg.Error as error:
+        return error.sqlstate
+
+
 class TestPsycopg:
     @pytest.fixture
     def full(self, psycopg_full: dict[str, Any]) -> dict[str, Any]:
@@ -239,6 +281,14 @@ class TestPsycopg:
             found.add(of("psycopg", ASKED + " AND 'x' = 'x'", client))
             assert texts[5:] == [asked] * 3 and kept == [asked]
         assert len(found) == 12 and found <= set(out["parents"])
+
+    def test_a_body_of_data_is_not_copied_for_a_comment(self) -> None:
+        query = _queries.PostgresQuery(None)  # type: ignore[arg-type]
+        for sent, taken in ((b"SELECT 1", True), (b"SELECT " + b" " * comments.LONGEST, False)):
+            query.query = sent
+            put = patch._with_comment(query, lambda text: f"{text} /**/")
+            assert (put is not query) is taken
+            assert query.query is sent and put.query == sent + b" /**/" * taken
 
     def test_off_leaves_the_method_the_drivers_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for mode, expected in (("off", False), ("full", True)):
