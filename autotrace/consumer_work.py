@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from autotrace.containment import contained
 from autotrace.record_batch import Records, recorded
 from autotrace.record_scope import PLACE, Scope
+from autotrace.tracing.in_work import settle
 
 if TYPE_CHECKING:
     from autotrace.record_batch import Batch
@@ -33,15 +34,28 @@ class Work:
 
     def turn(self) -> None:
         """The program asks for more: it is done with what it got, unless another thread still works on a list."""
-        self.scope.close()
+        if self.scope.work is None:
+            self._settle()
+        else:
+            self.scope.close()
         if self._lists:
             self._turn_lists(finish=False)
 
     def finish(self) -> None:
         """The consumer is closed: nothing more will tell of the lists."""
-        self.scope.close_handling()
+        if self.scope.work is None:
+            self._settle()
+        else:
+            self.scope.close_handling()
         if self._lists:
             self._turn_lists(finish=True)
+
+    def _settle(self) -> None:
+        """The record of this thread may have been closed by another, which cannot reach what is current here."""
+        try:
+            settle()
+        except Exception:
+            contained(PLACE)
 
     def _turn_lists(self, *, finish: bool) -> None:
         try:

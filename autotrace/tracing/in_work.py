@@ -58,6 +58,15 @@ class InWork:
             put(beneath)
 
 
+def settle() -> None:
+    """What another thread has left of a record that was delivered here is not current here any more."""
+    current = get()
+    if RECORD_KEY in current:
+        beneath = settled(current, here())
+        if beneath is not current:
+            put(beneath)
+
+
 def settled(context: Context, at: object) -> Context:
     """`context`, or what lies beneath it where it belongs to a record that was left here. `at`: here()."""
     while True:
