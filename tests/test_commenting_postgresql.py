@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import _cursor_base, _queries
+from psycopg.adapt import Transformer
 
 from autotrace.patches import psycopg as patch
 from autotrace.patching import MARK, Plan
@@ -283,7 +284,7 @@ class TestPsycopg:
         assert len(found) == 12 and found <= set(out["parents"])
 
     def test_a_body_of_data_is_not_copied_for_a_comment(self) -> None:
-        query = _queries.PostgresQuery(None)  # type: ignore[arg-type]
+        query = _queries.PostgresQuery(Transformer())
         for sent, taken in ((b"SELECT 1", True), (b"SELECT " + b" " * comments.LONGEST, False)):
             query.query = sent
             put = patch._with_comment(query, lambda text: f"{text} /**/")
