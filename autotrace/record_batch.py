@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.record_scope import PLACE, Scope, begin, refer
+from autotrace.record_scope import PLACE, UNREAD, Scope, begin, refer
 from autotrace.tracing.span import LINKS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Batch:
     """What was delivered in one list, and of it, what is not iterated yet. Its span is made when the list is dropped."""
 
-    __slots__ = ("__weakref__", "facts", "reading", "shared", "start_time", "turned", "waiting")
+    __slots__ = ("__weakref__", "facts", "finished", "reading", "shared", "start_time", "turned", "waiting")
 
     def __init__(self, records: list[Any], reading: Reading, shared: SharedFacts, facts: dict[str, Any]) -> None:
         self.waiting: dict[int, Any] = {}  # first: where reading fails, this is dropped half made
@@ -36,20 +36,25 @@ class Batch:
         self.start_time = time.time_ns()
         self.turned = 0
         """ns: when the program asked for more, which ends its work on these."""
+        self.finished = False
 
     def open(self, record: Any, scope: Scope) -> None:
         """The record's own span; on a second pass, the one that it had."""
-        if id(record) in self.waiting:
-            del self.waiting[id(record)]
-            scope.open(record)
-        else:
+        headers = self.waiting.pop(id(record), UNREAD)
+        if headers is UNREAD:
             scope.resume(record)
+        else:
+            scope.open(record, headers)
 
     def finish(self) -> None:
-        """One span for the records that were not iterated, in the trace of the first, with links to their producers, to as many as a span can have."""
-        waiting, self.waiting = self.waiting, {}
-        if not waiting:
+        """One span for the records that were not iterated, in the trace of the first, with links to their producers, to as many as a span can have.
+
+        Called once more it does nothing. What is iterated afterwards has its own spans all the same.
+        """
+        waiting = self.waiting
+        if not waiting or self.finished:
             return
+        self.finished = True
         try:
             self.facts["count"] = len(waiting)
             remotes = map(self.reading.remote, waiting.values())
@@ -95,8 +100,11 @@ class Pass:
         return self
 
     def __next__(self) -> Any:
-        self._scope.close()
-        record = next(self._records)
+        try:
+            record = next(self._records)
+        except BaseException:
+            self._scope.close()
+            raise
         self._batch.open(record, self._scope)
         return record
 

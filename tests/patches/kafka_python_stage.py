@@ -64,11 +64,15 @@ class Stage:
             each.close()
 
 
+def servers(request: pytest.FixtureRequest) -> str:
+    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    return given or str(request.getfixturevalue("kafka").bootstrap_servers)
+
+
 class KafkaPython:
     @pytest.fixture
     def broker(self, request: pytest.FixtureRequest) -> str:
-        given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-        return given or str(request.getfixturevalue("kafka").bootstrap_servers)
+        return servers(request)
 
     @pytest.fixture
     def stage(self, broker: str, spans: Recorded) -> Iterator[Stage]:
