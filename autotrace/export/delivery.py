@@ -41,6 +41,8 @@ class Delivery:
         self.hushed = False
         """The outage was inherited from the process that forked this one, which has spoken of it."""
         self.leaving = False
+        self.abandoned = False
+        """In a forked child, a copy that a greenlet of the parent's was using: it sends nothing, and says nothing."""
         self.importing = False
         self._told = 0
         self._spoke_of_room = False
@@ -69,6 +71,8 @@ class Delivery:
                 self._failed(failure, len(queue) + len(self.in_hand))
                 return False
             except BaseException as failure:
+                if self.abandoned:
+                    raise
                 # Refused, or not to be encoded: it would fail again, and everything behind it wait for ever.
                 well = False
                 lost, self.in_hand = len(self.in_hand), []

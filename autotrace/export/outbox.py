@@ -46,6 +46,7 @@ class Outbox:
         self.stopping = False
         self.deadline: float | None = None
         self.native = True
+        self.greenlet: Any = None
         self._starting: deque[None] = deque((None,))  # whoever pops it starts the thread
 
     def _make_sink(self) -> Callable[[Span], None]:
@@ -107,6 +108,7 @@ class Outbox:
         bell, ended = self.bell, self.ended
         try:
             current.put(Context({current.SUPPRESS_KEY: True}))
+            self.greenlet = None if self.native else quiet_thread.greenlet()
             interval = max(SHORTEST, _interval(self.settings.flush_seconds))
             while not self.stopping:
                 bell.acquire(True, interval)
@@ -114,7 +116,8 @@ class Outbox:
                 if not self.stopping and time.monotonic() >= self.delivery.not_before:
                     self.delivery.drain(self.queue)
         except BaseException:
-            contained("the export thread")
+            if not self.delivery.abandoned:
+                contained("the export thread")
         finally:
             self.alive = False
             self._starting.append(None)
@@ -179,7 +182,8 @@ class Outbox:
 
     def of_child(self) -> Outbox:
         """For a forked child. This one, with a thread that exists only in the parent, is left behind."""
-        self.stopping = True  # gevent's greenlets do survive a fork
+        self.stopping = self.delivery.abandoned = True  # gevent's greenlets do survive a fork
+        quiet_thread.end(self.greenlet)
         told, self.delivery.outage = self.delivery.outage, True
         child = Outbox(self.settings)
         child.delivery.outage = child.delivery.hushed = told

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,19 @@ def start(run: Callable[[], None]) -> None:
         _thread.start_new_thread(run, ())
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def greenlet() -> Any:
+    """The one that runs, where gevent makes greenlets of threads; else None."""
+    gevent = sys.modules.get("gevent")
+    return None if gevent is None or is_native() else gevent.getcurrent()
+
+
+def end(greenlet: Any) -> None:
+    """In a forked child: its copy of a greenlet of the parent's ends where it waits, before anything wakes it."""
+    kill = getattr(greenlet, "kill", None)
+    if kill is not None:
+        kill(block=False)
 
 
 def wait_until_gone(threads: int) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from real_parts.receiver import Receiver
-from tests.export.collector import collecting, hanging
+from tests.export.collector import Collector, collecting, hanging
 from tests.export.programs import Ended, end, nowhere, start
 
 PATCH = "from gevent import monkey; monkey.patch_all(); import gevent, time\n"
@@ -25,6 +27,7 @@ WHEN = {
     "after the first span, while the thread waits": (BEFORE + PATCH, ["before"]),
     "after the first span, at once": ("work('before')\n" + PATCH, ["before"]),
 }
+TWO = dict(list(WHEN.items())[:2])
 
 
 @pytest.fixture
@@ -78,7 +81,7 @@ work('parent')
     assert names(receiver) == sorted([*NAMES, *earlier, "child", "parent"])
 
 
-@pytest.mark.parametrize(("beginning", "earlier"), WHEN.values(), ids=WHEN)
+@pytest.mark.parametrize(("beginning", "earlier"), TWO.values(), ids=TWO)
 def test_a_full_queue_wakes_whoever_sends(
     receiver: Receiver, tmp_path: Path, beginning: str, earlier: list[str]
 ) -> None:
@@ -88,7 +91,7 @@ def test_a_full_queue_wakes_whoever_sends(
     assert len(receiver.spans) == 400 + len(earlier)
 
 
-@pytest.mark.parametrize(("beginning", "earlier"), WHEN.values(), ids=WHEN)
+@pytest.mark.parametrize(("beginning", "earlier"), TWO.values(), ids=TWO)
 def test_a_collector_that_hangs_costs_no_more_than_the_deadline(
     tmp_path: Path, beginning: str, earlier: list[str]
 ) -> None:
@@ -119,3 +122,34 @@ def test_tls_works_although_we_have_sent_before(receiver: Receiver, tmp_path: Pa
     source = beginning + "import ssl\nssl.create_default_context().minimum_version = ssl.TLSVersion.TLSv1_2\n"
     ended = run(tmp_path, source + "work('last')\n", receiver.http_url, flush_seconds=0.05)
     assert (ended.code, ended.said) == (0, [])
+
+
+def slowly(collector: Collector, connection: socket.socket) -> None:
+    """Takes what comes at once and answers a little later."""
+    while collector.read(connection):
+        time.sleep(0.4)
+        connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize("earlier", ["", "    gevent.sleep(0.4)\n"], ids=["the answer", "the connection"])
+def test_a_fork_amid_a_request_leaves_the_request_to_the_parent(tmp_path: Path, earlier: str) -> None:
+    """Greenlets survive a fork: the child's copy would read the parent's answer, and send the parent's spans once more."""
+    source = f"""
+import os, socket, sys
+connect = socket.socket.connect
+def connecting(self, address):
+{earlier}    return connect(self, address)
+socket.socket.connect = connecting
+work('first')
+gevent.sleep(0.2)
+child = os.fork()
+work('child' if child == 0 else 'parent')
+gevent.sleep(1)
+if child:
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    with collecting(slowly) as collector:
+        ended = run(tmp_path, PATCH + source, collector.url, flush_seconds=0.05)
+        assert (ended.code, ended.said) == (0, [])
+        arrived = b"".join(collector.bodies)
+    assert [arrived.count(name) for name in (b"first", b"child", b"parent")] == [1, 1, 1]
