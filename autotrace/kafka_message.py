@@ -5,6 +5,7 @@ A message whose error() is not None is an error in a message's clothes: it has n
 
 from __future__ import annotations
 
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from autotrace import consumer_work
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     """(consumer, topic, partition) -> the end of the partition as last heard of; None where it is not known. Never raises."""
 
 PLACE = "Consumer"
+# A list is read by these in C, which is a fifth of the price of asking each message in Python.
+_topic, _partition, _headers = methodcaller("topic"), methodcaller("partition"), methodcaller("headers")
 
 
 def facts(message: Any) -> dict[str, Any]:
@@ -44,15 +47,7 @@ def _coordinates(message: Any) -> Any:
     return message.topic(), message.partition(), message.offset(), message.timestamp()
 
 
-def _headers(message: Any) -> Any:
-    return message.headers()
-
-
-def _remote(headers: Any) -> Any:
-    return boundary.from_kafka(headers)
-
-
-READING = Reading(facts, _coordinates, _headers, _remote)
+READING = Reading(facts, _coordinates, _headers, boundary.from_kafka)
 
 
 class Work(consumer_work.Work):
@@ -69,9 +64,12 @@ class Work(consumer_work.Work):
         try:
             if message is not None and message.error() is None:
                 self.scope.deliver(message)
-                if self.scope.work is not None:
-                    known = self.scope.work.span.facts
-                    known["lag"] = _lag(self.high(consumer, known["topic"], known["partition"]), known["offset"])
+                work = self.scope.work
+                if work is not None:
+                    known = work.span.facts
+                    high, offset = self.high(consumer, known["topic"], known["partition"]), known["offset"]
+                    if high is not None and high > offset:
+                        known["lag"] = high - offset - 1
         except Exception:
             contained(PLACE)
         return message
@@ -88,7 +86,7 @@ class Work(consumer_work.Work):
         delivered = [message for message in messages if message.error() is None]
         if not delivered:
             return messages
-        places = {(message.topic(), message.partition()) for message in delivered}
+        places = set(zip(map(_topic, delivered), map(_partition, delivered), strict=True))
         topics = {topic for topic, _ in places}
         shared = {"operation": "receive", "topic": topics.pop() if len(topics) == 1 else None}
         if len(places) == 1:
@@ -108,14 +106,15 @@ def again(messages: list[Any], first: Records) -> Records:
     return made
 
 
-def _lag(high: int | None, offset: int) -> int | None:
-    return high - offset - 1 if high is not None and high > offset else None
-
-
 def _with_lag(highs: dict[Any, int | None]) -> Reading:
+    (only, *more) = highs.values()
+
     def with_lag(message: Any) -> dict[str, Any]:
         found = facts(message)
-        found["lag"] = _lag(highs.get((found["topic"], found["partition"])), found["offset"])
+        offset = found["offset"]
+        high = highs[found["topic"], found["partition"]] if more else only
+        if high is not None and high > offset:
+            found["lag"] = high - offset - 1
         return found
 
     return READING._replace(facts=with_lag)

@@ -15,22 +15,23 @@ from weakref import WeakSet
 from opentelemetry.trace import SpanKind
 
 from autotrace.containment import contained
-from autotrace.propagation.context import Remote
+from autotrace.propagation.context import SAMPLED, Remote
 from autotrace.semantics import messaging, topics
 from autotrace.tracing import tracer
 from autotrace.tracing.current import get, put
 from autotrace.tracing.in_work import InWork, places, resumed
 from autotrace.tracing.recent import Recent
-from autotrace.tracing.span import FOLLOWS_FROM, Span
+from autotrace.tracing.span import FOLLOWS_FROM, Span, SpanLink
 from autotrace.tracing.unwinding import leaving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Mapping
 
     from autotrace.semantics.family import SharedFacts
 
 PLACE = "the scope of a record"
 _get_ident = threading.get_ident
+UNREAD: Any = object()
 
 
 class Reading(NamedTuple):
@@ -82,7 +83,11 @@ def begin(facts: dict[str, Any], shared: SharedFacts, remote: Remote | None) -> 
 
 def refer(span: Span, producer: Remote) -> None:
     """A link to a producer; FOLLOWS_FROM, unless plain links are what was asked for."""
-    span.link(producer.trace_id, producer.span_id, {} if tracer.consumer_relation == "link" else FOLLOWS_FROM)
+    attributes: Mapping[str, Any] = {} if tracer.consumer_relation == "link" else FOLLOWS_FROM
+    if span.links is None and type(span) is Span and span.flags & SAMPLED:  # the first of a span that has just begun
+        span.links = [SpanLink(producer.trace_id, producer.span_id, attributes)]
+    else:
+        span.link(producer.trace_id, producer.span_id, attributes)
 
 
 class Scope:
@@ -106,14 +111,14 @@ class Scope:
             _this_thread.scopes.add(self)
         self.open(record)
 
-    def open(self, record: Any) -> None:
-        """Start the record's span and make it current. What was in work ends."""
+    def open(self, record: Any, headers: Any = UNREAD) -> None:
+        """Start the record's span and make it current. What was in work ends. `headers`: the record's, where they are known."""
         self.close()
         current = get()
         try:
             before, base = places()
             reading = self.reading
-            remote = reading.remote(reading.headers(record))
+            remote = reading.remote(reading.headers(record) if headers is UNREAD else headers)
             if base is not current:
                 put(base)  # beneath all records: no record is ever the parent of another
             span = begin(reading.facts(record), self.shared, remote)

@@ -975,9 +975,8 @@ class TestPatch:
         ("where", "step"),
         [
             *((patch, step) for step in ("_client", "_callback", "_given", "_as_read", "short_key")),
-            *((kafka_message, step) for step in ("_lag", "age", "short_key")),
+            *((kafka_message, step) for step in ("age", "short_key", "_topic")),
             *((record_scope, step) for step in ("begin", "InWork")),
-            (kafka_message.boundary, "from_kafka"),
         ],
         ids=lambda it: getattr(it, "__name__", it),
     )
