@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from psycopg import _cursor_base, _queries
+from psycopg import _queries
 from psycopg.adapt import Transformer
 
 from autotrace.patches import psycopg as patch
@@ -302,7 +302,7 @@ class TestPsycopg:
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(comments, "mode", "static")
-        monkeypatch.delattr(_cursor_base.BaseCursor, "_execute_send")
+        monkeypatch.delattr(patch._owner(psycopg.Cursor, "_execute_send"), "_execute_send")
         plan = Plan()
         patch.driver(psycopg, plan)
         assert hasattr(psycopg.Cursor.execute, MARK) or "execute" in {name for _, name, _ in plan._steps}
