@@ -1,4 +1,42 @@
-"""W3C Trace Context on the wire: examples/w3c under autotrace-run, asked through a plain socket, and what it then sends on."""
+"""W3C Trace Context on the wire: examples/w3c under autotrace-run, asked through a plain socket, and what it then sends on.
+
+Each rule of the official suite (its tests by name, without `test_`) and where it stands here, values in tests/propagation/test_w3c.py:
+
+    both_traceparent_and_tracestate_missing     TestTraceparent.test_without_one_the_service_begins_a_trace
+    traceparent_included_tracestate_missing     .test_a_valid_one_is_continued_with_a_parent_of_its_own: version 00
+    traceparent_duplicated                      .test_two_are_none
+    traceparent_header_name                     .test_names_that_look_like_it_are_none
+    traceparent_header_name_valid_casing        .test_its_name_is_of_any_case
+    traceparent_version_0x00, _0xff             .test_an_invalid_one_is_as_none…: version 00 with …, version ff
+    traceparent_version_0xcc                    .test_a_valid_one…: a higher version …; .test_an_invalid_one…: a higher version with a dot
+    traceparent_version_illegal_characters,     .test_an_invalid_one…: version .0, version 0.,
+        _too_long, _too_short                       version 000, version 0000, version 0
+    traceparent_trace_id_all_zero, _illegal_    .test_an_invalid_one…: trace id …
+        characters, _too_long, _too_short
+    traceparent_parent_id_…, the same four      .test_an_invalid_one…: parent id …
+    traceparent_trace_flags_illegal_            .test_an_invalid_one…: flags …
+        characters, _too_long, _too_short
+    traceparent_ows_handling                    .test_blanks_around_the_value_are_none_of_it
+    the random flag of level 2                  .test_the_callers_decision_and_its_random_flag_go_on
+    tracestate_included_traceparent_missing     TestTracestate.test_without_a_traceparent_there_is_none
+    tracestate_included_traceparent_included    .test_a_valid_one_goes_on_in_order: two in order
+    tracestate_header_name                      .test_names_that_look_like_it_are_none
+    tracestate_header_name_valid_casing         .test_its_name_is_of_any_case_and_it_may_stand_first
+    tracestate_empty_header                     .test_an_invalid_one…: empty; .test_several_headers_are_one_list: an empty one …
+    tracestate_multiple_headers_different_keys  .test_several_headers_are_one_list: three, one with more members
+    tracestate_duplicated_keys                  .test_a_valid_one…: a key twice …; .test_several…: a key in both, the same in both
+                                                (the suite takes both or one of them; older versions of it wanted none)
+    tracestate_all_allowed_characters           .test_a_valid_one…: all characters of …
+    tracestate_ows_handling                     .test_a_valid_one…: white space …, blanks: …, tabs and blanks between members
+    tracestate_key_illegal_characters           .test_an_invalid_one_is_left_out…: blank before the equals sign, upper case, a dot in the key
+    tracestate_key_illegal_vendor_format        .test_an_invalid_one…: no system, no tenant, two at signs …
+    tracestate_member_count_limit               .test_several…: 32 members in all, 33 members in all
+    tracestate_key_length_limit                 .test_several…: the longest …, … too long
+    tracestate_value_illegal_characters         .test_an_invalid_one…: two equals signs, no value
+    multiple_requests_with_valid_traceparent    TestSeveralRequests.test_calls_of_one_request_share_its_trace…
+    multiple_requests_without_traceparent       .test_without_a_traceparent_they_share_a_new_one
+    multiple_requests_with_illegal_traceparent  .test_with_an_invalid_one_they_share_a_new_one
+"""
 
 from __future__ import annotations
 
@@ -38,6 +76,16 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
         heard.close()
 
 
+BLANKS = {
+    "none": ("", ""),
+    "a blank before": (" ", ""),
+    "a tab before": ("\t", ""),
+    "a blank behind": ("", " "),
+    "a tab behind": ("", "\t"),
+    "several on both sides": ("\t ", " \t"),
+}
+
+
 class TestTraceparent:
     def test_without_one_the_service_begins_a_trace(self, service: Service) -> None:
         assert is_new(context(service, service.call()))
@@ -59,9 +107,9 @@ class TestTraceparent:
     def test_names_that_look_like_it_are_none(self, service: Service, name: str) -> None:
         assert is_new(context(service, service.call(f"{name}: {VALID}")))
 
-    @pytest.mark.parametrize("line", [f"traceparent:{VALID}", f"traceparent: \t {VALID}", f"traceparent:\t{VALID} \t"])
-    def test_blanks_around_the_value_are_none_of_it(self, service: Service, line: str) -> None:
-        assert continues(context(service, service.call(line)))
+    @pytest.mark.parametrize(("before", "behind"), BLANKS.values(), ids=BLANKS)
+    def test_blanks_around_the_value_are_none_of_it(self, service: Service, before: str, behind: str) -> None:
+        assert continues(context(service, service.call(f"traceparent:{before}{VALID}{behind}")))
 
     @pytest.mark.parametrize("other", [VALID, f"00-{'1' * 32}-{'2' * 16}-01", "junk", ""])
     @pytest.mark.parametrize("names", [("traceparent", "traceparent"), ("traceparent", "Traceparent")])
@@ -81,6 +129,8 @@ class TestTraceparent:
         assert sent.header("x-b3-traceid") == ("c" * 16 if service.b3 else None)
 
 
+KEPT = {**values.STATES, **{f"blanks: {name}": (f"{one[0]}foo=1{one[1]}", "foo=1") for name, one in BLANKS.items()}}
+KEPT["tabs and blanks between members"] = ("foo=1\t \t,\t \tbar=2,\t \tbaz=3", "foo=1,bar=2,baz=3")
 ON_THE_WIRE = {name: text for name, text in values.BAD_STATES.items() if "\n" not in text and "\x00" not in text}
 
 SEVERAL = {
@@ -91,6 +141,12 @@ SEVERAL = {
     "an empty one between": (("foo=1", "", "bar=2"), "foo=1,bar=2"),
     "blanks around each": ((" \tfoo=1 \t", "\tbar=2 "), "foo=1,bar=2"),
     "a key in both": (("foo=1", "foo=2,bar=3"), "foo=1,bar=3"),
+    "the same in both": (("foo=1", "foo=1"), "foo=1"),
+    "the longest key": (("foo=1", "z" * 256 + "=1"), "foo=1," + "z" * 256 + "=1"),
+    "a key too long": (("foo=1", "z" * 257 + "=1"), None),
+    "the longest tenant and system": (("foo=1", f"{'t' * 241}@{'v' * 14}=1"), f"foo=1,{'t' * 241}@{'v' * 14}=1"),
+    "a tenant too long": (("foo=1", "t" * 242 + "@v=1"), None),
+    "a system too long": (("foo=1", "t@" + "v" * 15 + "=1"), None),
     "one invalid": (("foo=1", "BAR=2"), None),
     "32 members in all": (
         tuple(",".join(f"k{n:02}=1" for n in range(start, start + 16)) for start in (0, 16)),
@@ -100,24 +156,31 @@ SEVERAL = {
 }
 
 
+DECISIONS = {"sampled": VALID, "not sampled": VALID[:-2] + "00"}
+
+
 class TestTracestate:
-    def test_without_a_traceparent_there_is_none(self, service: Service) -> None:
-        assert is_new(context(service, service.call("tracestate: foo=1")))
+    @pytest.mark.parametrize("text", ["foo=1", "foo=1,bar=2"])
+    def test_without_a_traceparent_there_is_none(self, service: Service, text: str) -> None:
+        assert is_new(context(service, service.call(f"tracestate: {text}")))
 
-    @pytest.mark.parametrize(("text", "kept"), values.STATES.values(), ids=values.STATES)
-    def test_a_valid_one_goes_on_in_order(self, service: Service, text: str, kept: str) -> None:
-        sent = context(service, service.call(f"traceparent: {VALID}", f"tracestate: {text}"))
-        assert continues(sent) and sent.state == kept
+    @pytest.mark.parametrize("parent", DECISIONS.values(), ids=DECISIONS)
+    @pytest.mark.parametrize(("text", "kept"), KEPT.values(), ids=KEPT)
+    def test_a_valid_one_goes_on_in_order(self, service: Service, parent: str, text: str, kept: str) -> None:
+        sent = context(service, service.call(f"traceparent: {parent}", f"tracestate:{text}"))
+        assert continues(sent) and sent.state == kept and sent.flags == parent[-2:]
 
+    @pytest.mark.parametrize("parent", DECISIONS.values(), ids=DECISIONS)
     @pytest.mark.parametrize("text", ON_THE_WIRE.values(), ids=ON_THE_WIRE)
-    def test_an_invalid_one_is_left_out_and_the_trace_goes_on(self, service: Service, text: str) -> None:
-        sent = context(service, service.call(f"traceparent: {VALID}", f"tracestate: {text}"))
+    def test_an_invalid_one_is_left_out_and_the_trace_goes_on(self, service: Service, parent: str, text: str) -> None:
+        sent = context(service, service.call(f"traceparent: {parent}", f"tracestate: {text}"))
         assert continues(sent) and sent.state is None
 
+    @pytest.mark.parametrize("parent", DECISIONS.values(), ids=DECISIONS)
     @pytest.mark.parametrize(("texts", "kept"), SEVERAL.values(), ids=SEVERAL)
-    def test_several_headers_are_one_list(self, service: Service, texts: Lines, kept: str | None) -> None:
+    def test_several_headers_are_one_list(self, service: Service, parent: str, texts: Lines, kept: str | None) -> None:
         lines = [f"tracestate:{text}" for text in texts]
-        sent = context(service, service.call(f"traceparent: {VALID}", *lines))
+        sent = context(service, service.call(f"traceparent: {parent}", *lines))
         assert continues(sent) and sent.state == kept
 
     @pytest.mark.parametrize("names", [("TraceState", "tracestate"), ("TRACESTATE", "tRaCeStAtE")])
@@ -147,6 +210,13 @@ class TestSeveralRequests:
         arguments: list[object] = [{"url": service.heard.url + "/", "arguments": []}] * 2
         first, second = (context(service, sent) for sent in service.calls((), arguments))
         assert first.trace == second.trace and first.parent != second.parent and is_new(first)
+
+    @pytest.mark.parametrize("text", values.BAD.values(), ids=values.BAD)
+    def test_with_an_invalid_one_they_share_a_new_one(self, service: Service, text: str) -> None:
+        arguments: list[object] = [{"url": service.heard.url + "/", "arguments": []}] * 3
+        told = [context(service, sent) for sent in service.calls((f"traceparent: {text}",), arguments)]
+        assert all(is_new(sent) for sent in told)
+        assert (len({sent.trace for sent in told}), len({sent.parent for sent in told})) == (1, 3)
 
     def test_through_the_service_itself_the_trace_goes_on_and_each_body_arrives(self, service: Service) -> None:
         inner = [{"url": service.heard.url + "/", "arguments": [1, {"a": "b"}]}]
