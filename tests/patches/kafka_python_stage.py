@@ -41,7 +41,7 @@ class Stage:
 
     def consumer(self, group_id: str | None = None, **config: Any) -> KafkaConsumer:
         """Of the topic from its beginning: partition 0, or with a group what that gives it."""
-        config = {"consumer_timeout_ms": 300, "auto_offset_reset": "earliest", "fetch_max_wait_ms": 100, **config}
+        config = {"consumer_timeout_ms": 1000, "auto_offset_reset": "earliest", "fetch_max_wait_ms": 100, **config}
         made = KafkaConsumer(bootstrap_servers=self.servers, group_id=group_id, **config)
         self._clients.append(made)
         if group_id is None:

@@ -17,6 +17,9 @@ from tests.contracts.messaging import own_work
 from tests.patches.kafka_python_stage import KafkaPython, Stage, polled
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
+PATIENT = 30_000
+"""ms a consumer waits for records that are there; only a busy machine needs it."""
+
 
 class Hand:
     """A thread that does what it is told, one thing after the other, and waits in between."""
@@ -29,11 +32,17 @@ class Hand:
 
     def _work(self) -> None:
         for call in iter(self._calls.get, None):
-            self._results.put(call())
+            try:
+                self._results.put((call(), None))
+            except BaseException as error:
+                self._results.put((None, error))
 
     def do(self, call: Callable[[], Any]) -> Any:
         self._calls.put(call)
-        return self._results.get(timeout=30)
+        result, error = self._results.get(timeout=60)
+        if error is not None:
+            raise error
+        return result
 
     def end(self) -> None:
         self._calls.put(None)
@@ -53,7 +62,7 @@ class TestHandedOver(KafkaPython):
 
     def test_a_loop_in_one_thread_then_in_another(self, stage: Stage, spans: Recorded, hands: Any) -> None:
         stage.sent(4)
-        consumer = stage.consumer()
+        consumer = stage.consumer(consumer_timeout_ms=PATIENT)
 
         def two() -> list[bool]:
             seen = [nothing_current()]
@@ -75,7 +84,7 @@ class TestHandedOver(KafkaPython):
     ) -> None:
         """In its own thread it stays current until that turns to the consumer: threads that share one still work on what each has got."""
         stage.sent(2)
-        consumer = stage.consumer()
+        consumer = stage.consumer(consumer_timeout_ms=PATIENT)
         first, second = hands
         first.do(lambda: next(consumer))
         assert spans.consumers == []
@@ -90,7 +99,7 @@ class TestHandedOver(KafkaPython):
     def test_threads_that_share_a_consumer(self, stage: Stage, spans: Recorded, hands: Any) -> None:
         """Each works on what it has got; no record is the parent of what the thread gets next."""
         stage.sent(4)
-        consumer = stage.consumer()
+        consumer = stage.consumer(consumer_timeout_ms=PATIENT)
 
         def work(number: int) -> None:
             own_work(f"body {number}")
@@ -130,7 +139,7 @@ class TestDropped(KafkaPython):
 
     def own(self, stage: Stage) -> KafkaConsumer:
         """A consumer that nobody else holds."""
-        made = KafkaConsumer(bootstrap_servers=stage.servers, auto_offset_reset="earliest", consumer_timeout_ms=300)
+        made = KafkaConsumer(bootstrap_servers=stage.servers, auto_offset_reset="earliest", consumer_timeout_ms=PATIENT)
         made.assign([TopicPartition(stage.topic, 0)])
         return made
 
@@ -185,7 +194,7 @@ class TestFailingBodies(KafkaPython):
 
     def test_a_loop_within_try_and_finally_that_closes(self, stage: Stage, spans: Recorded) -> None:
         stage.sent(2)
-        consumer = stage.consumer()
+        consumer = stage.consumer(consumer_timeout_ms=PATIENT)
         with pytest.raises(LookupError):
             try:
                 for record in consumer:
@@ -198,7 +207,7 @@ class TestFailingBodies(KafkaPython):
 
     def test_next_within_a_block_that_closes(self, stage: Stage, spans: Recorded) -> None:
         stage.sent(2)
-        with pytest.raises(LookupError), closing(stage.consumer()) as consumer:
+        with pytest.raises(LookupError), closing(stage.consumer(consumer_timeout_ms=PATIENT)) as consumer:
             next(consumer)
             next(consumer)
             raise LookupError("of the second")
@@ -208,7 +217,7 @@ class TestFailingBodies(KafkaPython):
     def test_a_loop_that_begins_again_after_each_failure(self, stage: Stage, spans: Recorded) -> None:
         """The supervisor's way: what fails is told of, and the consumer goes on."""
         stage.sent(3)
-        consumer, caught = stage.consumer(), 0
+        consumer, caught = stage.consumer(consumer_timeout_ms=PATIENT), 0
         while caught < 3:
             try:
                 for record in consumer:
@@ -235,7 +244,7 @@ class TestFailingBodies(KafkaPython):
         stage.sent(2)
         for kind in (KeyboardInterrupt, SystemExit):
             with pytest.raises(kind):
-                for _ in stage.consumer():
+                for _ in stage.consumer(consumer_timeout_ms=PATIENT):
                     raise kind
             assert nothing_current()
         assert self.failures(spans) == [None, None]

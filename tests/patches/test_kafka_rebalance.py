@@ -18,7 +18,7 @@ GROUP: dict[str, Any] = {
     "enable_auto_commit": False,
     "session_timeout_ms": 6000,
     "heartbeat_interval_ms": 100,
-    "consumer_timeout_ms": 10_000,
+    "consumer_timeout_ms": 30_000,
     "max_poll_records": 4,
 }
 
@@ -174,7 +174,7 @@ class TestPositions(KafkaPython):
 
     def test_a_record_that_is_read_again_by_next(self, stage: Stage, spans: Recorded) -> None:
         stage.sent(1)
-        consumer = stage.consumer()
+        consumer = stage.consumer(consumer_timeout_ms=30_000)
         for _ in range(2):
             work_on(next(consumer))
             consumer.seek(stage.partition(0), 0)

@@ -81,7 +81,7 @@ class Transactions(KafkaPython):
             producer.begin_transaction()
         producer.send(stage.topic, b"open").get(30)
         values = []
-        for record in stage.consumer(isolation_level="read_committed", consumer_timeout_ms=1000):
+        for record in stage.consumer(isolation_level="read_committed"):
             values.append(record.value)
             own_work(record.value.decode())
         assert values == [b"1", b"3"]
@@ -106,7 +106,7 @@ class Transactions(KafkaPython):
         stage.sent(1)
         producer = begun()
         answers = f"{stage.topic}-answers"
-        consumer = stage.consumer(group_id=stage.topic, enable_auto_commit=False, consumer_timeout_ms=10_000)
+        consumer = stage.consumer(group_id=stage.topic, enable_auto_commit=False, consumer_timeout_ms=30_000)
         for record in consumer:
             producer.send(answers, b"answer")
             offset = OffsetAndMetadata(record.offset + 1, "", -1)
@@ -115,7 +115,9 @@ class Transactions(KafkaPython):
             producer.commit_transaction()
             own_work("after")
             break
-        assert consumer.committed(stage.partition(0)) == 1
+        wait_for(
+            lambda: consumer.committed(stage.partition(0)) == 1
+        )  # the coordinator answers before the markers are written
         wait_for(lambda: len(spans.producers) >= 2)
         (processed,), (_, answered) = spans.consumers, spans.producers
         (after,) = [span for span in spans if span.name == "after"]
@@ -128,7 +130,7 @@ class Transactions(KafkaPython):
         stage.sent(1)
         producer = begun(linger_ms=60_000)
         with pytest.raises(LookupError):
-            for _ in stage.consumer():
+            for _ in stage.consumer(consumer_timeout_ms=30_000):
                 future = producer.send(f"{stage.topic}-answers", b"answer")
                 try:
                     raise LookupError("no such order")
