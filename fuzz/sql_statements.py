@@ -167,8 +167,27 @@ def token(choices: Choices, rules: str) -> str:
         return choices.one(NUMBERS).replace("{}", SECRET_NUMBER)
     if kind == 5 and rules == "mysql":
         return "/*!40101 " + token(choices, rules) + " */" if choices.number(2) and choices.more() else "= 1"
-    literal = LITERALS[rules][choices.number(len(LITERALS[rules]))](content(choices))
-    return ", " + literal if rules == "postgresql" else literal  # else it could go on with the string before
+    if kind == 6:
+        return rows(choices, rules)
+    return literal(choices, rules)
+
+
+def rows(choices: Choices, rules: str) -> str:
+    """Lists of values, which are shortened: `VALUES (…), (…)`, `IN (…)`, with something else among them at times."""
+    made = []
+    for _ in range(1 + choices.number(4)):
+        values = [literal(choices, rules).lstrip(", ") for _ in range(1 + choices.number(3))]
+        others = ("1", "NULL", "f(2)", "-3", "(4)", "%s", "?", "a.b", "(SELECT 5)")
+        values += [choices.one(others) for _ in range(choices.number(3))]
+        made.append("(" + ", ".join(values) + ")")
+    rest = ", " + ", ".join(made)
+    repeated = rest * min(choices.number(8) ** 2, LONG // len(rest)) if choices.number(4) == 0 else ""
+    return choices.one(("VALUES", "IN", "VALUES ROW", "VALUE")) + " " + ", ".join(made) + repeated
+
+
+def literal(choices: Choices, rules: str) -> str:
+    made = LITERALS[rules][choices.number(len(LITERALS[rules]))](content(choices))
+    return ", " + made if rules == "postgresql" else made  # else it could go on with the string before
 
 
 def space(choices: Choices, rules: str) -> str:
