@@ -73,7 +73,12 @@ class Oracle(Driver):
 
 
 def _way(read: Any) -> Way:
-    return Way(part(of_arguments(read)), rows=lambda cursor, result: cursor.rowcount)
+    # Until 3 a cursor that has not come to its connection has no such attribute.
+    return Way(
+        part(of_arguments(read)),
+        lambda cursor: getattr(cursor, "connection", None),
+        lambda cursor, result: cursor.rowcount,
+    )
 
 
 _FRAMES = Way(of_arguments(text("statement")), lambda connection: connection)

@@ -29,7 +29,7 @@ def cases(library: str) -> list[Case]:
     return [Case(rows[n + 1], int(rows[n]), rows[n + 2].strip()) for n in range(0, len(rows), 3)]
 
 
-LIBRARIES = ("psycopg2", "sqlite3", "psycopg", "asyncpg", "pg8000", "aiosqlite")
+LIBRARIES = ("psycopg2", "sqlite3", "psycopg", "asyncpg", "pg8000", "aiosqlite", "pyodbc", "duckdb", "oracledb")
 TABLES = {library: cases(library) for library in LIBRARIES}
 
 
@@ -65,8 +65,9 @@ def run(snippet: str, names: dict[str, Any]) -> dict[str, Any]:
 
 
 def scrubbed(text: str) -> str:
-    """Without addresses in memory and names of temporary folders and schemas."""
+    """Without addresses in memory, names of temporary folders and schemas, numbers of connects."""
     text = re.sub(r"0x[0-9a-f]+", "0x…", text)
+    text = re.sub(r"CONNECTION_ID=[^)]*", "CONNECTION_ID=N", text)
     return re.sub(r"pg_temp_\d+", "pg_temp_N", text.replace(tempfile.gettempdir(), "/tmp"))
 
 
@@ -74,19 +75,25 @@ TABLE = "create {} table t (a int primary key, b text)"
 ROWS = "insert into t values (1, 'one'), (2, 'two')"
 
 
-def prelude() -> dict[str, Any]:
+def prelude(odbc: str) -> dict[str, Any]:
     """Everything a snippet may name; a program's ordinary imports, in an ordinary order."""
     from sqlite3 import connect as early_open  # before anything else of the two
 
     from psycopg2 import connect as early_connect
 
     names: dict[str, Any] = {"early_open": early_open, "early_connect": early_connect}
-    lines = """import asyncio, gc, inspect, io, pickle, re, sqlite3, threading, uuid, warnings, weakref, psycopg2
+    lines = """import asyncio, gc, inspect, io, pickle, re, sqlite3, sys, threading, uuid, warnings, weakref, psycopg2
 from pathlib import Path
 from psycopg2 import extensions as ext, extras, pool, sql
 import aiosqlite, asyncpg, psycopg, psycopg_pool, pg8000.dbapi, pg8000.legacy, pg8000.native"""
     exec(lines, names)
-    names.update(described=described, refused=refused)
+    if odbc:
+        exec("from pyodbc import connect as early_odbc\nimport pyodbc\npyodbc.pooling = False", names)
+    exec(
+        "from duckdb import connect as early_duck\nimport duckdb, oracledb\nfrom oracledb import connect as early_oracle, connect_async as early_oracle_async",
+        names,
+    )
+    names.update(described=described, refused=refused, odbc=odbc)
     return names
 
 
@@ -99,6 +106,36 @@ def opened_dbapi(conn: Any, temporary: bool = True) -> Names:
     cur.execute(ROWS)
     conn.commit()
     return {"conn": conn, "cur": cur}
+
+
+def opened_duckdb(conn: Any) -> Names:
+    conn.execute(TABLE.format(""))
+    conn.execute(ROWS)
+    return {"conn": conn, "cur": conn.cursor()}
+
+
+def unconnected(kind: Any) -> Any:
+    made = kind.__new__(kind)
+    made._connection = made._impl = made._connect_coroutine = None
+    return made
+
+
+def opened_oracle(port: int) -> Names:
+    quick = {"tcp_connect_timeout": 5, "retry_count": 0}
+    loop = asyncio.new_event_loop()
+
+    async def awaited(awaitable: Any) -> Any:
+        return await awaitable() if callable(awaitable) else await awaitable
+
+    return {
+        "unconnected": unconnected,
+        "there": f"127.0.0.1:{port}/shop",
+        "nobody": "127.0.0.1:1/shop",
+        "quick": quick,
+        "wait": lambda awaitable: loop.run_until_complete(awaited(awaitable)),
+        "loop": loop,
+        "listener_only": True,
+    }
 
 
 def in_a_loop(common: Names, connect: Any, table: str) -> Names:
@@ -150,13 +187,21 @@ def opened(library: str, common: Names, dsn: str) -> Names:
     if library == "asyncpg":
         url = "postgresql://{user}@{host}:{port}/{dbname}".format(**words)
         return {**in_a_loop(common, lambda: common["asyncpg"].connect(url), temp), "url": url}
+    if library == "pyodbc":
+        return opened_dbapi(common["pyodbc"].connect(common["odbc"]))
+    if library == "duckdb":
+        return opened_duckdb(common["duckdb"].connect(":memory:", config={"threads": 1}))
+    if library == "oracledb":
+        return opened_oracle(common["listener"])
     return in_a_loop(common, lambda: common["aiosqlite"].connect(":memory:"), TABLE.format(""))
 
 
 def close(names: Names) -> None:
     """What a case leaves open in a loop: threads and transports must not outlive it."""
     loop = names.get("loop")
-    if loop is not None:
+    if loop is not None and names.get("listener_only"):
+        loop.close()
+    elif loop is not None:
         try:
             names["wait"](names["conn"].close())
         except Exception:  # the case has closed it
@@ -169,27 +214,30 @@ def close(names: Names) -> None:
         loop.close()
 
 
-def main(dsn: str) -> None:
-    """Print {library: {case: outcome}} as one line of JSON, and nothing else."""
+def main(dsn: str, odbc: str, listener: int) -> None:
+    """Print {library: {case: outcome}} as one line of JSON, and nothing else.
+
+    odbc: a connection string for the same server; empty: without pyodbc's cases. listener: the port of an Oracle listener that refuses.
+    """
     spans: list[Any] = []
-    common = {**prelude(), "spans": spans}
+    common = {**prelude(odbc), "spans": spans, "listener": listener}
     tracing = sys.modules.get("autotrace.tracing.span")
     if tracing is not None:
         tracing.Span.sink = staticmethod(spans.append)  # type: ignore[attr-defined]
-    outcomes: dict[str, dict[str, Any]] = {library: {} for library in TABLES}
-    for library, table in TABLES.items():
-        for name, _, snippet in table:
+    outcomes: dict[str, dict[str, Any]] = {library: {} for library in TABLES if odbc or library != "pyodbc"}
+    for library, found in outcomes.items():
+        for name, _, snippet in TABLES[library]:
             with tempfile.TemporaryDirectory(prefix="case-") as folder:
                 own = {**common, "dsn": dsn, "folder": Path(folder), **opened(library, common, dsn)}
                 spans.clear()
                 outcome = run(snippet, own)
                 outcome = json.loads(json.dumps(outcome).replace(folder, "FOLDER"))
                 outcome["spans"] = len(spans)
-                outcomes[library][name] = outcome
+                found[name] = outcome
                 close(own)
                 own.clear()
     print(json.dumps({"outcomes": outcomes, "traced": tracing is not None}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -1,4 +1,4 @@
-"""The drivers behave as without the agent: every case of *_cases.txt, bare and traced, on a real PostgreSQL.
+"""The drivers behave as without the agent: every case of *_cases.txt, bare and traced, on a real PostgreSQL; DuckDB in process; oracledb refused.
 
 Value, type, exception and its text must be the same, and each way of running SQL makes the spans that the table says.
 """
@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from real_parts import cache, odbc
+from real_parts.built_drivers import driver, search_path
 from real_parts.postgresql import PostgreSQL
 from tests.end_to_end import database_cases
 from tests.end_to_end.database_cases import TABLES
+from tests.end_to_end.refusing_listener import RefusingListener
 from tests.programs import bare, on_path
 
 PROGRAM = str(Path(database_cases.__file__))
@@ -26,12 +29,25 @@ CASES = [
 ]
 
 
+def connection_string(server: PostgreSQL) -> str:
+    """For pyodbc; empty where it, or PostgreSQL's ODBC driver, cannot be had."""
+    try:
+        driver("pyodbc")
+        library = odbc.library("postgresql")
+    except cache.Unavailable as reason:
+        cache.require_real("pyodbc", reason, "its cases are skipped")
+        return ""
+    return f"DRIVER={library};SERVER={server.host};PORT={server.port};UID={server.user};DATABASE={server.database}"
+
+
 class Outcomes:
     """Both runs: one process each for all cases."""
 
-    def __init__(self, dsn: str) -> None:
-        self.bare = self._read(bare(sys.executable, PROGRAM, dsn), traced=False)
-        done = on_path(sys.executable, PROGRAM, dsn)
+    def __init__(self, server: PostgreSQL, listener: int) -> None:
+        path = {"PYTHONPATH": search_path()}
+        command = (sys.executable, PROGRAM, server.dsn, connection_string(server), str(listener))
+        self.bare = self._read(bare(*command, **path), traced=False)
+        done = on_path(*command, **path)
         self.said = done.stderr
         self.traced = self._read(done, traced=True)
 
@@ -44,11 +60,14 @@ class Outcomes:
 
 @pytest.fixture(scope="module")
 def outcomes(postgresql: PostgreSQL) -> Outcomes:
-    return Outcomes(postgresql.dsn)
+    with RefusingListener() as listener:
+        return Outcomes(postgresql, listener.port)
 
 
 @pytest.mark.parametrize(("library", "case", "spans"), CASES)
 def test_the_program_sees_no_difference(outcomes: Outcomes, library: str, case: str, spans: int) -> None:
+    if library not in outcomes.bare:
+        pytest.skip(f"{library} cannot be had (told above)")
     expected, found = dict(outcomes.bare[library][case]), dict(outcomes.traced[library][case])
     assert expected.pop("spans") == 0
     made = found.pop("spans")
