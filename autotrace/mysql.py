@@ -8,7 +8,7 @@ from autotrace.commenting import commented
 from autotrace.containment import contained
 from autotrace.dbapi import Driver, batch, text
 from autotrace.semantics.family import SharedFacts
-from autotrace.statements import Way, called, part, whole
+from autotrace.statements import Way, awaited, called, part, whole, whole_awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ class Cursors:
     """How the methods of a driver's cursors are traced, one span for each call of the program's.
 
     names: of the parameters of execute (the statement), executemany (its sets of parameters) and callproc (the procedure).
-    connection(cursor) -> what the driver's facts_of() takes.
+    connection(cursor) -> what the driver's facts_of() takes. awaits: they are `async def`.
     asks: execute() may ask the server something of its own on the way, with another cursor of the connection (its mode, its warnings).
     """
 
@@ -68,8 +68,11 @@ class Cursors:
         names: tuple[str, str, str],
         connection: Callable[[Any], Any] = lambda self: self.connection,
         asks: bool = False,
+        awaits: bool = False,
     ) -> None:
         self.us = us
+        self.called: Callable[[Driver, Way], Make] = awaited if awaits else called
+        self.whole: Callable[[Make, Callable[[Any], Any]], Make] = whole_awaited if awaits else whole
         self.connection = connection
         self.asks = asks
         self.at_work = connection if asks else _itself
@@ -78,15 +81,17 @@ class Cursors:
     def execute(self, *, prepared: bool = False) -> Make:
         """prepared: the server keeps the statement, so it gets no comment."""
         read = text(self.statement)
-        make = called(self.us, self._way(lambda cursor, args, kwargs: read(args, kwargs)))
+        make = self.called(self.us, self._way(lambda cursor, args, kwargs: read(args, kwargs)))
         if self.asks:
-            make = whole(make, self.at_work)
+            make = self.whole(make, self.at_work)
         return make if prepared else commented(self.us, self.statement, make)
 
     def executemany(self) -> Make:
         """It may go through execute(), once or for each set of parameters: all of it is one span."""
         read = batch(self.statement, self.sets)
-        return whole(called(self.us, self._way(lambda cursor, args, kwargs: read(args, kwargs))), self.at_work)
+        return self.whole(
+            self.called(self.us, self._way(lambda cursor, args, kwargs: read(args, kwargs))), self.at_work
+        )
 
     def callproc(self) -> Make:
         """Likewise: `SET` for its arguments, `CALL`, `SELECT` for what comes back."""
@@ -96,14 +101,18 @@ class Cursors:
             facts = read(args, kwargs)
             return None if facts is None else {"statement": f"CALL {_str(facts['statement'])}"}
 
-        return whole(called(self.us, self._way(call)), self.at_work)
+        return self.whole(self.called(self.us, self._way(call)), self.at_work)
+
+    def of_its_own(self) -> Make:
+        """What asks the server something for the driver: statements on the way are none of the program's."""
+        return self.whole(_itself, self.at_work)
 
     def _way(self, read: Any) -> Way:
         return Way(part(read, self.at_work), self.connection, _rows)
 
 
-def _itself(cursor: Any) -> Any:
-    return cursor
+def _itself(it: Any) -> Any:
+    return it
 
 
 def _rows(cursor: Any, result: Any) -> int | None:

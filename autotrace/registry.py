@@ -48,7 +48,7 @@ PATCHES = {
     "aiosqlite": {"aiosqlite.core": "thread"},
     "pymysql": {"pymysql.connections": "driver"},
     "MySQLdb": {"MySQLdb.connections": "driver"},
-    "mysql.connector": {"mysql.connector": "driver"},
+    "mysql.connector": {"mysql.connector": "driver", "mysql.connector.aio": "asynchronous"},
     "mariadb": {"mariadb": "driver"},
     "oracledb": {"oracledb": "driver"},
     "pyodbc": {"pyodbc": "driver"},

@@ -1,4 +1,4 @@
-"""mysql-connector-python, in Python and in C: every statement of a cursor, and connects. Not traced: cmd_query() itself, mysql.connector.aio."""
+"""mysql-connector-python, in Python, in C and asyncio (mysql.connector.aio): every statement of a cursor, and connects. Not traced: cmd_query() itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from autotrace.dbapi import ByIdentity
 from autotrace.mysql import Cursors, MySQL, shared
 from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
-from autotrace.tracing.span import Span
+from autotrace.statements import awaited
+from autotrace.tracing.span import Span, now
+
+_NAMES = ("operation", "seq_params", "procname")
 
 
 def driver(module: Any, plan: Plan) -> None:
@@ -22,18 +25,51 @@ def driver(module: Any, plan: Plan) -> None:
         _kind(module.connection_cext.CMySQLConnection, module.cursor_cext, "C", us, plan)
 
 
+def asynchronous(module: Any, plan: Plan) -> None:
+    """mysql.connector.aio"""
+    us = MySQL("mysql.connector", "mysql", ByIdentity(_facts), sqlstate="sqlstate")
+    Connection = require(module, "connection", "MySQLConnection")
+    # connect(): of all connections, first and again, pools' too; a span if it fails.
+    plan.method(Connection, "connect", lambda original: _connect(original, us))
+    for name, make in us.transactions(awaited).items():
+        plan.method(Connection, name, make)
+    _cursors(module.cursor, "", Cursors(us, _NAMES, _connection, asks=True, awaits=True), plan)
+
+
+def _connect(original: Any, us: MySQL) -> Any:
+    place = "mysql.connector.connect"
+
+    async def connect(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        begun = now()
+        try:
+            result = await original(self, *args, **kwargs)
+        except BaseException as error:
+            if not isinstance(error, TypeError):  # a wrong call, no connect
+                us.not_connected(self, begun, error, place)
+            raise
+        us.connected(self, begun, place)
+        return result
+
+    return connect
+
+
 def _kind(connection: Any, room: Any, letter: str, us: MySQL, plan: Plan) -> None:
     """One of the two implementations, alike but for their names."""
     for name, make in us.transactions().items():
         plan.method(connection, name, make)
+    _cursors(room, letter, Cursors(us, _NAMES, _connection, asks=True), plan)
+
+
+def _cursors(room: Any, letter: str, cursors: Cursors, plan: Plan) -> None:
     Cursor, Prepared = require(room, f"{letter}MySQLCursor"), require(room, f"{letter}MySQLCursorPrepared")
-    cursors = Cursors(us, ("operation", "seq_params", "procname"), _connection, asks=True)
     # The three that send SQL, where they are defined: the other cursor classes override only what reads rows.
     plan.method(Cursor, "execute", cursors.execute(), parameters=("operation",))
     plan.method(Cursor, "executemany", cursors.executemany(), parameters=("operation", "seq_params"))
     plan.method(Cursor, "callproc", cursors.callproc(), parameters=("procname",))
     plan.method(Prepared, "execute", cursors.execute(prepared=True), parameters=("operation",))
     plan.method(Prepared, "executemany", cursors.executemany(), parameters=("operation", "seq_params"))
+    # SHOW WARNINGS, asked for by `get_warnings` when a result has been read.
+    plan.method(Cursor, "_fetch_warnings", cursors.of_its_own())
 
 
 def _hide_our_spans(module: Any, plan: Plan) -> None:
