@@ -34,25 +34,27 @@ class Work:
 
     def turn(self) -> None:
         """The program asks for more: it is done with what it got, unless another thread still works on a list."""
-        if self.scope.work is None:
-            self._settle()
-        else:
-            self.scope.close()
+        self._close()
         if self._lists:
             self._turn_lists(finish=False)
 
+    def committed(self) -> None:
+        """The program is done with the record, unless a loop will tell."""
+        if not self.scope.looping:
+            self._close()
+
     def finish(self) -> None:
         """The consumer is closed: nothing more will tell of the lists."""
-        if self.scope.work is None:
-            self._settle()
-        else:
-            self.scope.close_handling()
+        self.scope.close_handling()
+        self._close()
         if self._lists:
             self._turn_lists(finish=True)
 
-    def _settle(self) -> None:
-        """The record of this thread may have been closed by another, which cannot reach what is current here."""
-        try:
+    def _close(self) -> None:
+        if self.scope.work is not None:
+            self.scope.close()
+            return
+        try:  # another thread may have closed the record of this one, and cannot reach what is current here
             settle()
         except Exception:
             contained(PLACE)

@@ -200,8 +200,8 @@ def _poll(original: Any) -> Any:
 def _commit(original: Any) -> Any:
     def commit(*args: Any, **kwargs: Any) -> Any:
         work = _work(args[0]) if args else None
-        if work is not None and not work.scope.looping:
-            work.scope.close()
+        if work is not None:
+            work.committed()
         return original(*args, **kwargs)
 
     return commit

@@ -92,9 +92,21 @@ class TestHandedOver(KafkaPython):
         assert tags(spans.consumers[0])["offset"] == 0
         assert second.do(nothing_current) is (how != "next")
         assert is_child(first.do(lambda: own_work("still")), spans.consumers[0])
-        first.do(consumer.close)
+        turn = {"next": lambda: consumer.poll(0)}.get(how, consumer.close)
+        first.do(turn)
         assert first.do(nothing_current)
         assert second.do(nothing_current) is (how != "next")
+        second.do(turn)
+
+    def test_a_commit_of_its_own_thread_is_the_end_there(self, stage: Stage, spans: Recorded, hands: Any) -> None:
+        stage.sent(1)
+        consumer = stage.consumer(group_id=stage.topic, enable_auto_commit=False, consumer_timeout_ms=PATIENT)
+        first, second = hands
+        first.do(lambda: next(consumer))
+        second.do(lambda: consumer.poll(0))
+        assert len(spans.consumers) == 1
+        first.do(consumer.commit)
+        assert first.do(nothing_current)
 
     def test_threads_that_share_a_consumer(self, stage: Stage, spans: Recorded, hands: Any) -> None:
         """Each works on what it has got; no record is the parent of what the thread gets next."""
