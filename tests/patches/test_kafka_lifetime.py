@@ -260,3 +260,19 @@ class TestFailingBodies(KafkaPython):
                     raise kind
             assert nothing_current()
         assert self.failures(spans) == [None, None]
+
+
+if "legacy_iterator" in KafkaConsumer.DEFAULT_CONFIG:
+
+    class TestLegacyIterator(KafkaPython):
+        """The iterator from before 1.4.7, which the oldest versions still have behind a setting."""
+
+        def test_a_loop(self, stage: Stage, spans: Recorded) -> None:
+            stage.sent(3)
+            for record in stage.consumer(legacy_iterator=True):
+                own_work(f"body {record.offset}")
+            assert nothing_current()
+            assert len(spans.consumers) == 3
+            for processed in spans.consumers:
+                (body,) = [span for span in spans if span.name == f"body {tags(processed)['offset']}"]
+                assert is_child(body, processed)

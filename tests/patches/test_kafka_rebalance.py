@@ -183,6 +183,19 @@ class TestPositions(KafkaPython):
         assert nothing_current()
         assert_each_in_its_own(spans)
 
+    def test_a_list_whose_partition_was_given_up_meanwhile(self, stage: Stage, spans: Recorded) -> None:
+        """What is left of it is still worked on; how far it is from the end is not known any more."""
+        stage.partitioned(2)
+        stage.sent(3)
+        consumer = stage.consumer()
+        ((_, records),) = polled(consumer).items()
+        for record in records:
+            work_on(record)
+            consumer.assign([stage.partition(1)])
+        assert nothing_current()
+        assert [span.facts.get("lag") for span in spans.consumers] == [2, None, None]
+        assert_each_in_its_own(spans)
+
     def test_a_partition_that_is_paused_and_resumed_in_the_body(self, stage: Stage, spans: Recorded) -> None:
         stage.partitioned(2)
         stage.sent(3, partition=0)
