@@ -43,6 +43,8 @@ def _state(library: str, modules: list[str]) -> str:
     top = library.partition(".")[0]
     if all(registry.states.get((library, module)) == registry.DISABLED for module in modules):
         return "off: " + registry.DISABLED
+    if library == "uwsgi" and library not in sys.modules:
+        return "off: applies within uWSGI, which makes this module itself"
     if top not in sys.modules and importlib.util.find_spec(top) is None:
         return "off: not installed"
     there = []

@@ -113,7 +113,6 @@ SERVERS = {
     "waitress-serve": ("waitress", "waitress-serve", "--listen", "127.0.0.1:{port}", "app:wsgi"),
     "Django's runserver": ("django", sys.executable, "manage.py", "runserver", "127.0.0.1:{port}"),
     "uwsgi, Flask": ("flask", *UWSGI, "--module", "app", "--callable", "framework", "--enable-threads"),
-    "uwsgi, a function of a module": ("uwsgi", *UWSGI, "--module", "app:wsgi"),
     "uwsgi, an object of a file": ("uwsgi", *UWSGI, "--wsgi-file", "app.py"),
     "uwsgi, what a function makes, lazy apps": ("uwsgi", *UWSGI, "--module", "app:create()", "--lazy-apps"),
     "uwsgi, a file with threads, lazy apps": (
@@ -220,8 +219,10 @@ def test_every_worker_s_spans_arrive(name: str, tmp_path: Path) -> None:
     assert failed.tags["error.type"] == "ZeroDivisionError"
 
 
-@pytest.mark.parametrize("name", ["wsgi", "framework"])
-def test_uwsgi_s_workers_share_nothing_and_send_the_last_when_they_stop(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "component"), [("wsgi", "uwsgi"), ("framework", "flask")])
+def test_uwsgi_s_workers_share_nothing_and_send_the_last_when_they_stop(
+    name: str, component: str, tmp_path: Path
+) -> None:
     """uWSGI forks in C, and Python's own hooks around a fork are not called: the workers would draw the same ids, and one that
     inherits a thread of its master's, which a span while loading has started, would wait for it for ever."""
     while_loading = "from opentelemetry import trace\ntrace.get_tracer('t').start_span('while loading').end()\n"
@@ -240,6 +241,7 @@ def test_uwsgi_s_workers_share_nothing_and_send_the_last_when_they_stop(name: st
         spans = receiver.wait(len(answered) + 2)
     served = [span for span in spans if span.tags.get("span.kind") == "server"]
     assert len(served) == len(answered) + 1
+    assert {span.tags["component"] for span in served} == {component}
     assert len({span.trace_id for span in served}) == len({span.span_id for span in served}) == len(served)
     assert [span.name for span in spans if span not in served] == ["while loading"]
     assert "autotrace:" not in (tmp_path / "log").read_text()

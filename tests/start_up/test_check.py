@@ -48,6 +48,13 @@ def test_what_is_not_installed_and_what_is_another_library_of_the_name_say_so(tm
     assert row(lines, "flask").startswith("refused: ")
 
 
+def test_uwsgi_s_module_is_told_of_and_not_looked_for(tmp_path: Path) -> None:
+    """Programs have a stand-in of that name, to be imported outside of uWSGI."""
+    (tmp_path / "uwsgi.py").write_text("")
+    assert row(check(PYTHONPATH=str(tmp_path)), "uwsgi") == "off: applies within uWSGI, which makes this module itself"
+    assert row(check(AUTOTRACE_DISABLED_PATCHES="uwsgi"), "uwsgi").startswith("off: disabled")
+
+
 def test_a_library_that_does_not_import_says_why(tmp_path: Path) -> None:
     (tmp_path / "flask").mkdir()
     (tmp_path / "flask" / "__init__.py").write_text("raise RuntimeError('broken install')")
