@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import re
@@ -11,11 +12,14 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from database_cases import Case as AioCase
+from database_cases import cases as table_of
 from database_cases import described, refused, run
 
 DRIVERS = {"pymysql": {}, "MySQLdb": {}, "mysql.connector": {"use_pure": True}, "mariadb": {}}
 """name -> more arguments of connect."""
-PRELUDE = "import gc, inspect, pickle, threading, warnings, weakref"
+AIO = "mysql.connector.aio"
+PRELUDE = "import asyncio, gc, inspect, pickle, threading, warnings, weakref"
 
 
 class Case(NamedTuple):
@@ -36,6 +40,47 @@ def cases() -> list[Case]:
         spans = {name: int(other.get(name, rows[n])) for name in DRIVERS}
         found.append(Case(rows[n + 2], spans, rows[n + 3].strip()))
     return found
+
+
+def aio_cases() -> list[AioCase]:
+    return table_of("mysql_aio")
+
+
+def aio_outcomes(common: dict[str, Any], given: dict[str, Any], spans: list[Any]) -> dict[str, Any]:
+    """Of mysql.connector.aio, each case in a loop of its own."""
+    from mysql.connector import aio
+    from mysql.connector.aio import connect as early
+
+    outcomes: dict[str, Any] = {}
+    for case in aio_cases():
+        loop = asyncio.new_event_loop()
+
+        async def awaited(awaitable: Any) -> Any:
+            return await awaitable
+
+        def wait(awaitable: Any, loop: asyncio.AbstractEventLoop = loop) -> Any:
+            return loop.run_until_complete(awaited(awaitable))
+
+        conn = wait(aio.connect(**given))
+        cur = wait(conn.cursor())
+        for statement in (
+            "create temporary table t (a int primary key, b text) engine=innodb",
+            "insert into t values (1, 'one'), (2, 'two')",
+        ):
+            wait(cur.execute(statement))
+        wait(conn.commit())
+        spans.clear()
+        own = {**common, "aio": aio, "early": early, "given": given, "wait": wait, "conn": conn, "cur": cur}
+        del cur
+        outcomes[case.name] = {**run(case.snippet, own), "spans": len(spans)}
+        own.clear()
+        try:
+            wait(conn.close())
+        except Exception:  # the case has closed it, or left it in the middle
+            pass
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+    return outcomes
 
 
 def main(port: int, names: list[str]) -> None:
@@ -68,6 +113,8 @@ def main(port: int, names: list[str]) -> None:
             outcome["spans"] = len(spans)
             outcomes[name][case.name] = outcome
             own.clear()
+    to = {"host": "127.0.0.1", "port": port, "user": "app", "password": "pw", "database": "app", "ssl_disabled": True}
+    outcomes[AIO] = aio_outcomes(common, to, spans)
     print(json.dumps({"outcomes": outcomes, "traced": tracing is not None}))
 
 

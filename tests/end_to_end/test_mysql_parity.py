@@ -14,11 +14,18 @@ from real_parts import cache
 from real_parts.built_drivers import driver, search_path
 from real_parts.mariadb import MariaDB
 from tests.end_to_end import mysql_cases
-from tests.end_to_end.mysql_cases import DRIVERS, cases
+from tests.end_to_end.mysql_cases import AIO, DRIVERS, aio_cases, cases
 from tests.programs import bare, on_path
 
 PROGRAM = str(Path(mysql_cases.__file__))
-CASES = [pytest.param(name, case, id=f"{name}: {case.name}") for name in DRIVERS for case in cases()]
+CASES = [
+    *(
+        pytest.param(name, case.name, case.spans[name], id=f"{name}: {case.name}")
+        for name in DRIVERS
+        for case in cases()
+    ),
+    *(pytest.param(AIO, case.name, case.spans, id=f"{AIO}: {case.name}") for case in aio_cases()),
+]
 
 
 class Outcomes:
@@ -53,15 +60,15 @@ def outcomes(mariadb: MariaDB) -> Outcomes:
     return Outcomes(mariadb.port)
 
 
-@pytest.mark.parametrize(("name", "case"), CASES)
-def test_the_program_sees_no_difference(outcomes: Outcomes, name: str, case: mysql_cases.Case) -> None:
+@pytest.mark.parametrize(("name", "case", "spans"), CASES)
+def test_the_program_sees_no_difference(outcomes: Outcomes, name: str, case: str, spans: int) -> None:
     if name not in outcomes.bare:
         pytest.skip(f"{name} cannot be had (told above)")
-    expected, found = dict(outcomes.bare[name][case.name]), dict(outcomes.traced[name][case.name])
+    expected, found = dict(outcomes.bare[name][case]), dict(outcomes.traced[name][case])
     assert expected.pop("spans") == 0
     made = found.pop("spans")
     assert found == expected
-    assert made == case.spans[name], "spans"
+    assert made == spans, "spans"
 
 
 def test_the_agent_says_nothing(outcomes: Outcomes) -> None:
@@ -69,5 +76,6 @@ def test_the_agent_says_nothing(outcomes: Outcomes) -> None:
 
 
 def test_case_names_are_unique() -> None:
-    names = [case.name for case in cases()]
-    assert len(names) == len(set(names))
+    for table in (cases(), aio_cases()):
+        names = [case.name for case in table]
+        assert len(names) == len(set(names))

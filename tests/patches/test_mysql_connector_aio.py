@@ -19,6 +19,7 @@ from autotrace.patching import Plan
 from real_parts.mariadb import MariaDB
 from tests.contracts.awaited_database import InALoop
 from tests.contracts.mysql import MySQLContract
+from tests.programs import on_path, python
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
 
@@ -218,6 +219,56 @@ def test_what_is_replaced_is_still_a_coroutine_function() -> None:
     kind = mysql.connector.aio.cursor.MySQLCursor
     assert all(inspect.iscoroutinefunction(getattr(kind, name)) for name in ("execute", "executemany", "callproc"))
     assert inspect.iscoroutinefunction(driver_connection.MySQLConnection.connect)
+
+
+PROGRAM = """
+import asyncio, sys, mysql.connector.aio as aio, opentelemetry.trace
+from autotrace.tracing.span import Span
+spans = []; Span.sink = staticmethod(spans.append)
+to = dict(host="127.0.0.1", user="app", password="pw", database="app", ssl_disabled=True)
+async def main():
+    async with await aio.connect(**to, port=int(sys.argv[1])) as conn:
+        cur = await conn.cursor(); await cur.execute("DO 1"); await conn.commit(); await conn.rollback()
+    try: await aio.connect(**to, port=1)
+    except OSError: pass
+asyncio.run(main())
+for span in spans: print(span.name, *(["error"] if span.failure else []), span.shared.facts["remote"][0])
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, "DO, connect error"),
+        ({"AUTOTRACE_TRACE_CONNECTS": "true"}, "connect, DO, connect error"),
+        ({"AUTOTRACE_TRACE_TRANSACTIONS": "true"}, "DO, commit, rollback, connect error"),
+        ({"AUTOTRACE_SQL_COMMENTS": "full"}, "DO, connect error"),
+    ],
+    ids=["off", "connects", "transactions", "comments"],
+)
+def test_connects_and_the_ends_of_transactions_have_spans_if_asked_for(
+    settings: dict[str, str], expected: str, mariadb: MariaDB
+) -> None:
+    done = on_path(*python(PROGRAM), str(mariadb.port), **settings)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [f"{span} 127.0.0.1" for span in expected.split(", ")]
+
+
+COMMENTED = """
+import asyncio, sys, mysql.connector.aio as aio
+async def main():
+    to = dict(host="127.0.0.1", port=int(sys.argv[1]), user="app", password="pw", database="app", ssl_disabled=True)
+    async with await aio.connect(**to) as conn:
+        cur = await conn.cursor(); await cur.execute("SELECT info FROM information_schema.processlist WHERE id = connection_id()")
+        print(await cur.fetchall())
+asyncio.run(main())
+"""
+
+
+def test_a_statement_gets_its_comment_if_asked_for(mariadb: MariaDB) -> None:
+    done = on_path(*python(COMMENTED), str(mariadb.port), AUTOTRACE_SQL_COMMENTS="full")
+    assert done.stderr == ""
+    assert "db_driver=" in done.stdout and "traceparent=" in done.stdout
 
 
 def test_patching_twice_is_patching_once() -> None:
