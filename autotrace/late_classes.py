@@ -1,21 +1,23 @@
 """C classes that the program has imported before us: subclasses of ours take their place, whoever has them. Proxies nothing.
 
-Limit: what keeps such a class elsewhere than under a name of a module (a container, a default argument, a local variable) goes on
-having the library's own: what it makes is untraced, and to isinstance() no instance of what the name means now.
+Limit: a class kept where neither a module's name leads nor `_keeper` looks (an attribute of an object, a container in a container, a local
+variable) goes on meaning the library's own: what it makes is untraced, and to isinstance() no instance of what the name means now.
 """
 
 from __future__ import annotations
 
 import gc
 import sys
-from types import ModuleType
+from functools import partial
+from itertools import compress
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import say
 from autotrace.patching import Plan, Unpatchable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 class Aside:
@@ -47,17 +49,70 @@ def take_places(places: Mapping[type, type], plan: Plan, library: str) -> None:
     """`places`: a library's class -> the subclass of it that is to stand for it, which adds no slots.
 
     It gets every name that a module has for the class, and becomes the base of what the program derived from it: what was an instance or a
-    subclass of the name is one still. Raises Unpatchable where the class has instances: nothing makes them instances of another.
+    subclass of the name is one still. Raises Unpatchable where that cannot be: the class has instances, which nothing makes instances of
+    another, or the program keeps it to make some.
     """
-    alive = set(map(id, map(type, gc.get_objects())))
-    for kind in places:
-        if id(kind) in alive:
-            reason = f"a {kind.__name__} was made before autotrace was activated"
-            _tell(f"{library} is left alone: {reason}")
-            raise Unpatchable(reason)
+    keeper = _keeper(places)
+    if keeper is not None:
+        reason = f"{keeper} before autotrace was activated"
+        _tell(f"{library} is left alone: {reason}")
+        raise Unpatchable(reason)
     for module, name, ours in list(_names(places)):
         plan.value(module, name, ours)
     plan.value(_Heirs(places, library), "ours", True)
+
+
+def _keeper(places: Mapping[type, type]) -> str | None:
+    """What makes, or is, an object of one of these classes: as one line without an end. None where there is no such thing.
+
+    Annotations are none, and neither are the bases of a class.
+    """
+    names = {id(kind): kind.__name__ for kind in places}
+    things = gc.get_objects()
+    kinds = list(map(type, things))  # of a million objects, in C
+    telling = {
+        which
+        for which, kind in dict(zip(map(id, kinds), kinds, strict=True)).items()
+        if which in names or issubclass(kind, _KEEPERS)
+    }
+    for thing in compress(things, map(telling.__contains__, map(id, kinds))):
+        kind = type(thing)
+        if id(kind) in names:
+            return f"a {kind.__name__} was made"
+        for kept in _kept(thing, kind):
+            if id(kept) in names:
+                return f"{_path(thing)} had {names[id(kept)]} (an attribute, an argument, a container's content)"
+    return None
+
+
+_KEEPERS = (FunctionType, partial, type, ModuleType)
+
+
+def _kept(thing: Any, kind: type) -> Iterable[Any]:
+    """`kind`: its type; isinstance() would ask the object itself, which wakes a lazy module."""
+    if issubclass(kind, FunctionType):
+        return (*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values())
+    if issubclass(kind, partial):
+        return (thing.func, *thing.args, *thing.keywords.values())
+    if issubclass(kind, type):
+        return list(type.__getattribute__(thing, "__dict__").values())
+    names = object.__getattribute__(thing, "__dict__").copy()  # of a module; loads none that is lazy
+    names.pop("__annotations__", None)
+    return [kept for value in names.values() for kept in _content(value)]
+
+
+def _content(value: Any) -> Iterable[Any]:
+    if type(value) is dict:
+        return [*value, *value.values()]
+    return list(value) if type(value) in (list, tuple, set, frozenset) else ()
+
+
+def _path(thing: Any) -> str:
+    if isinstance(thing, partial):
+        return "a functools.partial"
+    module = getattr(thing, "__module__", None)
+    name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", "?")
+    return f"{module}.{name}" if module else str(name)
 
 
 def _names(places: Mapping[type, type]) -> Iterator[tuple[ModuleType, str, type]]:
@@ -101,7 +156,7 @@ class _Heirs:
         if value:
             _tell(
                 f"{self.library} was imported before autotrace was activated: it is traced from now on; "
-                "clients that exist already, and classes kept elsewhere than under a module's name, are not"
+                "clients that exist already are not, nor what is made of a class kept elsewhere than under a module's name"
             )
 
 
