@@ -76,7 +76,13 @@ def test_the_program_sees_no_difference(outcomes: Outcomes, library: str, case: 
 
 
 def test_the_agent_says_nothing(outcomes: Outcomes) -> None:
-    assert outcomes.said == ""
+    """psycopg does, with or without it: of a pipeline that has failed, now and then."""
+    said = [
+        line
+        for line in outcomes.said.splitlines()
+        if not line.startswith("error ignored terminating <psycopg.Pipeline")
+    ]
+    assert said == []
 
 
 def test_case_names_are_unique() -> None:

@@ -149,7 +149,11 @@ def test_connects_and_the_ends_of_transactions_have_spans_if_asked_for(
 ) -> None:
     to = f"DRIVER={{{TestPyodbc.library}}};SERVER={mariadb.host};PORT={mariadb.port};UID=app;PWD=pw;DATABASE=app"
     done = on_path(*python(PROGRAM), to, PYTHONPATH=search_path(), **settings)
-    expected = "connect, SELECT, commit, SELECT error, rollback, SELECT, commit, commit, rollback, commit, rollback".split(", ")
+    expected = (
+        "connect, SELECT, commit, SELECT error, rollback, SELECT, commit, commit, rollback, commit, rollback".split(
+            ", "
+        )
+    )
     hidden = {"connect"} if "AUTOTRACE_TRACE_CONNECTS" not in settings else set()
     if "AUTOTRACE_TRACE_TRANSACTIONS" not in settings:
         hidden |= {"commit", "rollback"}
