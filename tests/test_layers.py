@@ -22,7 +22,17 @@ ROWS = (
         "check",
         "cli",
     ),
-    ("patching", "subclassing", "late_classes", "immutable_classes", "callers_variables", "propagation", "sql", "semantics", "tracing"),
+    (
+        "patching",
+        "subclassing",
+        "late_classes",
+        "immutable_classes",
+        "callers_variables",
+        "propagation",
+        "sql",
+        "semantics",
+        "tracing",
+    ),
     (
         "record_scope",
         "record_batch",
