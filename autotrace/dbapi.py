@@ -203,7 +203,11 @@ class ByIdentity:
     def keep(self, connection: Any, shared: SharedFacts) -> None:
         """For a driver whose connections forget how they were made: these are the facts from now on."""
         key = id(connection)
-        self.known[key] = (shared, weakref.ref(connection, lambda _: self._forget(key)))
+        try:
+            end = weakref.ref(connection, lambda _: self._forget(key))
+        except TypeError:
+            return  # a stand-in of the program's, for the driver's own take one: read again at the next use
+        self.known[key] = (shared, end)
 
     def _forget(self, key: int) -> None:
         shared = self.known.pop(key)[0]

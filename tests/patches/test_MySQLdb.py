@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -66,6 +67,17 @@ class TestMysqlclient(MySQLContract):
         cursor.execute("SELECT 1")
         cursor.fetchall()
         assert "db.rows_affected" not in tags(spans.one())
+
+    def test_a_cursor_on_a_stand_in_is_traced_and_nothing_of_ours_fails(self, spans: Recorded) -> None:
+        """The driver's own tests do so: a stand-in that takes neither attributes nor weak references."""
+
+        class Recording(self.driver.cursors.Cursor):  # type: ignore[name-defined, misc]
+            def execute(self, query: Any, args: Any = None) -> int:
+                return 1
+
+        cursor = Recording(SimpleNamespace(executemany_fallback="loop"))
+        assert cursor.executemany("UPDATE t SET v=%s", [(1,), (2,)]) == 2
+        assert spans.one().facts["statement"] == "UPDATE t SET v=%s"
 
 
 def test_patching_twice_is_patching_once(mysqldb: Any) -> None:
