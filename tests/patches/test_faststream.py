@@ -12,8 +12,8 @@ from aiokafka import ConsumerRecord
 from faststream._internal.endpoint.subscriber import usecase
 from opentelemetry import trace
 
-from autotrace import record_scope
-from autotrace.patches import aiokafka, faststream
+from autotrace import kafka_record, record_scope
+from autotrace.patches import faststream
 from autotrace.patching import MARK, Plan
 from autotrace.record_scope import Scope
 from autotrace.semantics.family import SharedFacts
@@ -36,9 +36,9 @@ def consumed(record: Any) -> Any:
 
 
 def test_a_record_that_was_delivered_elsewhere_is_taken_up(spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(record_scope.readings, ConsumerRecord, aiokafka.READING)
+    monkeypatch.setitem(record_scope.readings, ConsumerRecord, kafka_record.READING)
     record = ConsumerRecord("t", 0, 1, 1_700_000_000_000, 0, None, b"v", None, 0, 1, ())
-    scope = Scope(aiokafka.READING, SharedFacts({}))
+    scope = Scope(kafka_record.READING, SharedFacts({}))
     scope.open(record)
     scope.close()
     assert consumed(record) is spans.one()
