@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+import psycopg2
 import pytest
 
 from real_parts import cache
@@ -90,9 +91,7 @@ def _surroundings(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> 
     """(where the tests are, what is in their environment); the tests of a library that is not in NEEDS are installed with it."""
     variables = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(tmp_path)}
     if name == "psycopg2-binary":
-        server: PostgreSQL = request.getfixturevalue("postgresql")
-        told = {"": server.database, "_HOST": server.host, "_PORT": str(server.port), "_USER": server.user}
-        variables |= {f"PSYCOPG2_TESTDB{key}": value for key, value in told.items()}
+        variables |= _database(request.getfixturevalue("postgresql"))
     if name not in NEEDS:
         return tmp_path, variables
     try:
@@ -101,6 +100,18 @@ def _surroundings(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> 
         cache.require_real(f"{name}'s own tests", reason, "they are not run")
         pytest.skip(f"{name}'s own tests cannot be had")
     return folder, {**variables, "PYTHONPATH": str(library or "")}
+
+
+def _database(server: PostgreSQL) -> dict[str, str]:
+    """Where psycopg2's tests work: in a database of their own, for they leave things behind."""
+    connection = psycopg2.connect(server.dsn)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("DROP DATABASE IF EXISTS own_suites")
+        cursor.execute("CREATE DATABASE own_suites")
+    connection.close()
+    told = {"": "own_suites", "_HOST": server.host, "_PORT": str(server.port), "_USER": server.user}
+    return {f"PSYCOPG2_TESTDB{key}": value for key, value in told.items()}
 
 
 def _run(suite: Suite, results: Path, folder: Path, variables: dict[str, str]) -> Ran:
