@@ -116,7 +116,7 @@ class Scope:
         self.close()
         current = get()
         try:
-            before, base = places()
+            before, base, place = places()
             reading = self.reading
             remote = reading.remote(reading.headers(record) if headers is UNREAD else headers)
             if base is not current:
@@ -125,7 +125,7 @@ class Scope:
             if span is not None:
                 self.generation = _generation
                 self.handled = id(sys.exc_info()[1])
-                self.work = InWork(span, before, base, remote)
+                self.work = InWork(span, before, base, place, remote)
                 delivered.put(reading.key(record), (span, remote))
         except Exception:
             contained(PLACE)

@@ -39,18 +39,21 @@ class Propagator:
     makes the next hop join the wrong span. The others (x-request-id, the setting's own headers, baggage) are the
     program's to send, and give way only to one that we send under the same name.
     `readable`: lower-case names to look for in a carrier; `readable_lengths`: their lengths, to skip others unseen.
+    `spelled`: a readable name as it is mostly written -> lower-case name; any other spelling takes a closer look.
     `environ_names`: as a WSGI environ spells them -> lower-case name.
     """
 
     __slots__ = (
         "_baggage_writers",
         "_forward",
+        "_forwarded_names",
         "_readers",
         "_writers",
         "environ_names",
         "known",
         "readable",
         "readable_lengths",
+        "spelled",
         "stale",
     )
 
@@ -63,16 +66,20 @@ class Propagator:
         self._baggage_writers = tuple(_BAGGAGE_WRITERS[name] for name in order if name in _BAGGAGE_WRITERS)
         traces = frozenset((*b3.names, *w3c.names, *jaeger.names))
         self._forward = tuple(name for name in mesh.forwardable(forward_extra) if name not in traces)
-        self.readable = traces.union(self._forward)
+        self._forwarded_names = frozenset(self._forward)
+        self.readable = traces | self._forwarded_names
         self.known = self.readable.union(mesh.stale_names)
         self.stale = (traces - {"baggage"}).union(mesh.trace_names, mesh.stale_names)
         self.readable_lengths = frozenset(map(len, self.readable))
+        self.spelled = {name: name for name in self.readable}
+        self.spelled.update((name, name.lower()) for name in b3.canonical)
         self.environ_names = {"HTTP_" + name.upper().replace("-", "_"): name for name in self.readable}
 
-    def extract(self, get: Get, present: Iterable[str] = ()) -> Remote | None:
+    def extract(self, get: Get, present: Iterable[str] = (), names: Iterable[str] | None = None) -> Remote | None:
         """What the carrier says: the first format with ids wins, else the first sampling state without ids is kept.
 
-        `present`: lower-case names in the carrier, for baggage, which is found by prefix. No text makes it raise.
+        `present`: lower-case names in the carrier, for baggage, which is found by prefix. `names`: all that `get` knows,
+        where that can be told. No text makes it raise.
         """
         found: Remote | None = None
         for read in self._readers:
@@ -88,7 +95,8 @@ class Propagator:
         baggage = w3c.read_baggage(get)
         if present:
             baggage = {**(jaeger.read_baggage(get, present) or {}), **(baggage or {})} or None
-        forwarded = mesh.extract(get, self._forward)
+        none = names is not None and self._forwarded_names.isdisjoint(names)
+        forwarded = () if none else mesh.extract(get, self._forward)
         if found is None:
             if not baggage and not forwarded:
                 return None

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 names = ("b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags")
 
+canonical = ("X-B3-TraceId", "X-B3-SpanId", "X-B3-ParentSpanId", "X-B3-Sampled", "X-B3-Flags")
+"""The names as they are written."""
+
 _DEFER: tuple[bool | None, int] = (None, 0)
 _DENY: tuple[bool | None, int] = (False, 0)
 _ACCEPT: tuple[bool | None, int] = (True, SAMPLED)

@@ -24,7 +24,7 @@ def from_wsgi(propagator: Propagator, environ: Mapping[str, Any]) -> Remote | No
         found = {names[key]: environ[key] for key in names.keys() & environ.keys()}
         # One search in the joined keys is a third of the price of a look at each.
         present = _environ_baggage(environ, found) if _ENVIRON_PREFIX in "\n".join(environ) else ()
-        return propagator.extract(found.get, present) if found else None
+        return propagator.extract(found.get, present, found) if found else None
     except Exception:
         return None
 
@@ -70,7 +70,7 @@ def from_http(propagator: Propagator, headers: Any) -> Remote | None:
             text = value.decode("latin-1") if isinstance(value, bytes) else value
             if isinstance(text, str):
                 found[name] = f"{found[name]},{text}" if name in found else text
-        return propagator.extract(found.get, present) if found else None
+        return propagator.extract(found.get, present, found) if found else None
     except Exception:
         return None
 
@@ -83,10 +83,15 @@ def from_kafka(propagator: Propagator, headers: Iterable[Any] | None) -> Remote 
     present: list[str] = []
     lengths = propagator.readable_lengths
     readable = propagator.readable
+    spelled = propagator.spelled
     try:
         for header in headers.items() if isinstance(headers, dict) else headers:
             try:
                 key, value = header
+                name = spelled.get(key)
+                if name is not None:
+                    found[name] = value.decode()
+                    continue
                 if len(key) not in lengths and key[:1] not in ("u", "U"):
                     continue
                 name = key.lower()
@@ -97,7 +102,7 @@ def from_kafka(propagator: Propagator, headers: Iterable[Any] | None) -> Remote 
                 found[name] = value.decode()
             except Exception:  # no pair, a key that is no text, a value that is no bytes or no UTF-8: none of a trace
                 continue
-        return propagator.extract(found.get, present) if found else None
+        return propagator.extract(found.get, present, found) if found else None
     except Exception:
         return None
 

@@ -27,12 +27,12 @@ class InWork:
 
     __slots__ = ("base", "before", "open", "place", "span")
 
-    def __init__(self, span: Span, before: Context, base: Context, remote: Remote | None) -> None:
+    def __init__(self, span: Span, before: Context, base: Context, place: object, remote: Remote | None) -> None:
         self.span = span
         self.before = before
         self.base = base
         self.open = True
-        self.place = here()
+        self.place = place
         put(base)
         enter(span, remote)
         _fill(get(), RECORD_KEY, self)  # a context of ours that nobody else holds yet
@@ -79,12 +79,12 @@ def settled(context: Context, at: object) -> Context:
         context = work.before
 
 
-def places() -> tuple[Context, Context]:
-    """(what to restore when a record that is delivered here and now is left, what lies beneath all records here)."""
+def places() -> tuple[Context, Context, object]:
+    """(what to restore when a record that is delivered here and now is left, what lies beneath all records here, here)."""
     at = here()
     before = settled(get(), at)
     beneath: Any = before.get(RECORD_KEY)
-    return before, beneath.base if beneath is not None and _here(beneath, at) else before
+    return before, beneath.base if beneath is not None and _here(beneath, at) else before, at
 
 
 def _here(work: InWork, at: object) -> bool:
@@ -95,5 +95,5 @@ def _here(work: InWork, at: object) -> bool:
 
 def resumed(span: Span, remote: Remote | None) -> InWork:
     """The span of a record, current here until leave(), whether it has ended or not."""
-    before, base = places()
-    return InWork(span, before, base, remote)
+    before, base, place = places()
+    return InWork(span, before, base, place, remote)
