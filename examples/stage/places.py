@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg2
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +69,21 @@ def make_topic(kafka: str, topic: str) -> None:
         raise RuntimeError(f"{type(error).__name__}: {error}") from error
     if not partitions:
         raise RuntimeError(f"it has no topic {topic} and makes none by itself: create it")
+
+
+def pass_over(kafka: str, topic: str, group: str) -> None:
+    """`group`, of which nobody is there, goes on behind all records of `topic`: those that an earlier run left are none of the story.
+
+    kafka.errors.KafkaError where that is refused: a consumer that was killed is a member for some seconds more.
+    """
+    consumer = KafkaConsumer(bootstrap_servers=kafka.split(","), group_id=group, enable_auto_commit=False)
+    with closing(consumer):
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        consumer.assign(partitions)
+        consumer.seek_to_end(*partitions)
+        for partition in partitions:
+            consumer.position(partition)
+        consumer.commit()
 
 
 def _listens(server: str) -> bool:

@@ -10,9 +10,10 @@ from contextlib import ExitStack, closing
 
 import psycopg2
 import pytest
+from kafka import KafkaProducer
 
 from examples.eshop.demo import ANSWER
-from examples.eshop.places import TABLES
+from examples.eshop.places import TABLES, TOPIC
 from examples.eshop.story import STEPS, faults
 from examples.stage.places import Database
 from real_parts.jaeger import Jaeger
@@ -63,6 +64,15 @@ class TestOneCheckoutIsOneTrace:
         assert len(traces) == 3
         for trace in traces:
             assert faults([span for span in spans if span.trace_id == trace], stage.places(shop)) == []
+
+    def test_a_record_that_an_earlier_run_left_is_none_of_the_story(self, stage: Stage, opened: ExitStack) -> None:
+        """A consumer that is stopped before it commits leaves one."""
+        with closing(KafkaProducer(bootstrap_servers=stage.kafka)) as earlier:
+            earlier.send(TOPIC, b"left").get(30)
+        receiver = opened.enter_context(Receiver())
+        shop = stage.shop(opened, {"AUTOTRACE_ENDPOINT": receiver.http_url})
+        shop.checkout()
+        assert faults(receiver.wait(len(STEPS), seconds=30), stage.places(shop)) == []
 
     def test_jaeger_itself_tells_the_same_story(self, stage: Stage, opened: ExitStack, jaeger: Jaeger) -> None:
         """Read back through its query API: tree, reference, tags and process tags are intact, and the graph has the edge over Kafka."""
