@@ -17,7 +17,7 @@ from real_parts import cache, debian
 from real_parts.receiver import Receiver
 from tests.programs import BOOTSTRAP, environment
 
-_WANTED = """test_sqlite3 test_httplib test_httpservers test_wsgiref test_threading test_threading_local test_thread
+_WANTED = """test_sqlite test_sqlite3 test_httplib test_httpservers test_wsgiref test_threading test_threading_local test_thread
     test_urllib test_urllib2 test_urllib2_localnet test_xmlrpc test_docxmlrpc test_context test_robotparser test_import test_atexit
     test_runpy test_site""".split()
 _MINUTES = 10
@@ -67,4 +67,4 @@ def test_no_test_of_cpython_fails_that_passes_without_the_agent(modules: list[st
         failed -= failing(tmp_path, sorted({name.split(".")[1] for name in failed}))[0]
     assert failed == set()
     assert ran > 1000
-    assert traced > 1000, "spans"
+    assert traced > 400, "spans"
