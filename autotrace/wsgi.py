@@ -10,10 +10,10 @@ from autotrace import server_request
 from autotrace.containment import contained
 from autotrace.tracing import boundary, current
 from autotrace.tracing.around import argument
-from autotrace.tracing.current import leave, put
+from autotrace.wsgi_body import body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from autotrace.server_request import Request
 
@@ -142,12 +142,10 @@ def _until_sent(result: Any, environ: Mapping[str, Any], request: Request, conte
     if _is_file(result, environ.get("wsgi.file_wrapper")):
         _end_with_close(result, request)
         return result
-    if not hasattr(kind, "__len__"):
-        return Body(result, request, context)
-    if isinstance(result, (list, tuple)) or _is_buffer(result):
+    if hasattr(kind, "__len__") and (isinstance(result, (list, tuple)) or _is_buffer(result)):
         request.end()
         return result
-    return SizedBody(result, request, context)
+    return body(result, request, context)
 
 
 def _is_buffer(result: Any) -> bool:
@@ -183,62 +181,3 @@ def _end_with_close(file: Any, request: Request) -> None:
         file.close = closed
     except (AttributeError, TypeError):
         request.end()
-
-
-class Body:
-    """Hands the parts of a body on, each made with the span current. Ends it when they are exhausted, closed or dropped."""
-
-    def __init__(self, result: Any, request: Request, context: Any) -> None:
-        self._result = result
-        self._request = request
-        self._context = context
-        self._parts: Any = None
-
-    def __iter__(self) -> Iterator[Any]:
-        self._parts = parts = _parts(iter(self._result), self._request, self._context)
-        return parts
-
-    def __next__(self) -> Any:
-        return next(self._parts or iter(self))
-
-    def close(self) -> Any:
-        close = getattr(self._result, "close", None)
-        token = put(self._context)
-        try:
-            return close() if close is not None else None
-        finally:
-            leave(token)
-            self._request.end()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._result, name)
-
-    def __del__(self) -> None:
-        try:
-            if self._request.span.end_time is None:
-                self._request.end()
-        except Exception:  # so late in the interpreter's life that modules are gone
-            pass
-
-
-def _parts(parts: Iterator[Any], request: Request, context: Any) -> Iterator[Any]:
-    """A generator, whose every step costs the server half of what a method of ours does."""
-    token = put(context)
-    try:
-        for part in parts:
-            leave(token)
-            yield part
-            token = put(context)
-    except Exception as error:
-        request.fail(error)
-        raise
-    finally:
-        leave(token)
-        request.end()
-
-
-class SizedBody(Body):
-    """Of a result that has a length: servers compute Content-Length from it."""
-
-    def __len__(self) -> int:
-        return len(self._result)

@@ -59,6 +59,7 @@ ROWS = (
         "urllib3_exchange",
         "http_client_exchange",
         "server_request",
+        "wsgi_body",
         "wsgi",
         "asgi",
     ),

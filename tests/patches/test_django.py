@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 import types
@@ -139,6 +140,37 @@ def test_an_error_while_the_body_is_made(spans: Recorded) -> None:
 def test_an_answer_in_the_form_of_an_exception_is_no_failure(spans: Recorded) -> None:
     get("/old/1/")
     assert "error" not in tags(spans.servers[0])
+
+
+def answer_of(target: str) -> Any:
+    """What a server, or a middleware of WSGI, is given."""
+    from django.test import RequestFactory
+
+    return django_story.wsgi()(RequestFactory()._base_environ(PATH_INFO=target), lambda *_: None)
+
+
+def test_an_answer_is_to_a_middleware_what_django_made(spans: Recorded) -> None:
+    """Django's own tests ask for its bytes; others for its class, its headers, a copy of it."""
+    from django.http import HttpResponse
+
+    answer = answer_of("/hello/bob")
+    assert isinstance(answer, HttpResponse)
+    assert bytes(answer).endswith(b"\r\n\r\nhello bob")
+    assert repr(answer) == '<HttpResponse status_code=200, "text/html; charset=utf-8">'
+    answer["X-More"] = "1"
+    answer.reason_phrase = "Fine"
+    assert ("X-More" in answer, answer.headers["X-More"], answer["x-more"]) == (True, "1", "1")
+    assert (answer.reason_phrase, answer.serialize().partition(b"\r\n\r\n")[2]) == ("Fine", b"hello bob")
+    assert (type(copy.copy(answer)), copy.copy(answer).content) == (HttpResponse, b"hello bob")
+    assert not hasattr(answer, "__len__")
+    assert spans.servers == []
+    assert b"".join(answer) == b"hello bob"
+    assert len(spans.servers) == 1
+
+
+def test_an_answer_that_is_dropped_ends_its_request(spans: Recorded) -> None:
+    answer_of("/hello/bob")
+    assert len(spans.servers) == 1
 
 
 @pytest.mark.parametrize(

@@ -341,7 +341,7 @@ def test_nothing_of_ours_is_in_the_environ(spans: Recorded) -> None:
         (wsgi, "Url"),
         (wsgi, "_until_sent"),
         (wsgi, "_noting_status"),
-        (wsgi, "Body"),
+        (wsgi, "body"),
         (server_request, "Request"),
         (server_request, "in_work"),
     ],
