@@ -34,7 +34,8 @@ _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 """
 
-# Quick and small: no waiting for more group members, short sessions allowed, few internal partitions, one replica.
+# Quick and small: no waiting for more group members, short sessions allowed, few internal partitions, one replica. Nothing is
+# thrown away: every five minutes a broker looks for records whose own timestamp is too old, and tests write such.
 _PROPERTIES = """process.roles=broker,controller
 node.id=1
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
@@ -44,6 +45,7 @@ controller.listener.names=CONTROLLER
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 log.dirs={folder}/data
 auto.create.topics.enable=true
+log.retention.ms=-1
 num.partitions=1
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=2
