@@ -74,7 +74,8 @@ def after(span: Any, response: Any) -> object:
         return None
     call.status = response.status
     wire = getattr(response, "_original_response", None) or response
-    if wire.length == 0 or wire.isclosed():  # nothing to read (HEAD, 204)
+    # Nothing to read (HEAD, 204), or read already: an answer of urllib3's HTTP/2, or a stand-in, has no length.
+    if getattr(wire, "length", 0) == 0 or wire.isclosed():
         return None
     call.exchange = vars(wire)[SLOT] = Exchange(span, PLACE)
     return KEEP

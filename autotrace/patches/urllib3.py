@@ -1,6 +1,6 @@
 """urllib3 (1.26, 2.x) used by the program itself: one client span per exchange on the wire, redirects and retries included.
 
-Calls of requests (and of whatever else has a call in work) are not begun here. What is traced is http.client's HTTP/1.1.
+Calls of requests (and of whatever else has a call in work) are not begun here.
 """
 
 from __future__ import annotations
