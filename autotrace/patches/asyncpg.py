@@ -89,11 +89,28 @@ def _prepare(original: Any, us: Driver) -> Any:
 def _prepared(module: Any, plan: Plan, us: Driver) -> None:
     # Each run of a prepared statement; explain() goes through the connection.
     kind = require(module, "PreparedStatement")
+    require(kind, "_check_conn_validity")
     for name in ("fetch", "fetchval", "fetchrow"):
-        plan.method(kind, name, awaited(us, Way(_query_of, _connection_of, _fetched if name == "fetch" else _unknown)))
+        way = Way(_query_of, _connection_of, _fetched if name == "fetch" else _unknown)
+        plan.method(kind, name, _checked(name, awaited(us, way)))
     for name in ("executemany", "fetchmany"):
         if hasattr(kind, name):
-            plan.method(kind, name, awaited(us, Way(_many_of, _connection_of)))
+            plan.method(kind, name, _checked(name, awaited(us, Way(_many_of, _connection_of))))
+
+
+def _checked(name: str, make: Any) -> Any:
+    """asyncpg refuses a statement whose connection is back in its pool when it is called, not when the call is awaited."""
+
+    def made(original: Any) -> Any:
+        traced = make(original)
+
+        def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            self._check_conn_validity(name)
+            return traced(self, *args, **kwargs)
+
+        return call
+
+    return made
 
 
 def _cursors(module: Any, plan: Plan, us: Driver) -> None:
@@ -157,8 +174,8 @@ def _many_of(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[s
 
 
 def _told(self: Any, result: Any) -> int | None:
-    """'INSERT 0 2', 'UPDATE 2', 'COPY 2', 'CREATE TABLE'."""
-    count = result.rpartition(" ")[2]
+    """'INSERT 0 2', 'UPDATE 2', 'COPY 2', 'CREATE TABLE'; seldom None."""
+    count = (result or "").rpartition(" ")[2]
     return int(count) if count.isdigit() else None
 
 

@@ -215,6 +215,31 @@ def test_each_run_of_a_prepared_statement_is_one_span(run: Run, spans: Recorded)
     assert tags(spans[-1])["db.operation.batch.size"] == 2
 
 
+def test_a_statement_that_outlives_its_connection_is_refused_at_the_call(
+    postgresql: PostgreSQL, spans: Recorded
+) -> None:
+    """Not when the call is awaited: asyncpg's own tests ask for it."""
+
+    async def story() -> None:
+        async with asyncpg.create_pool(postgresql.url, min_size=1, max_size=1) as pool:
+            async with pool.acquire() as connection:
+                statement = await connection.prepare("SELECT 1")
+            for name in ("fetch", "fetchval", "fetchrow"):
+                with pytest.raises(
+                    asyncpg.InterfaceError, match=rf"cannot call PreparedStatement\.{name}\(\).*released"
+                ):
+                    getattr(statement, name)()
+
+    asyncio.run(story())
+    assert len(spans) == 0
+
+
+@pytest.mark.parametrize(("status", "rows"), [("INSERT 0 2", 2), ("CREATE TABLE", None), (None, None)])
+def test_rows_are_read_of_the_status_where_there_is_one(status: str | None, rows: int | None) -> None:
+    """None is seen in asyncpg's own tests."""
+    assert patch._told(None, status) == rows
+
+
 def test_a_cursor_is_one_span_whatever_it_fetches(run: Run, spans: Recorded) -> None:
     async def work(connection: Any) -> None:
         async with connection.transaction():
