@@ -99,7 +99,7 @@ def _prepared(module: Any, plan: Plan, us: Driver) -> None:
 
 
 def _checked(name: str, make: Any) -> Any:
-    """asyncpg refuses a statement whose connection is back in its pool when it is called, not when the call is awaited."""
+    """asyncpg refuses what belongs to a connection that is back in its pool when it is called, not when the call is awaited."""
 
     def made(original: Any) -> Any:
         traced = make(original)
@@ -136,7 +136,8 @@ def _of_its_own(Connection: Any, module: Any, plan: Plan, us: Driver) -> None:
         return original
 
     Transaction = require(module, "Transaction")
-    plan.method(Transaction, "start", whole_awaited(silent, of=_connection_of))
+    require(Transaction, "_check_conn_validity")
+    plan.method(Transaction, "start", _checked("start", whole_awaited(silent, of=_connection_of)))
     for name in ("commit", "rollback"):
         make = awaited(us, Way(_end(name), _connection_of)) if us.transactions() else silent
         plan.method(Transaction, f"_Transaction__{name}", whole_awaited(make, of=_connection_of))

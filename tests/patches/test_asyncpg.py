@@ -215,15 +215,15 @@ def test_each_run_of_a_prepared_statement_is_one_span(run: Run, spans: Recorded)
     assert tags(spans[-1])["db.operation.batch.size"] == 2
 
 
-def test_a_statement_that_outlives_its_connection_is_refused_at_the_call(
-    postgresql: PostgreSQL, spans: Recorded
-) -> None:
+def test_what_outlives_its_connection_is_refused_at_the_call(postgresql: PostgreSQL, spans: Recorded) -> None:
     """Not when the call is awaited: asyncpg's own tests ask for it."""
 
     async def story() -> None:
         async with asyncpg.create_pool(postgresql.url, min_size=1, max_size=1) as pool:
             async with pool.acquire() as connection:
-                statement = await connection.prepare("SELECT 1")
+                statement, transaction = await connection.prepare("SELECT 1"), connection.transaction()
+            with pytest.raises(asyncpg.InterfaceError, match=r"cannot call Transaction\.start\(\).*released"):
+                transaction.start()
             for name in ("fetch", "fetchval", "fetchrow"):
                 with pytest.raises(
                     asyncpg.InterfaceError, match=rf"cannot call PreparedStatement\.{name}\(\).*released"
