@@ -6,11 +6,13 @@ again, so its tests meet the wheel's. `python -m real_parts.own_suites` fetches 
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tarfile
 from importlib.metadata import version
 from pathlib import Path
 
+from real_parts import debian
 from real_parts.cache import Unavailable, obtain
 from real_parts.processes import run_to_end
 
@@ -24,6 +26,7 @@ NEEDS = {
         "pysocks==1.7.1",
         "pytest-httpbin==2.1.0",
         "pytest-mock==3.17.0",
+        "six==1.17.0",
     ),
     "psycopg2-binary": (),
 }
@@ -35,6 +38,8 @@ def source(distribution: str) -> Path:
 
     def download(scratch: Path) -> Path:
         # pip asks the source for its name and version; for psycopg2 that takes pg_config.
+        if distribution.startswith("psycopg2") and shutil.which("pg_config") is None:
+            debian.install("libpq-dev")
         pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(scratch)]
         run_to_end([*pip, f"{distribution}=={number}"], seconds=300)
         (archive,) = scratch.glob("*.tar.gz")
