@@ -83,13 +83,15 @@ PATCHES = {
     "wsgiref": {"wsgiref.handlers": "handlers"},
 }
 
-# Ways to carry the context. They trace nothing themselves, so they are watched from the first patch of the table above on.
+# Ways to carry the context, and gevent, which changes what our thread stands on. They trace nothing themselves, so they are
+# watched from the first patch of the table above on.
 CARRIERS = {
     "threading": {"threading": "threads"},
     "faststream": {
         "faststream._internal.endpoint.subscriber.usecase": "subscribers",
         "faststream.broker.subscriber.usecase": "subscribers",  # before 0.6
     },
+    "gevent": {"gevent.events": "patching"},
     "concurrent.futures": {"concurrent.futures.thread": "executors", "concurrent.futures.process": "processes"},
 }
 

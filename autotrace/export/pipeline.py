@@ -22,7 +22,7 @@ def begin(settings: Settings) -> None:
     _use(Outbox(settings))
     tracer.provider.flush = flush
     if first:
-        forks.before(_before_fork, _in_parent)
+        forks.before(_before_fork, _in_parent, _with_the_next_span)
         forks.in_child(_in_child)
     _leave_with_multiprocessing(begun=True)
 
@@ -83,15 +83,19 @@ def _in_parent() -> None:
             return
         # They count the threads after this hook, and show the warning by default where __main__ itself forks.
         if sys.version_info >= (3, 12) and sys._getframe(1).f_globals.get("__name__") == "__main__":
-            Span.sink = staticmethod(_resuming)
+            _with_the_next_span()
         else:
             _outbox.resume()
     except Exception:
         contained("after a fork")
 
 
+def _with_the_next_span() -> None:
+    Span.sink = staticmethod(_resuming)
+
+
 def _resuming(span: Span) -> None:
-    """The sink until the first span after a fork."""
+    """The sink until the first span after a pause."""
     if _outbox is not None:
         _use(_outbox)
         _outbox.sink(span)
