@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 import sysconfig
@@ -83,7 +84,8 @@ class Services:
                 self._running.popitem()[1].stop()
 
     def _assigned(self, consumer: str) -> bool:
-        return "newly assigned partitions" in self.log(consumer)
+        # Of none, while another member that is gone has not been missed yet.
+        return re.search(r"newly assigned partitions .*TopicPartition", self.log(consumer)) is not None
 
     def _start(self, service: str) -> None:
         port = {"PORT": str(_port(self.urls[service]))} if service in self.urls else {}
