@@ -10,17 +10,12 @@ from _thread import RLock
 from autotrace import containment, registry
 from autotrace.settings import Settings, run_pid
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import ModuleType
-
 settings: Settings | None = None
 watcher: registry.Watcher | None = None
 
 _lock = RLock()
 _begun: bool | None = None  # None: not yet; True: tracing runs; False: it cannot
 _beginning = False
-_met_while_beginning: list[tuple[str, ModuleType]] = []
 
 
 def activate() -> None:

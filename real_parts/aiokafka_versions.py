@@ -5,11 +5,10 @@ Limit: compiled, so there is a folder for each Python. `python -m real_parts.aio
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from real_parts.cache import Unavailable, obtain
-from real_parts.processes import run_to_end
+from real_parts.cache import Unavailable
+from real_parts.pip_folder import installed
 
 #: Exact on purpose: test data, not dependencies. 0.12 still asks its broker for an api_version, and refuses headers below 0.11.
 REQUIREMENTS = {"0.12": ("aiokafka==0.12.0", "async-timeout==5.0.1")}
@@ -17,15 +16,7 @@ REQUIREMENTS = {"0.12": ("aiokafka==0.12.0", "async-timeout==5.0.1")}
 
 def library_path(version: str) -> Path:
     """The folder to put first on PYTHONPATH for a key of REQUIREMENTS. cache.Unavailable when pip cannot have it."""
-    requirements = REQUIREMENTS[version]
-
-    def install(scratch: Path) -> Path:
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(scratch / "library")]
-        run_to_end([*pip, *requirements], seconds=300)
-        return scratch / "library"
-
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return obtain("-".join((*requirements, python)).replace("==", "-"), install)
+    return installed(*REQUIREMENTS[version])
 
 
 if __name__ == "__main__":

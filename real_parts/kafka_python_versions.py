@@ -6,11 +6,10 @@ Limit: pure Python, so one folder serves all interpreters, but 2.0.2 and ng impo
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from real_parts.cache import Unavailable, obtain
-from real_parts.processes import run_to_end
+from real_parts.cache import Unavailable
+from real_parts.pip_folder import installed
 
 #: Exact on purpose: test data, not dependencies. 2.0.2 and 2.1.5 as installed out there, else the newest of each line.
 REQUIREMENTS = {
@@ -31,13 +30,7 @@ def library_path(version: str) -> Path:
     requirement = REQUIREMENTS.get(version, f"kafka-python=={version}")
     if requirement not in REQUIREMENTS.values():
         raise ValueError(f"kafka-python {version!r}: choose one of {', '.join(REQUIREMENTS)}")
-
-    def install(scratch: Path) -> Path:
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(scratch / "library")]
-        run_to_end([*pip, requirement], seconds=300)
-        return scratch / "library"
-
-    return obtain(requirement.replace("==", "-"), install)
+    return installed(requirement, compiled=False)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from real_parts import debian
 from real_parts.cache import Unavailable, obtain
+from real_parts.pip_folder import installed
 from real_parts.processes import run_to_end
 
 #: distribution -> what its tests import beyond the test extra, dependencies of these too. Exact on purpose: test data.
@@ -54,16 +55,7 @@ def source(distribution: str) -> Path:
 def needed(distribution: str) -> Path | None:
     """The folder to put on PYTHONPATH for its tests, None where they need nothing. cache.Unavailable when pip cannot have it."""
     requirements = NEEDS[distribution]
-    if not requirements:
-        return None
-
-    def install(scratch: Path) -> Path:
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(scratch / "library")]
-        run_to_end([*pip, *requirements], seconds=300)
-        return scratch / "library"
-
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"  # brotlicffi is compiled for one
-    return obtain("-".join((*requirements, python)).replace("==", "-"), install)
+    return installed(*requirements) if requirements else None
 
 
 if __name__ == "__main__":

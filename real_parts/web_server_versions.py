@@ -5,11 +5,10 @@ Limit: what they stand on (asgiref, anyio, pydantic, …) is the interpreter's. 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from real_parts.cache import Unavailable, obtain
-from real_parts.processes import run_to_end
+from real_parts.cache import Unavailable
+from real_parts.pip_folder import installed
 
 #: Exact on purpose: test data, not dependencies. The first of a row is what the row is about.
 REQUIREMENTS = {
@@ -26,15 +25,7 @@ REQUIREMENTS = {
 
 def library_path(name: str) -> Path:
     """The folder to put first on PYTHONPATH for a key of REQUIREMENTS. cache.Unavailable when pip cannot have it."""
-    requirements = REQUIREMENTS[name]
-
-    def install(scratch: Path) -> Path:
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(scratch / "library")]
-        run_to_end([*pip, *requirements], seconds=300)
-        return scratch / "library"
-
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"  # aiohttp is compiled for one
-    return obtain("-".join((*requirements, python)).replace("==", "-"), install)
+    return installed(*REQUIREMENTS[name])
 
 
 if __name__ == "__main__":

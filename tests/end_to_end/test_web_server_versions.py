@@ -15,8 +15,6 @@ from real_parts.web_server_versions import REQUIREMENTS, library_path
 
 ROOT = Path(__file__).parent.parent.parent
 TESTS = {
-    "django-4": ["django"],
-    "django-5": ["django"],
     "fastapi": ["starlette", "fastapi"],
     "aiohttp": ["aiohttp_web"],
 }
