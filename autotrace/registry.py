@@ -126,6 +126,7 @@ class Watcher:
         """Hears of every module that is asked for and not there yet, before it is searched for. Never raises."""
 
     def watch(self, patches: dict[str, dict[str, str]], disabled: Sequence[str]) -> None:
+        added = []
         for library, modules in patches.items():
             for module, function in modules.items():
                 if library in disabled or library.split(".")[0] in disabled:
@@ -133,7 +134,8 @@ class Watcher:
                     continue
                 states.setdefault((library, module), NOT_IMPORTED)
                 self.watched[module] = (library, function)
-        for name in [name for name in self.watched if name in sys.modules]:
+                added.append(module)
+        for name in [name for name in added if name in sys.modules]:
             module_ = sys.modules[name]
             # One that is being imported at this moment is applied by nobody: its loader is already running. Rare enough.
             if not getattr(getattr(module_, "__spec__", None), "_initializing", False):
