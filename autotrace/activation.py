@@ -7,11 +7,11 @@ import os
 import sys
 from _thread import RLock
 
-from autotrace import containment, registry
+from autotrace import containment, import_hook, registry
 from autotrace.settings import Settings, run_pid
 
 settings: Settings | None = None
-watcher: registry.Watcher | None = None
+watcher: import_hook.Watcher | None = None
 
 _lock = RLock()
 _begun: bool | None = None  # None: not yet; True: tracing runs; False: it cannot
@@ -38,7 +38,7 @@ def activate() -> None:
                 return
             # Now, to be called last: what the program does in its own exit handlers is sent too.
             atexit.register(_leave)
-            watcher = registry.Watcher(_begin)
+            watcher = import_hook.Watcher(_begin)
             sys.meta_path.insert(0, watcher)
             watcher.watch({**registry.PATCHES, **registry.named(settings.dbapi)}, settings.disabled_patches)
             if embedding:
@@ -55,7 +55,7 @@ def _begin() -> bool:
             return _begun is not False
         _beginning = True
         try:
-            __import__("autotrace.tracing.start", fromlist=["begin"]).begin(settings)
+            __import__("autotrace.tracing.configure", fromlist=["begin"]).begin(settings)
             __import__("autotrace.export.pipeline", fromlist=["begin"]).begin(settings)
             _begun = True
         except Exception as failure:

@@ -101,7 +101,7 @@ def _destination(settings: Settings) -> str:
     """Where spans would go, and whether somebody answers there (tried for a second; UDP does not tell)."""
     if not settings.exporter.startswith("jaeger"):
         return ""
-    target = importlib.import_module("autotrace.export.jaeger_endpoint").endpoint(settings)
+    target = importlib.import_module("autotrace.export.jaeger.endpoint").endpoint(settings)
     if hasattr(target, "host"):
         return f"udp://{target.host}:{target.port} (UDP: nobody tells whether it arrives)"
     from urllib.parse import urlsplit

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from autotrace.registry import Watcher
+    from autotrace.import_hook import Watcher
 
 NAME = "uwsgi"
 

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import os
 
-from autotrace.setting_kinds import (
-    choice,
-    flag,
-    inverted,
-    names,
-    number,
-    pairs,
-    ratio,
-    seconds,
-    text,
-    whole,
-)
-from autotrace.setting_sources import (
+from autotrace.setting_aliases import (
     jaeger_propagation,
     jaeger_sampler,
     otel_exporter,
     otel_propagators,
     otel_resource_service,
 )
+from autotrace.setting_types import choice, flag, inverted, names, number, pairs, ratio, seconds, text, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

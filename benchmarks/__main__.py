@@ -10,9 +10,9 @@ from pathlib import Path
 
 from benchmarks import agents, report
 from benchmarks.budgets import BENCHMARKS
+from benchmarks.environment import Surroundings
 from benchmarks.rounds import interleaved
-from benchmarks.surroundings import Surroundings
-from real_parts.cache import Unavailable
+from test_services.cache import Unavailable
 
 
 def main(words: list[str] | None = None) -> int:

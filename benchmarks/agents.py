@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from autotrace.cli import bootstrap_folder
-from real_parts.cache import obtain
-from real_parts.processes import run_to_end
+from test_services.cache import obtain
+from test_services.processes import run_to_end
 
 FORCE_FLUSH = "benchmarks.timed:force_flush"
 

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from benchmarks import agents
 from benchmarks.agents import Agent
+from benchmarks.environment import PROCFS, Surroundings
 from benchmarks.spawn import Ended, run
-from benchmarks.surroundings import PROCFS, Surroundings
 
 ROOT = Path(__file__).parent.parent
 ANYWHERE = Path(tempfile.gettempdir())

@@ -9,9 +9,9 @@ from statistics import median, quantiles
 from typing import NamedTuple
 
 from benchmarks.agents import Agent
+from benchmarks.environment import Surroundings
 from benchmarks.measures import Benchmark, Figures
 from benchmarks.spawn import Failed
-from benchmarks.surroundings import Surroundings
 
 Results = dict[tuple[str, str], list[Figures]]
 """(benchmark, agent) -> the figures of each round."""

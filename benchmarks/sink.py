@@ -14,15 +14,15 @@ import urllib.request
 from pathlib import Path
 from typing import ClassVar
 
-from real_parts.jaeger_thrift import from_batch
-from real_parts.part import Part
-from real_parts.processes import Server, free_ports
+from test_services.jaeger_thrift import from_batch
+from test_services.processes import Server, free_ports
+from test_services.service import Service
 
 ROOT = Path(__file__).parent.parent
 ANSWER = b'{"id": 7, "name": "a small answer", "items": [1, 2, 3]}'
 
 
-class Sink(Part):
+class Sink(Service):
     """Running: `url`."""
 
     name = "sink"

@@ -15,17 +15,17 @@ import pytest
 os.environ["AUTOTRACE_EXPORTER"] = "none"
 
 import autotrace.activation
-from real_parts import cache
-from real_parts.jaeger import Jaeger
-from real_parts.kafka_broker import KafkaBroker, real_or_mock
-from real_parts.mariadb import MariaDB
-from real_parts.mock_broker import MockBroker
-from real_parts.part import Part
-from real_parts.postgresql import PostgreSQL
+from test_services import cache
+from test_services.jaeger import Jaeger
+from test_services.kafka_broker import KafkaBroker, real_or_mock
+from test_services.mariadb import MariaDB
+from test_services.mock_broker import MockBroker
+from test_services.postgresql import PostgreSQL
+from test_services.service import Service
 
 autotrace.activation.activate()
 
-P = TypeVar("P", bound=Part)
+P = TypeVar("P", bound=Service)
 
 
 @pytest.fixture(scope="session")

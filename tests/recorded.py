@@ -9,7 +9,7 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
-from autotrace.semantics import reading
+from autotrace.semantics import span_reader
 from autotrace.tracing.span import Span
 
 
@@ -40,7 +40,7 @@ class Recorded(list[Span]):
 
 
 def tags(span: Span) -> dict[str, Any]:
-    return dict(reading.tags(span))
+    return dict(span_reader.tags(span))
 
 
 def is_child(span: Span, parent: Span) -> bool:

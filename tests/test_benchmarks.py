@@ -13,9 +13,9 @@ import pytest
 from benchmarks import report
 from benchmarks.agents import Agent
 from benchmarks.budgets import BENCHMARKS, BUDGETS
+from benchmarks.environment import Surroundings
 from benchmarks.measures import Operation
 from benchmarks.rounds import added, interleaved, verdict
-from benchmarks.surroundings import Surroundings
 
 ROOT = Path(__file__).parent.parent
 REAL = {"psycopg2", "kafka_send", "kafka_iterate", "kafka_poll"} | {

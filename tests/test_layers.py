@@ -10,62 +10,30 @@ import pytest
 ROOT = Path(__file__).parent.parent / "autotrace"
 
 # Rows from the top; in a row, from left to right. A name covers the file or the folder of that name.
-ROWS = (
-    (
-        "setting_kinds",
-        "setting_sources",
-        "settings",
-        "containment",
-        "registry",
-        "embedding",
-        "activation",
-        "check",
-        "cli",
-    ),
-    (
-        "patching",
-        "subclassing",
-        "late_classes",
-        "immutable_classes",
-        "callers_variables",
-        "propagation",
-        "sql",
-        "semantics",
-        "tracing",
-    ),
-    (
-        "record_scope",
-        "record_batch",
-        "consumer_work",
-        "consumer_calls",
-        "task_work",
-        "kafka_record",
-        "kafka_message",
-        "kafka_commit",
-        "broker_answer",
-        "delivery_report",
-        "delivery_batch",
-        "statement_reading",
-        "statements",
-        "connects",
-        "handed_back",
-        "dbapi",
-        "commenting",
-        "mysql",
-        "driver_facts",
-        "driver_proxies",
-        "any_driver",
-        "client_exchange",
-        "urllib3_exchange",
-        "http_client_exchange",
-        "server_request",
-        "wsgi_body",
-        "wsgi",
-        "asgi",
-    ),
-    ("export", "viewer"),
-    ("patches",),
+START_UP = (
+    "setting_types",
+    "setting_aliases",
+    "settings",
+    "containment",
+    "registry",
+    "import_hook",
+    "embedding",
+    "activation",
+    "check",
+    "cli",
 )
+CORE = (
+    "patching",
+    "late_classes",
+    "immutable_classes",
+    "callers_variables",
+    "propagation",
+    "sql",
+    "semantics",
+    "tracing",
+)
+FAMILIES = ("messaging", "databases", "http_client", "http_server")
+ROWS = (START_UP, CORE, FAMILIES, ("export", "viewer"), ("patches",))
 COMMANDS = ("check.py",)  # reports in a process of their own, which may cost what it takes
 HEAVY = {"logging", "typing", "dataclasses", "importlib.metadata", "inspect", "re", "contextlib", "enum", "json"}
 
@@ -125,6 +93,26 @@ def test_a_file_imports_only_from_above_or_from_the_left(path: Path) -> None:
         if own is None or other is None or module.split(".")[:2] == module_of(path).split(".")[:2]:
             continue
         assert other < own, f"{path.name} may not import {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_family_never_imports_another_family(path: Path) -> None:
+    family = path.relative_to(ROOT).parts[0]
+    if family not in FAMILIES:
+        return
+    others = [f"autotrace.{name}" for name in FAMILIES if name != family]
+    assert [module for module, _ in imports(path) if module.startswith(tuple(others))] == []
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    graph = {module_of(path): {module for module, top in imports(path) if top} for path in FILES}
+    graph = {module: {name for name in names if name in graph and name != module} for module, names in graph.items()}
+    while free := [module for module, names in graph.items() if not names]:
+        for module in free:
+            del graph[module]
+        for names in graph.values():
+            names.difference_update(free)
+    assert graph == {}
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import SpanKind
 
 from autotrace.export import tree
-from autotrace.export.jaeger_span import CHILD_OF, references
-from autotrace.semantics import reading
+from autotrace.export.jaeger.encoder import CHILD_OF, references
+from autotrace.semantics import span_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,17 +86,17 @@ class _Trace:
 
 
 def _node(span: Span, service: str) -> tree.Node:
-    kind = reading.error_type(span)
+    kind = span_reader.error_type(span)
     return tree.Node(
         service,
-        reading.name(span),
+        span_reader.name(span),
         span.trace_id,
         span.span_id,
         span.parent_id,
         span.start_time,
         (span.end_time or span.start_time) - span.start_time,
-        {**dict(reading.tags(span)), "span.kind": span.kind.name.lower()},
-        (reading.status_text(span) or kind) if kind else "",
+        {**dict(span_reader.tags(span)), "span.kind": span.kind.name.lower()},
+        (span_reader.status_text(span) or kind) if kind else "",
         [("CHILD_OF" if one[0] == CHILD_OF else "FOLLOWS_FROM", *one[1:]) for one in references(span)],
     )
 

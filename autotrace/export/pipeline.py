@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from autotrace.containment import contained
-from autotrace.export.outbox import Outbox
+from autotrace.export.span_queue import Outbox
 from autotrace.tracing import forks, tracer
 from autotrace.tracing.span import Span
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from autotrace.containment import contained
-from autotrace.dbapi import ByIdentity
-from autotrace.mysql import Cursors, MySQL, shared
+from autotrace.databases.driver import ByIdentity
+from autotrace.databases.mysql import Cursors, MySQL, shared
 from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
-from autotrace.tracing.around import argument
+from autotrace.tracing.traced_call import argument
 
 
 def driver(module: Any, plan: Plan) -> None:

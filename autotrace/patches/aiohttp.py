@@ -9,15 +9,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from autotrace import client_exchange
-from autotrace.client_exchange import Exchange
 from autotrace.containment import contained
+from autotrace.http_client import call as client_exchange
+from autotrace.http_client.call import Exchange
 from autotrace.patching import Plan, require
-from autotrace.tracing import boundary, current
-from autotrace.tracing.around import argument, failed, finish, with_argument
+from autotrace.tracing import current, propagate
+from autotrace.tracing.traced_call import argument, failed, finish, with_argument
 
 if TYPE_CHECKING:
-    from autotrace.client_exchange import Call
+    from autotrace.http_client.call import Call
     from autotrace.tracing.span import Span
 
 PLACE = "aiohttp"
@@ -144,9 +144,9 @@ def _write_headers(original: Any) -> Any:
         if call is not None and call.wire is HEADERS and call.span is not None:
             try:
                 host = client_exchange.host_of(call.span)
-                if boundary.is_target(host):
+                if propagate.is_target(host):
                     headers = argument(args, kwargs, 2, "headers").copy()
-                    boundary.into_http(headers, call.span, host)
+                    propagate.into_http(headers, call.span, host)
                     args, kwargs = with_argument(args, kwargs, 2, "headers", headers)
             except Exception:
                 contained(PLACE)

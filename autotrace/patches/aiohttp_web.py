@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace import server_request
 from autotrace.containment import contained
+from autotrace.http_server import request as server_request
+from autotrace.http_server.request import EMPTY
 from autotrace.patching import Plan, require
-from autotrace.server_request import EMPTY
-from autotrace.tracing import boundary, current
-from autotrace.tracing.around import argument
+from autotrace.tracing import current, propagate
+from autotrace.tracing.traced_call import argument
 
 PLACE = "aiohttp.web"
 
@@ -71,7 +71,7 @@ def _receive(theirs: Any) -> server_request.Request | None:
         "caller": theirs.remote,
         "user_agent": headers.get("User-Agent"),
     }
-    return server_request.receive(PLACE, facts, boundary.from_http(headers), theirs)
+    return server_request.receive(PLACE, facts, propagate.from_http(headers), theirs)
 
 
 def _note_route(request: server_request.Request, theirs: Any) -> None:

@@ -9,17 +9,16 @@ from typing import Any
 from opentelemetry.context.context import Context
 from opentelemetry.trace import SpanKind
 
-from autotrace import kafka_commit, kafka_record, record_scope
 from autotrace.containment import contained
+from autotrace.messaging import attribute_records, commits, consumer_span
+from autotrace.messaging.async_consumer import TaskLoop, TaskWork
 from autotrace.patching import Plan, require
 from autotrace.semantics import messaging, topics
 from autotrace.semantics.family import SharedFacts
 from autotrace.semantics.kafka import first_server, short_key
-from autotrace.task_work import TaskLoop, TaskWork
-from autotrace.tracing import boundary, tracer
-from autotrace.tracing.around import KEEP, argument, with_argument
-from autotrace.tracing.around_await import traced_await
+from autotrace.tracing import propagate, tracer
 from autotrace.tracing.current import leave, put
+from autotrace.tracing.traced_call import KEEP, argument, traced_await, with_argument
 
 SLOT = "_autotrace"
 """Where a client of the library, and a batch, keeps what is ours: in its __dict__."""
@@ -56,7 +55,7 @@ def consumer(module: Any, plan: Plan) -> None:
     plan.method(Consumer, "stop", _stop)
     # start(): makes the tasks that serve whoever comes. No span.
     plan.method(Consumer, "start", _start)
-    record_scope.readings[ConsumerRecord] = kafka_record.READING
+    consumer_span.readings[ConsumerRecord] = attribute_records.READING
 
 
 # The producer ---------------------------------------------------------------------------------------------------------
@@ -127,7 +126,7 @@ def _takes_headers(client: Any) -> bool:
 
 
 def _with_trace(headers: Any, span: Any) -> Any:
-    return boundary.into_kafka(headers or None, span)
+    return propagate.into_kafka(headers or None, span)
 
 
 def _shared(client: Any) -> SharedFacts:
@@ -218,7 +217,7 @@ def _ours(client: Any) -> TaskWork | None:
     ours: TaskWork | None = client.__dict__.get(SLOT)
     if ours is None:
         try:
-            reading = kafka_record.reading(partial(_state, client._subscription))
+            reading = attribute_records.reading(partial(_state, client._subscription))
             facts = {**_client(client._client), "group": client._group_id, "operation": "process"}
             ours = client.__dict__[SLOT] = TaskWork(reading, SharedFacts(facts))
         except Exception:
@@ -256,7 +255,7 @@ def _getmany(original: Any) -> Any:
         ours.turn()
         polled = await original(*args, **kwargs)
         try:
-            kafka_record.listed(polled, ours)
+            attribute_records.listed(polled, ours)
         except Exception:
             contained(CONSUMER)
         return polled
@@ -265,7 +264,7 @@ def _getmany(original: Any) -> Any:
 
 
 def _commit(original: Any) -> Any:
-    told = traced_await(original, COMMIT, kafka_commit.before(_shared_by_records))
+    told = traced_await(original, COMMIT, commits.before(_shared_by_records))
 
     async def commit(*args: Any, **kwargs: Any) -> Any:
         ours = _ours(args[0]) if args else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from autotrace.containment import contained
 from autotrace.patching import Plan, require
-from autotrace.tracing import carry
+from autotrace.tracing import run_in_context
 
 
 def thread(module: Any, plan: Plan) -> None:
@@ -22,10 +22,10 @@ def _execute(original: Any) -> Any:
     # Even an empty context is carried: the thread's own is that of the task that opened the connection.
     async def _execute(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         try:
-            context = carry.capture()
+            context = run_in_context.capture()
         except Exception:
             contained("aiosqlite._execute")
             return await original(self, fn, *args, **kwargs)
-        return await original(self, carry.run, context, fn, *args, **kwargs)
+        return await original(self, run_in_context.run, context, fn, *args, **kwargs)
 
     return _execute

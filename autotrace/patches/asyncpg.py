@@ -10,15 +10,15 @@ from contextvars import ContextVar
 from functools import update_wrapper
 from typing import Any
 
-from autotrace import connects
 from autotrace.containment import contained
-from autotrace.dbapi import ByIdentity, Driver
+from autotrace.databases import connects
+from autotrace.databases.driver import ByIdentity, Driver
+from autotrace.databases.statement_arguments import SHORT, batch, head, text
+from autotrace.databases.traced_methods import Way, awaited, of_arguments, opened, part, whole_awaited
 from autotrace.patching import MARK, Plan, require
 from autotrace.semantics.family import SharedFacts
-from autotrace.statement_reading import SHORT, batch, head, text
-from autotrace.statements import Way, awaited, of_arguments, opened, part, whole_awaited
-from autotrace.tracing.around import argument
 from autotrace.tracing.span import now
+from autotrace.tracing.traced_call import argument
 
 _UNKNOWN = SharedFacts({"component": "asyncpg"})
 _tried: ContextVar[list[SharedFacts] | None] = ContextVar("autotrace-asyncpg-tried", default=None)

@@ -13,7 +13,7 @@ from opentelemetry.context.context import Context
 
 from autotrace.containment import contained
 from autotrace.patching import Plan
-from autotrace.tracing import carry, handed_over
+from autotrace.tracing import cross_process, run_in_context
 
 
 def executors(module: Any, plan: Plan) -> None:
@@ -30,13 +30,13 @@ def _submit(original: Any) -> Any:
     def submit(*args: Any, **kwargs: Any) -> Any:
         # (self, fn, /, *args, **kwargs): without a positional fn the call is wrong, and the original says so.
         try:
-            context = carry.capture() if len(args) > 1 and callable(args[1]) else None
+            context = run_in_context.capture() if len(args) > 1 and callable(args[1]) else None
         except Exception:
             contained("ThreadPoolExecutor.submit")
             context = None
         if not context:
             return original(*args, **kwargs)
-        return original(args[0], carry.run, context, *args[1:], **kwargs)
+        return original(args[0], run_in_context.run, context, *args[1:], **kwargs)
 
     return submit
 
@@ -44,14 +44,14 @@ def _submit(original: Any) -> Any:
 def _submit_over(original: Any) -> Any:
     def submit(*args: Any, **kwargs: Any) -> Any:
         try:
-            parcel = handed_over.packed() if len(args) > 1 and callable(args[1]) and _reaches(args[0]) else None
+            parcel = cross_process.packed() if len(args) > 1 and callable(args[1]) and _reaches(args[0]) else None
         except Exception:
             contained("ProcessPoolExecutor.submit")
             parcel = None
         if parcel is not None:
-            args = (args[0], handed_over.run, parcel, *args[1:])
+            args = (args[0], cross_process.run, parcel, *args[1:])
         # A process that is forked here would stay in the context of this very moment.
-        return carry.run(Context(), original, *args, **kwargs)
+        return run_in_context.run(Context(), original, *args, **kwargs)
 
     return submit
 

@@ -10,21 +10,21 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 
-from autotrace import delivery_batch, kafka_commit, kafka_message, record_scope
-from autotrace.consumer_calls import ending, giving, turning
 from autotrace.containment import contained
-from autotrace.delivery_report import Report, Reports
-from autotrace.kafka_message import Work
 from autotrace.late_classes import Aside, take_places
+from autotrace.messaging import commits, consumer_span, delivery_batches, method_messages
+from autotrace.messaging.batches import Records
+from autotrace.messaging.consumer import ending, giving, turning
+from autotrace.messaging.delivery_reports import Report, Reports
+from autotrace.messaging.method_messages import Work
 from autotrace.patching import Plan, Unpatchable, require
+from autotrace.patching.subclasses import subclass
 from autotrace.propagation.context import SAMPLED
-from autotrace.record_batch import Records
 from autotrace.semantics import messaging, topics
 from autotrace.semantics.family import SharedFacts
 from autotrace.semantics.kafka import first_server, short_key
-from autotrace.subclassing import subclass
-from autotrace.tracing import boundary, tracer
-from autotrace.tracing.around import KEEP, argument, traced, with_argument
+from autotrace.tracing import propagate, tracer
+from autotrace.tracing.traced_call import KEEP, argument, traced, with_argument
 
 SLOT = "_autotrace"
 """Where a client of the library keeps what is ours, and where a message of AIOProducer keeps its span."""
@@ -51,7 +51,7 @@ def clients(module: Any, plan: Plan) -> None:
     else:
         for kind, ours in places.items():
             plan.value(module, kind.__name__, ours)
-    record_scope.readings[Message] = kafka_message.READING
+    consumer_span.readings[Message] = method_messages.READING
 
 
 # The producer ---------------------------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def _before_produce(failure: Any) -> Any:
             args, kwargs = with_argument(args, kwargs, 5, "callback", Report(span, reports, callback, failure))
         headers = argument(args, kwargs, 8, "headers")
         if headers is None or isinstance(headers, (list, dict)):  # the library refuses anything else, and shall
-            args, kwargs = with_argument(args, kwargs, 8, "headers", boundary.into_kafka(_as_read(headers), span))
+            args, kwargs = with_argument(args, kwargs, 8, "headers", propagate.into_kafka(_as_read(headers), span))
         return span, args, kwargs
 
     return before
@@ -116,7 +116,7 @@ def _produce_batch(original: Any, failure: Any) -> Any:
             reports = getattr(args[0], SLOT, None) if args else None
             if reports is not None and isinstance(messages, list) and messages:
                 topic, default = argument(args, kwargs, 1, "topic"), _given(args, kwargs, 4, reports)
-                copies = delivery_batch.copies(topic, messages, default, reports, failure, own=SLOT)
+                copies = delivery_batches.copies(topic, messages, default, reports, failure, own=SLOT)
                 args, kwargs = with_argument(args, kwargs, 2, "messages", copies)
         except Exception:
             copies = []
@@ -124,10 +124,10 @@ def _produce_batch(original: Any, failure: Any) -> Any:
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
-            delivery_batch.raised(copies, error, PRODUCE_BATCH)
+            delivery_batches.raised(copies, error, PRODUCE_BATCH)
             raise
         try:
-            delivery_batch.refused(messages, copies, note="_error")
+            delivery_batches.refused(messages, copies, note="_error")
         except Exception:
             contained(PRODUCE_BATCH)
         return result
@@ -228,7 +228,7 @@ def _records(original: Any) -> Any:
         except Exception:
             contained("Messages.records")
         messages = original(batch)
-        return messages if first is None else kafka_message.again(messages, first)
+        return messages if first is None else method_messages.again(messages, first)
 
     return records
 
@@ -247,7 +247,7 @@ def _high(kind: Any, TopicPartition: Any) -> Any:
 
 
 def _before_commit(waits: Any = None) -> Any:
-    return kafka_commit.before(lambda client: getattr(getattr(_work(client), "scope", None), "shared", None), waits)
+    return commits.before(lambda client: getattr(getattr(_work(client), "scope", None), "shared", None), waits)
 
 
 def _waits(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

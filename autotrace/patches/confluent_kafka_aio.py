@@ -11,8 +11,8 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 
-from autotrace.consumer_calls import ending_awaited, giving_awaited, turning_awaited
 from autotrace.containment import contained
+from autotrace.messaging.consumer import ending_awaited, giving_awaited, turning_awaited
 from autotrace.patching import Plan, Unpatchable, require
 from autotrace.semantics import messaging, topics
 from autotrace.semantics.kafka import short_key

@@ -6,10 +6,11 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from autotrace import asgi, server_request, wsgi
 from autotrace.containment import contained
+from autotrace.http_server import asgi, wsgi
+from autotrace.http_server import request as server_request
 from autotrace.patching import Plan, require
-from autotrace.tracing.around import argument
+from autotrace.tracing.traced_call import argument
 
 PLACE = "Django"
 

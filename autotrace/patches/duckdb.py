@@ -11,11 +11,11 @@ from typing import Any
 
 from autotrace.callers_variables import seen
 from autotrace.containment import contained
-from autotrace.dbapi import ByIdentity, Driver, batch, text
+from autotrace.databases.driver import ByIdentity, Driver, batch, text
+from autotrace.databases.traced_methods import Way, called, of_arguments, part, whole
 from autotrace.patching import MARK, Plan, require
 from autotrace.semantics.family import SharedFacts
-from autotrace.statements import Way, called, of_arguments, part, whole
-from autotrace.tracing.around import argument
+from autotrace.tracing.traced_call import argument
 
 
 def driver(module: Any, plan: Plan) -> None:

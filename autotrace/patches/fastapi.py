@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace import asgi, server_request
 from autotrace.containment import contained
+from autotrace.http_server import asgi
+from autotrace.http_server import request as server_request
 from autotrace.patching import Plan, require
 from autotrace.tracing import tracer
-from autotrace.tracing.around import argument
+from autotrace.tracing.traced_call import argument
 
 PLACE = "FastAPI"
 

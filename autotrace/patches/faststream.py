@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from autotrace.messaging.consumer_span import carry
 from autotrace.patching import Plan, require
-from autotrace.record_scope import carry
 
 
 def subscribers(module: Any, plan: Plan) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace import asgi, wsgi
 from autotrace.containment import contained
+from autotrace.http_server import asgi, wsgi
+from autotrace.http_server.request import EMPTY, HUNG_UP, Request, outermost
 from autotrace.patching import Plan, require
-from autotrace.server_request import EMPTY, HUNG_UP, Request, outermost
 from autotrace.tracing import current
 
 PLACE = "gunicorn"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace import http_client_exchange
+from autotrace.http_client import via_http_client
 from autotrace.patching import Plan
 
 
 def connections(module: Any, plan: Plan) -> None:
-    http_client_exchange.exchanges(module, plan)
-    plan.value(http_client_exchange, "bare", True)
+    via_http_client.exchanges(module, plan)
+    plan.value(via_http_client, "bare", True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace import server_request
 from autotrace.containment import contained
+from autotrace.http_server import request as server_request
 from autotrace.patching import Plan, require
-from autotrace.tracing import boundary
-from autotrace.tracing.around import argument
+from autotrace.tracing import propagate
+from autotrace.tracing.traced_call import argument
 
 PLACE = "http.server.BaseHTTPRequestHandler"
 SLOT = "_autotrace_request"
@@ -78,7 +78,7 @@ def _receive(handler: Any) -> server_request.Request | None:
         "user_agent": headers.get("User-Agent"),
     }
     # Its body is not known: a WSGI server on top of the handler passes on what it likes.
-    return server_request.receive(PLACE, facts, boundary.from_http(headers), None)
+    return server_request.receive(PLACE, facts, propagate.from_http(headers), None)
 
 
 def _send_response_only(original: Any) -> Any:

@@ -10,12 +10,11 @@ import sys
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from autotrace import client_exchange
-from autotrace.client_exchange import Call, Exchange
+from autotrace.http_client import call as client_exchange
+from autotrace.http_client.call import Call, Exchange
 from autotrace.patching import Plan, require
-from autotrace.tracing import boundary
-from autotrace.tracing.around import KEEP, argument, traced, with_argument
-from autotrace.tracing.around_await import traced_await
+from autotrace.tracing import propagate
+from autotrace.tracing.traced_call import KEEP, argument, traced, traced_await, with_argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +84,7 @@ def _before(args: Any, kwargs: Any) -> Any:
     if span is None:
         return None
     host = client_exchange.host_of(span)
-    if boundary.is_target(host):
+    if propagate.is_target(host):
         args, kwargs = with_argument(args, kwargs, 1, "request", _with_headers(request, span, host))
     return span, args, kwargs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace import asgi
+from autotrace.http_server import asgi
 from autotrace.patching import Plan, require
 
 PLACE = "hypercorn"

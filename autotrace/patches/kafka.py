@@ -8,17 +8,17 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 
-from autotrace import kafka_commit, kafka_record, record_scope
-from autotrace.broker_answer import Answer, context_of
-from autotrace.consumer_work import Work
 from autotrace.containment import contained
+from autotrace.messaging import attribute_records, commits, consumer_span
+from autotrace.messaging.acknowledgement import Answer, context_of
+from autotrace.messaging.consumer import Work
+from autotrace.messaging.consumer_span import Loop
 from autotrace.patching import MARK, Plan, Unpatchable, require
-from autotrace.record_scope import Loop
 from autotrace.semantics import messaging, topics
 from autotrace.semantics.family import SharedFacts
 from autotrace.semantics.kafka import first_server, short_key
-from autotrace.tracing import boundary, carry, tracer
-from autotrace.tracing.around import KEEP, argument, traced, with_argument
+from autotrace.tracing import propagate, run_in_context, tracer
+from autotrace.tracing.traced_call import KEEP, argument, traced, with_argument
 
 SLOT = "_autotrace"
 """Where a client of the library keeps what is ours: in its __dict__."""
@@ -54,7 +54,7 @@ def consumer(module: Any, plan: Plan) -> None:
     plan.method(Consumer, "commit", _commit_and_wait)
     plan.method(Consumer, "commit_async", _commit)
     plan.method(Consumer, "close", _close)
-    record_scope.readings[ConsumerRecord] = kafka_record.READING
+    consumer_span.readings[ConsumerRecord] = attribute_records.READING
 
 
 # The producer ---------------------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def _before_send(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _headers(headers: Any, span: Any) -> Any:
-    made = boundary.into_kafka(headers, span)
+    made = propagate.into_kafka(headers, span)
     if headers is None or type(headers) is list:
         return made
     own = copy.copy(headers)  # a list of the program's own class: 2.0.2 refuses it, later ones do not
@@ -123,7 +123,7 @@ def _with_context(original: Any) -> Any:
             contained(f"FutureRecordMetadata.{original.__name__}")
         if context is None:
             return original(*args, **kwargs)
-        return original(args[0], carry.run, context, *args[1:], **kwargs)
+        return original(args[0], run_in_context.run, context, *args[1:], **kwargs)
 
     return add
 
@@ -149,7 +149,7 @@ def _work(client: Any) -> Work | None:
     work: Work | None = client.__dict__.get(SLOT)
     if work is None:
         try:
-            reading = kafka_record.reading(partial(_state, client._subscription))
+            reading = attribute_records.reading(partial(_state, client._subscription))
             facts = {**_client(client), "group": client.config.get("group_id"), "operation": "process"}
             work = client.__dict__[SLOT] = Work(reading, SharedFacts(facts))
         except Exception:
@@ -189,7 +189,7 @@ def _poll(original: Any) -> Any:
         polled = original(*args, **kwargs)
         if polled:
             try:
-                kafka_record.listed(polled, work)
+                attribute_records.listed(polled, work)
             except Exception:
                 contained(CONSUMER)
         return polled
@@ -208,7 +208,7 @@ def _commit(original: Any) -> Any:
 
 
 def _commit_and_wait(original: Any) -> Any:
-    return _commit(traced(original, "KafkaConsumer.commit", kafka_commit.before(_shared_by_records)))
+    return _commit(traced(original, "KafkaConsumer.commit", commits.before(_shared_by_records)))
 
 
 def _shared_by_records(client: Any) -> SharedFacts | None:

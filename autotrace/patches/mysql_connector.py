@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from autotrace.dbapi import ByIdentity
-from autotrace.mysql import Cursors, MySQL, shared
+from autotrace.databases.driver import ByIdentity
+from autotrace.databases.mysql import Cursors, MySQL, shared
+from autotrace.databases.traced_methods import awaited
 from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
-from autotrace.statements import awaited
 from autotrace.tracing.span import Span, now
 
 _NAMES = ("operation", "seq_params", "procname")

@@ -8,11 +8,11 @@ from functools import update_wrapper
 from typing import Any
 
 from autotrace.containment import contained
-from autotrace.dbapi import ByIdentity, Driver, batch, text
-from autotrace.handed_back import async_rows_of, rows_of
+from autotrace.databases.driver import ByIdentity, Driver, batch, text
+from autotrace.databases.streaming import async_rows_of, rows_of
+from autotrace.databases.traced_methods import Way, awaited, called, of_arguments, part, whole, whole_awaited
 from autotrace.patching import MARK, Plan, require
 from autotrace.semantics.family import SharedFacts
-from autotrace.statements import Way, awaited, called, of_arguments, part, whole, whole_awaited
 from autotrace.tracing.span import now
 
 _PLACE = "oracledb.connect"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace.commenting import commented
 from autotrace.containment import contained
-from autotrace.dbapi import ByIdentity, Driver
+from autotrace.databases.driver import ByIdentity, Driver
+from autotrace.databases.sql_comments import commented
+from autotrace.databases.statement_arguments import batch, procedure, text
+from autotrace.databases.traced_methods import Way, called, of_arguments, opened, part, whole
 from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
-from autotrace.statement_reading import batch, procedure, text
-from autotrace.statements import Way, called, of_arguments, opened, part, whole
-from autotrace.tracing.around import argument
 from autotrace.tracing.span import now
+from autotrace.tracing.traced_call import argument
 
 
 class _Driver(Driver):

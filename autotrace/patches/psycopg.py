@@ -11,17 +11,17 @@ from functools import update_wrapper
 from types import MethodType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from autotrace import connects
-from autotrace.commenting import commented
 from autotrace.containment import contained, say
-from autotrace.dbapi import ByIdentity, Driver
-from autotrace.handed_back import async_block_of, async_rows_of, block_of, rows_of
+from autotrace.databases import connects
+from autotrace.databases.driver import ByIdentity, Driver
+from autotrace.databases.sql_comments import commented
+from autotrace.databases.statement_arguments import batch, text
+from autotrace.databases.streaming import async_block_of, async_rows_of, block_of, rows_of
+from autotrace.databases.traced_methods import Way, awaited, called, end, of_arguments
 from autotrace.patching import MARK, Plan, Unpatchable, require
 from autotrace.semantics.family import SharedFacts
 from autotrace.sql import comments
-from autotrace.statement_reading import batch, text
-from autotrace.statements import Way, awaited, called, end, of_arguments
-from autotrace.tracing.around import argument
+from autotrace.tracing.traced_call import argument
 
 if TYPE_CHECKING:
     from autotrace.tracing.span import Span

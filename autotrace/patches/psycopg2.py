@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace.commenting import commented
 from autotrace.containment import contained
-from autotrace.dbapi import Asynchronous, ByIdentity, Driver, batch, text
+from autotrace.databases.driver import Asynchronous, ByIdentity, Driver, batch, text
+from autotrace.databases.sql_comments import commented
 from autotrace.patching import MARK, Plan, Unpatchable, require
+from autotrace.patching.subclasses import joined, shown_as, subclass
 from autotrace.semantics.family import SharedFacts
-from autotrace.subclassing import joined, shown_as, subclass
-from autotrace.tracing.around import argument, with_argument
 from autotrace.tracing.span import now
+from autotrace.tracing.traced_call import argument, with_argument
 
 POLL_OK = 0
 CONNECTING = 20  # from here on `status` tells the steps of an asynchronous connect

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace.dbapi import ByIdentity
-from autotrace.mysql import Cursors, MySQL, shared
+from autotrace.databases.driver import ByIdentity
+from autotrace.databases.mysql import Cursors, MySQL, shared
 from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autotrace import connects
 from autotrace.containment import contained
-from autotrace.dbapi import Driver, batch, text, transaction
+from autotrace.databases import connects
+from autotrace.databases.driver import Driver, batch, text, transaction
+from autotrace.databases.traced_methods import Way, called, of_arguments
 from autotrace.immutable_classes import Changeable
 from autotrace.patching import Plan, require
 from autotrace.semantics import database
 from autotrace.semantics.family import SharedFacts
-from autotrace.statements import Way, called, of_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

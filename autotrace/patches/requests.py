@@ -10,12 +10,13 @@ import sys
 import time
 from typing import Any
 
-from autotrace import client_exchange, urllib3_exchange
-from autotrace.client_exchange import Call
 from autotrace.containment import contained
+from autotrace.http_client import call as client_exchange
+from autotrace.http_client import via_urllib3
+from autotrace.http_client.call import Call
 from autotrace.patching import Plan, require
-from autotrace.tracing import boundary
-from autotrace.tracing.around import argument, traced, with_argument
+from autotrace.tracing import propagate
+from autotrace.tracing.traced_call import argument, traced, with_argument
 
 PLACE = "requests"
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -33,7 +34,7 @@ def sessions(module: Any, plan: Plan) -> None:
     # HTTPAdapter.send(): one request handed to urllib3, those sent again by authentication too. A span only for a failure
     # before anything could be sent (no proxy, no tunnel).
     plan.method(Adapter, "send", lambda original: _adapter_send(original, unreachable), parameters=("request",))
-    urllib3_exchange.exchanges(Pool, Response, plan)  # the client spans; these are patched by whoever comes first
+    via_urllib3.exchanges(Pool, Response, plan)  # the client spans; these are patched by whoever comes first
 
 
 def _session_send(original: Any) -> Any:
@@ -151,9 +152,9 @@ def _before_body(args: Any, kwargs: Any) -> Any:
     if span is None:
         return None
     copy = request.copy()
-    boundary.into_http(copy.headers, span, client_exchange.host_of(span))
+    propagate.into_http(copy.headers, span, client_exchange.host_of(span))
     return span, *with_argument(args, kwargs, 1, "request", copy)
 
 
 def _after_body(span: Any, response: Any) -> object:
-    return urllib3_exchange.after(span, response.raw)
+    return via_urllib3.after(span, response.raw)

@@ -11,12 +11,12 @@ import sys
 from typing import Any
 
 from autotrace.containment import contained
-from autotrace.dbapi import Driver, batch, text
+from autotrace.databases.driver import Driver, batch, text
+from autotrace.databases.traced_methods import Way, called
 from autotrace.patching import MARK, Plan, Unpatchable, require
+from autotrace.patching.subclasses import joined, subclass
 from autotrace.semantics.family import SharedFacts
-from autotrace.statements import Way, called
-from autotrace.subclassing import joined, subclass
-from autotrace.tracing.around import argument, with_argument
+from autotrace.tracing.traced_call import argument, with_argument
 
 SLOT = "_autotrace_facts"
 FACTORY = 5  # connect(database, timeout, detect_types, isolation_level, check_same_thread, factory, …)

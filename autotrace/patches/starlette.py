@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from autotrace import asgi, server_request
 from autotrace.containment import contained
+from autotrace.http_server import asgi
+from autotrace.http_server import request as server_request
 from autotrace.patching import Plan, require
 
 PLACE = "Starlette"

@@ -6,7 +6,7 @@ from typing import Any
 
 from autotrace.containment import contained
 from autotrace.patching import Plan, Unpatchable
-from autotrace.tracing import carry, current
+from autotrace.tracing import current, run_in_context
 
 SLOT = "_autotrace_context"
 
@@ -40,7 +40,7 @@ def threads(module: Any, plan: Plan) -> None:
 def _start(original: Any) -> Any:
     def start(self: Any) -> Any:
         try:
-            context = carry.capture()
+            context = run_in_context.capture()
             if context.get(current.SPAN_KEY) is not None and not _serves_anybody(self):
                 self.__dict__[SLOT] = context
         except Exception:

@@ -9,11 +9,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from autotrace import client_exchange, urllib3_exchange
-from autotrace.client_exchange import Call
 from autotrace.containment import contained
+from autotrace.http_client import call as client_exchange
+from autotrace.http_client import via_urllib3
+from autotrace.http_client.call import Call
 from autotrace.patching import Plan, require
-from autotrace.tracing.around import argument
+from autotrace.tracing.traced_call import argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ def pools(module: Any, plan: Plan) -> None:
     # urlopen(): every request, redirect and retry, each from within the one before. No span: it says what is called, and counts.
     plan.method(Manager, "urlopen", _urlopen(_of_manager, unsent), parameters=("method", "url"))
     plan.method(Pool, "urlopen", _urlopen(_of_pool, unsent), parameters=("method", "url"))
-    urllib3_exchange.exchanges(Pool, Response, plan)
+    via_urllib3.exchanges(Pool, Response, plan)
 
 
 def _urlopen(begin: Begin, unsent: tuple[type[Exception], ...]) -> Callable[[Any], Any]:

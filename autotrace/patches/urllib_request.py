@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace import client_exchange, http_client_exchange
-from autotrace.client_exchange import NEXT, Call
 from autotrace.containment import contained
+from autotrace.http_client import call as client_exchange
+from autotrace.http_client import via_http_client
+from autotrace.http_client.call import NEXT, Call
 from autotrace.patching import Plan, require
-from autotrace.tracing.around import argument
+from autotrace.tracing.traced_call import argument
 
 PLACE = "urllib.request"
 
@@ -21,7 +22,7 @@ def openers(module: Any, plan: Plan) -> None:
     plan.method(require(module, "OpenerDirector"), "open", _open, parameters=("fullurl",))
     # AbstractHTTPHandler.do_open(): one request on one connection of its own. It says what is called; http.client sends.
     plan.method(require(module, "AbstractHTTPHandler"), "do_open", _do_open, parameters=("req",))
-    http_client_exchange.exchanges(require(require(module, "http"), "client"), plan)
+    via_http_client.exchanges(require(require(module, "http"), "client"), plan)
 
 
 def _open(original: Any) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace import asgi
 from autotrace.containment import contained
+from autotrace.http_server import asgi
 from autotrace.patching import Plan, require
 
 PLACE = "uvicorn"

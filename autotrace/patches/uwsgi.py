@@ -12,10 +12,11 @@ from functools import update_wrapper
 from os import getpid
 from typing import TYPE_CHECKING, Any
 
-from autotrace import activation, wsgi
+from autotrace import activation
 from autotrace.containment import contained, say
+from autotrace.http_server import wsgi
+from autotrace.http_server.request import EMPTY, in_work
 from autotrace.patching import MARK, Plan, Unpatchable, require
-from autotrace.server_request import EMPTY, in_work
 from autotrace.tracing import forks, tracer
 from autotrace.tracing.current import leave, put
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 PLACE = "uwsgi"
 RUN_BY_NAME = ("uwsgi_file_", "uwsgi_eval_config")
 """How uWSGI names what it runs without an import: `wsgi-file` and `mount` of a file, `eval`."""
-IMPORTING = ("importlib._bootstrap", "_frozen_importlib", "autotrace.registry", "autotrace.embedding", __name__)
+IMPORTING = ("importlib._bootstrap", "_frozen_importlib", "autotrace.import_hook", "autotrace.embedding", __name__)
 FEW = 20
 """Profiler events from _fix_up_module() to the first line of the file: a handful. More, and it is not run at all."""
 SECONDS = 0.5

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotrace import wsgi
 from autotrace.containment import contained
+from autotrace.http_server import wsgi
+from autotrace.http_server.request import EMPTY, Request, outermost
 from autotrace.patching import Plan, require
-from autotrace.server_request import EMPTY, Request, outermost
 from autotrace.tracing import current
 
 PLACE = "waitress"

@@ -8,10 +8,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from autotrace import server_request, wsgi
 from autotrace.containment import contained
+from autotrace.http_server import request as server_request
+from autotrace.http_server import wsgi
 from autotrace.patching import Plan, require
-from autotrace.tracing.around import argument, with_argument
+from autotrace.tracing.traced_call import argument, with_argument
 
 PLACE = "wsgiref.handlers.BaseHandler.run"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from autotrace import sql
-from autotrace.semantics import remote
+from autotrace.semantics import peer
 from autotrace.semantics.family import Family, Row, Tag
 
 if TYPE_CHECKING:
@@ -67,6 +67,6 @@ def _make(system: str) -> Family:
         Row("rows", (Tag("db.rows_affected"),), (Tag("db.rows_affected"),)),
         Row("sqlstate", (Tag("db.sqlstate"),), (Tag("db.response.status_code"),)),
         Row("errno", (Tag("db.errno"),), (Tag("db.errno"),)),
-        *remote.ROWS,
+        *peer.ROWS,
     )
     return Family("database", rows, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autotrace.semantics import remote, url
+from autotrace.semantics import peer, url
 from autotrace.semantics.family import Family, Row, Tag
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ CLIENT = Family(
     (
         *_SHARED,
         Row("url", (Tag("http.url", url.redacted),), (Tag("url.full", url.redacted),)),
-        *remote.ROWS,
+        *peer.ROWS,
     ),
     _name,
     _client_failure,
@@ -84,10 +84,10 @@ SERVER = Family(
             (
                 # In brackets, for Kiali takes the part before the first colon for a name: that of `::6` is empty and fits every one.
                 Tag("peer.address", lambda host: f"[{host}]" if ":" in host else host or None),
-                Tag("peer.ipv4", lambda host: host if remote._is_ipv4(host) else None),
+                Tag("peer.ipv4", lambda host: host if peer._is_ipv4(host) else None),
                 Tag("peer.ipv6", lambda host: host if ":" in host else None),
             ),
-            (Tag("client.address"), Tag("network.peer.address", lambda host: host if remote._is_ip(host) else None)),
+            (Tag("client.address"), Tag("network.peer.address", lambda host: host if peer._is_ip(host) else None)),
         ),
     ),
     _name,

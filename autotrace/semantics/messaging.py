@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autotrace.semantics import remote
+from autotrace.semantics import peer
 from autotrace.semantics.family import Family, Row, Tag
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ ROWS = (
     Row("age", (Tag("kafka.message.age_ms"),), (Tag("kafka.message.age_ms"),)),
     Row("lag", (Tag("kafka.lag"),), (Tag("kafka.lag"),)),
     Row("delivery", (Tag("kafka.delivery"),), (Tag("kafka.delivery"),)),
-    *remote.ROWS,
+    *peer.ROWS,
 )
 
 

@@ -10,7 +10,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
 
 from autotrace.propagation.context import SAMPLED
-from autotrace.semantics import reading
+from autotrace.semantics import span_reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,7 +128,7 @@ class Span(trace.Span):
 
     @property
     def name(self) -> str:
-        return reading.name(self)
+        return span_reader.name(self)
 
     # The OpenTelemetry API, for the program's own code ----------------------------------------------------------------
 
@@ -193,7 +193,7 @@ class Span(trace.Span):
     ) -> None:
         if self.is_recording():
             noted = failure_of(exception, timestamp)
-            self.add_event("exception", {**reading.exception(noted), **(attributes or {})}, noted.time)
+            self.add_event("exception", {**span_reader.exception(noted), **(attributes or {})}, noted.time)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None

@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.util._decorator import _agnosticcontextmanager
 
 from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED, SHORT
-from autotrace.tracing import foreign, forks, sampling
+from autotrace.tracing import forks, program_provider, sampling
 from autotrace.tracing.current import SPAN_KEY, SUPPRESS_KEY, get
 from autotrace.tracing.span import Span
 
@@ -57,7 +57,7 @@ def start(
     if trace._TRACER_PROVIDER is not provider:
         theirs = provider_in_force()
         if theirs is not provider:
-            return foreign.start(theirs, family, kind, facts, shared, remote)
+            return program_provider.start(theirs, family, kind, facts, shared, remote)
     if remote is not None:
         return _from_remote(remote, family, kind, facts, shared)
     parent = context.get(SPAN_KEY)

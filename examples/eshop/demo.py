@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from examples.eshop.places import TABLES, TOPIC
 from examples.eshop.shop import SERVICES, Shop
 from examples.eshop.story import STEPS, faults
-from examples.stage import real, showing
-from examples.stage.expected_tags import Places
-from examples.stage.places import Tables
-from examples.stage.screen import paint
-from real_parts.receiver import Receiver
+from examples.harness import real, showing
+from examples.harness.expected_tags import Places
+from examples.harness.places import Tables
+from examples.harness.screen import paint
+from test_services.receiver import Receiver
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

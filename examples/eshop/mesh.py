@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from examples.eshop.shop import SERVERS, SERVICES, Shop
 from examples.eshop.story import STEPS
-from examples.stage.sidecars import SUFFIX
-from real_parts.envoy import Envoy, Way
-from real_parts.processes import free_ports
+from examples.harness.sidecars import SUFFIX
+from test_services.envoy import Envoy, Way
+from test_services.processes import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from typing_extensions import Self
 
-    from real_parts.envoy import Tracing
+    from test_services.envoy import Tracing
 
 CALLERS = {"inventory": "eshop", "billing": "eshop", "delivery": "eshop", "notification": "consumer"}
 """Each has one caller; the eshop itself is asked from outside, at its sidecar."""

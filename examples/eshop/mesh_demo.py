@@ -16,19 +16,19 @@ from examples.eshop.mesh import SIDECAR_SPANS, MeshShop
 from examples.eshop.places import TABLES, TOPIC
 from examples.eshop.shop import SERVICES
 from examples.eshop.story import STEPS, faults
-from examples.stage import graphs, real, showing, sidecars, tree
-from examples.stage.expected_tags import Places
-from examples.stage.places import Tables
-from examples.stage.screen import paint
-from real_parts import envoy
-from real_parts.receiver import Receiver
-from real_parts.sidecar_spans import SidecarSpans
+from examples.harness import graphs, real, showing, sidecars, tree
+from examples.harness.expected_tags import Places
+from examples.harness.places import Tables
+from examples.harness.screen import paint
+from test_services import envoy
+from test_services.receiver import Receiver
+from test_services.sidecar_spans import SidecarSpans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import ExitStack
 
-    from real_parts.jaeger_thrift import ReceivedSpan
+    from test_services.jaeger_thrift import ReceivedSpan
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from kafka.errors import KafkaError
 
 from examples.eshop.places import GROUP, TOPIC
-from examples.stage.places import pass_over
-from examples.stage.services import Services
-from real_parts.cache import Unavailable
+from examples.harness.places import pass_over
+from examples.harness.services import Services
+from test_services.cache import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

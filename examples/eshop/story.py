@@ -6,11 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from examples.eshop.places import TOPIC
-from examples.stage import expected_tags, judge
-from examples.stage.judge import Step, Story, asked
+from examples.harness import expected_tags, judge
+from examples.harness.judge import Step, Story, asked
 
 if TYPE_CHECKING:
-    from examples.stage.expected_tags import Expected, Places
+    from examples.harness.expected_tags import Expected, Places
 
 PAYMENT = "INSERT INTO eshop_payments (cents) VALUES (%s)"
 EMAIL = "INSERT INTO eshop_emails (address) VALUES (%s)"

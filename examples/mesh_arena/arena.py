@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from examples.stage.services import Services
+from examples.harness.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,18 +8,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from examples.harness import graphs, real, showing
+from examples.harness.expected_tags import Places
+from examples.harness.screen import paint
 from examples.mesh_arena.arena import SERVICES, TOPIC, Arena
 from examples.mesh_arena.story import BUSINESS, STEPS, faults
-from examples.stage import graphs, real, showing
-from examples.stage.expected_tags import Places
-from examples.stage.screen import paint
-from real_parts.receiver import Receiver
+from test_services.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import ExitStack
 
-    from real_parts.jaeger_thrift import ReceivedSpan
+    from test_services.jaeger_thrift import ReceivedSpan
 
 ANSWER = "The match has begun."
 SETTINGS = {"AUTOTRACE_FLUSH_SECONDS": "0.2"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from examples.harness import expected_tags, judge
+from examples.harness.judge import Step, Story, asked
 from examples.mesh_arena.arena import TOPIC
-from examples.stage import expected_tags, judge
-from examples.stage.judge import Step, Story, asked
 
 if TYPE_CHECKING:
-    from examples.stage.expected_tags import Expected, Places
+    from examples.harness.expected_tags import Expected, Places
 
 
 def _displayed(by: Step) -> tuple[Step, Step]:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from opentelemetry import trace
 
-from tests import http_peer
 from tests.contracts.http_client import HttpClient
-from tests.http_peer import Peer
+from tests.http_client import http_peer
+from tests.http_client.http_peer import Peer
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
 

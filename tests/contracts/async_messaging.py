@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 from opentelemetry import trace
 
-from autotrace.tracing import boundary, tracer
+from autotrace.tracing import propagate, tracer
 from tests.contracts.messaging import own_work
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
@@ -202,7 +202,7 @@ class AsyncMessagingPromises:
 
     @pytest.mark.parametrize(
         ("owner", "name"),
-        [(tracer, "start"), (boundary, "into_kafka"), (boundary, "from_kafka")],
+        [(tracer, "start"), (propagate, "into_kafka"), (propagate, "from_kafka")],
         ids=["start", "into_kafka", "from_kafka"],
     )
     @asynchronous

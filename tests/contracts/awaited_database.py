@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from opentelemetry import trace
 
-from real_parts.postgresql import PostgreSQL
+from test_services.postgresql import PostgreSQL
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
 

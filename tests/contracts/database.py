@@ -10,7 +10,10 @@ import pytest
 from opentelemetry import context, trace
 from opentelemetry.trace import SpanKind
 
-from autotrace import connects, containment, dbapi, statements
+from autotrace import containment
+from autotrace.databases import connects
+from autotrace.databases import driver as dbapi
+from autotrace.databases import traced_methods as statements
 from autotrace.tracing import current, tracer
 from autotrace.tracing.span import Span
 from tests.recorded import Recorded, is_child, record, tags

@@ -11,10 +11,10 @@ from opentelemetry import trace
 from opentelemetry.context import attach, detach, set_value
 
 from autotrace.propagation.context import Remote
-from autotrace.tracing import boundary, current
+from autotrace.tracing import current, propagate
 from autotrace.tracing.current import SUPPRESS_KEY
-from tests import http_peer
-from tests.http_peer import Peer, answer, free_port, ok, redirect
+from tests.http_client import http_peer
+from tests.http_client.http_peer import Peer, answer, free_port, ok, redirect
 from tests.recorded import Recorded, is_child, tags
 
 OLD = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -102,7 +102,7 @@ class HttpClient:
     ) -> None:
         import re
 
-        monkeypatch.setattr(boundary, "_targets", re.compile("billing"))
+        monkeypatch.setattr(propagate, "_targets", re.compile("billing"))
         self.get(peer.url + "/", {"traceparent": OLD})
         assert spans.one().kind.name == "CLIENT"
         names = [name.lower() for name, _ in peer.received[0].headers]
@@ -121,7 +121,7 @@ class HttpClient:
     def test_an_excluded_url_is_left_alone(self, peer: Peer, spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
         import re
 
-        monkeypatch.setattr(boundary, "_excluded", re.compile("/health"))
+        monkeypatch.setattr(propagate, "_excluded", re.compile("/health"))
         self.get(peer.url + "/health?x=1", {"traceparent": OLD})
         assert spans == []
         assert peer.received[0].header("traceparent") == OLD

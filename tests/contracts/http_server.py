@@ -26,8 +26,8 @@ import pytest
 import requests
 from opentelemetry.context.context import Context
 
-from autotrace.tracing import boundary, current
-from tests import http_peer
+from autotrace.tracing import current, propagate
+from tests.http_client import http_peer
 from tests.recorded import Recorded, is_child, tags
 
 TRACE, PARENT = "463ac35c9f6413ad48485a3953bb6124", "a2fb4a1d1a96d312"
@@ -222,8 +222,8 @@ class HttpServer:
     def test_a_url_that_is_left_alone_has_no_span(
         self, url: str, spans: Recorded, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(boundary, "_excluded", None)
-        boundary.exclude(("/teapot*",))
+        monkeypatch.setattr(propagate, "_excluded", None)
+        propagate.exclude(("/teapot*",))
         assert self.ask(url, "/teapot?x=1")[0] == 418
         assert self.ask(url, "/hello/bob") == (200, "hello bob")
         (span,) = finished(spans, 1)

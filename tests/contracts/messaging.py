@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import pytest
 from opentelemetry import context, trace
 
-from autotrace.tracing import boundary, tracer
+from autotrace.tracing import propagate, tracer
 from autotrace.tracing.span import FOLLOWS_FROM
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
@@ -276,7 +276,7 @@ class MessagingPromises:
 
     @pytest.mark.parametrize(
         ("owner", "name"),
-        [(tracer, "start"), (boundary, "into_kafka"), (boundary, "from_kafka")],
+        [(tracer, "start"), (propagate, "into_kafka"), (propagate, "from_kafka")],
         ids=["start", "into_kafka", "from_kafka"],
     )
     def test_a_failure_of_ours_changes_nothing(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from autotrace.dbapi import ByIdentity
-from real_parts.mariadb import MariaDB
+from autotrace.databases.driver import ByIdentity
+from test_services.mariadb import MariaDB
 from tests.contracts.database import DatabaseContract
 from tests.recorded import Recorded, tags
 

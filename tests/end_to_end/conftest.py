@@ -10,10 +10,10 @@ from opentelemetry.context.context import Context
 
 from autotrace.tracing import current
 from examples.eshop.places import TABLES, TOPIC
-from examples.stage.places import Database, Tables, make_topic
-from real_parts.kafka_broker import KafkaBroker
-from real_parts.mock_broker import MockBroker
-from real_parts.postgresql import PostgreSQL
+from examples.harness.places import Database, Tables, make_topic
+from test_services.kafka_broker import KafkaBroker
+from test_services.mock_broker import MockBroker
+from test_services.postgresql import PostgreSQL
 from tests.end_to_end.stage import Stage
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from real_parts.jaeger_thrift import ReceivedSpan
+from test_services.jaeger_thrift import ReceivedSpan
 
 
 def spans(answer: dict[str, Any]) -> list[ReceivedSpan]:

@@ -58,9 +58,9 @@ def _read(span: Any, parent: Any) -> dict[str, Any]:
 
 
 def _reading() -> Any:
-    from autotrace.semantics import reading
+    from autotrace.semantics import span_reader
 
-    return reading
+    return span_reader
 
 
 def one_line(statement: str) -> str:

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from examples.eshop.shop import Shop
-from examples.stage.expected_tags import Places
-from examples.stage.places import Database
+from examples.harness.expected_tags import Places
+from examples.harness.places import Database
 
 
 class Stage(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from real_parts.aiokafka_versions import REQUIREMENTS, library_path
+from test_services.aiokafka_versions import REQUIREMENTS, library_path
 
 ROOT = Path(__file__).parent.parent.parent
 

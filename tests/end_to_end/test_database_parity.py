@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from real_parts import cache, odbc
-from real_parts.built_drivers import driver, search_path
-from real_parts.postgresql import PostgreSQL
+from test_services import cache, odbc
+from test_services.built_drivers import driver, search_path
+from test_services.postgresql import PostgreSQL
 from tests.end_to_end import database_cases
 from tests.end_to_end.database_cases import TABLES
 from tests.end_to_end.refusing_listener import RefusingListener

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from real_parts.postgresql import PostgreSQL
+from test_services.postgresql import PostgreSQL
 from tests.programs import on_path, python
 
 START = """

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from real_parts.mariadb import MariaDB
-from real_parts.postgresql import PostgreSQL
+from test_services.mariadb import MariaDB
+from test_services.postgresql import PostgreSQL
 from tests.end_to_end.told import Told, both
 
 DATABASES: dict[str, dict[str, Any]] = {

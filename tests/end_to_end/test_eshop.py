@@ -15,10 +15,10 @@ from kafka import KafkaProducer
 from examples.eshop.demo import ANSWER
 from examples.eshop.places import TABLES, TOPIC
 from examples.eshop.story import STEPS, faults
-from examples.stage.places import Database
-from real_parts.jaeger import Jaeger
-from real_parts.kafka_python_versions import library_path
-from real_parts.receiver import Receiver
+from examples.harness.places import Database
+from test_services.jaeger import Jaeger
+from test_services.kafka_python_versions import library_path
+from test_services.receiver import Receiver
 from tests.end_to_end import read_back
 from tests.end_to_end.stage import Stage
 

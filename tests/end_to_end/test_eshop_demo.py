@@ -14,8 +14,8 @@ import psycopg2
 import pytest
 
 from examples.eshop.shop import SERVICES
-from examples.stage.screen import WIDTH
-from real_parts.jaeger import Jaeger
+from examples.harness.screen import WIDTH
+from test_services.jaeger import Jaeger
 from tests.end_to_end.stage import Stage
 from tests.programs import ROOT, Done, bare, environment
 
@@ -31,7 +31,7 @@ sys.exit(demo.main())
 _NO_KAFKA = """
 import sys
 from examples.eshop import demo
-from examples.stage import real
+from examples.harness import real
 def start(self):
     raise real.Unavailable("no Java here")
 real.KafkaBroker.start = start

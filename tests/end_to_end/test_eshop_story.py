@@ -12,11 +12,11 @@ import pytest
 from examples.eshop import story
 from examples.eshop.places import TOPIC
 from examples.eshop.story import EMAIL, PAYMENT, STEPS, faults
-from examples.stage.expected_tags import Places
-from examples.stage.judge import Step, called
-from examples.stage.relations import identity
-from real_parts.jaeger_thrift import ReceivedSpan
-from real_parts.receiver import Receiver
+from examples.harness.expected_tags import Places
+from examples.harness.judge import Step, called
+from examples.harness.relations import identity
+from test_services.jaeger_thrift import ReceivedSpan
+from test_services.receiver import Receiver
 from tests.end_to_end.stage import Stage
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 
-from examples.stage.places import make_topic
+from examples.harness.places import make_topic
 from tests import programs
-from tests.http_peer import peer
+from tests.http_client.http_peer import peer
 
 PROGRAM = Path(__file__).parent / "faststream_program.py"
 SENT_TO = {"one": "one", "many": "many", "relayed": "relay"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from real_parts.http_client_versions import REQUIREMENTS, library_path
+from test_services.http_client_versions import REQUIREMENTS, library_path
 
 ROOT = Path(__file__).parent.parent.parent
 TESTS = {

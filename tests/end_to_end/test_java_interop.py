@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from examples.stage.places import make_topic
-from real_parts import cache, java_kafka
-from real_parts.jaeger_thrift import ReceivedSpan
-from real_parts.receiver import Receiver
+from examples.harness.places import make_topic
+from test_services import cache, java_kafka
+from test_services.jaeger_thrift import ReceivedSpan
+from test_services.receiver import Receiver
 from tests import programs
 
 HERE = Path(__file__).parent

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from real_parts.kafka_python_versions import REQUIREMENTS, library_path
+from test_services.kafka_python_versions import REQUIREMENTS, library_path
 
 ROOT = Path(__file__).parent.parent.parent
 FILES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/patches/test_kafka*.py"))

@@ -14,13 +14,13 @@ import pytest
 
 from examples.eshop.shop import Shop
 from examples.eshop.story import STEPS as ESHOP_STEPS
+from examples.harness.places import make_topic
 from examples.mesh_arena.arena import TOPIC, Arena
 from examples.mesh_arena.story import STEPS as ARENA_STEPS
-from examples.stage.places import make_topic
-from real_parts.jaeger_thrift import ReceivedSpan
-from real_parts.receiver import Receiver
+from test_services.jaeger_thrift import ReceivedSpan
+from test_services.receiver import Receiver
 from tests.end_to_end.stage import Stage
-from tests.kiali import Graph, lit, named
+from tests.examples.kiali import Graph, lit, named
 
 KAFKA, DATABASE = "kafka.parts.svc.cluster.local", "postgresql.parts.svc.cluster.local"
 

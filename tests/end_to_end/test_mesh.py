@@ -13,14 +13,14 @@ import pytest
 from examples.eshop.demo import ANSWER
 from examples.eshop.mesh import SIDECAR_SPANS, MeshShop
 from examples.eshop.story import STEPS, faults
-from examples.stage import sidecars
-from examples.stage.expected_tags import Places
-from examples.stage.relations import identity, parent_of
-from real_parts import cache, envoy
-from real_parts.envoy import TRACERS, Tracing
-from real_parts.jaeger_thrift import ReceivedSpan
-from real_parts.receiver import Receiver
-from real_parts.sidecar_spans import SidecarSpans
+from examples.harness import sidecars
+from examples.harness.expected_tags import Places
+from examples.harness.relations import identity, parent_of
+from test_services import cache, envoy
+from test_services.envoy import TRACERS, Tracing
+from test_services.jaeger_thrift import ReceivedSpan
+from test_services.receiver import Receiver
+from test_services.sidecar_spans import SidecarSpans
 from tests.end_to_end.stage import Stage
 
 Trace = list[ReceivedSpan]

@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
+from examples.harness import graphs
+from examples.harness.expected_tags import Places
+from examples.harness.places import make_topic
+from examples.harness.relations import identity, parent_of
 from examples.mesh_arena.arena import SERVICES, TOPIC, Arena
 from examples.mesh_arena.demo import ANSWER
 from examples.mesh_arena.story import BUSINESS, STEPS, faults
-from examples.stage import graphs
-from examples.stage.expected_tags import Places
-from examples.stage.places import make_topic
-from examples.stage.relations import identity, parent_of
-from real_parts.jaeger import Jaeger
-from real_parts.jaeger_thrift import ReceivedSpan
-from real_parts.kafka_broker import KafkaBroker
-from real_parts.mock_broker import MockBroker
-from real_parts.receiver import Receiver
+from test_services.jaeger import Jaeger
+from test_services.jaeger_thrift import ReceivedSpan
+from test_services.kafka_broker import KafkaBroker
+from test_services.mock_broker import MockBroker
+from test_services.receiver import Receiver
 from tests.programs import ROOT, Done, bare
 
 # The demo with one thing wrong in the services: a setting of autotrace.

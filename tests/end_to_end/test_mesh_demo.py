@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from examples.stage.screen import WIDTH
+from examples.harness.screen import WIDTH
 from tests.end_to_end.stage import Stage
 from tests.programs import ROOT, Done, bare
 

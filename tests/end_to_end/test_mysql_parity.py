@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from real_parts import cache
-from real_parts.built_drivers import driver, search_path
-from real_parts.mariadb import MariaDB
+from test_services import cache
+from test_services.built_drivers import driver, search_path
+from test_services.mariadb import MariaDB
 from tests.end_to_end import mysql_cases
 from tests.end_to_end.mysql_cases import AIO, DRIVERS, aio_cases, cases
 from tests.programs import bare, on_path

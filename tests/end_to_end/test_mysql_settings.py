@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from real_parts import cache
-from real_parts.built_drivers import driver, search_path
-from real_parts.mariadb import MariaDB
+from test_services import cache
+from test_services.built_drivers import driver, search_path
+from test_services.mariadb import MariaDB
 from tests.end_to_end.mysql_cases import DRIVERS
 from tests.programs import on_path, python
 

@@ -16,10 +16,10 @@ from xml.etree import ElementTree
 import psycopg2
 import pytest
 
-from real_parts import cache
-from real_parts.own_suites import NEEDS, needed, source
-from real_parts.postgresql import PostgreSQL
-from real_parts.receiver import Receiver
+from test_services import cache
+from test_services.own_suites import NEEDS, needed, source
+from test_services.postgresql import PostgreSQL
+from test_services.receiver import Receiver
 from tests.programs import bare, on_path
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from real_parts import cache, uwsgi
-from real_parts.receiver import Receiver
-from tests import http_peer, programs
+from test_services import cache, uwsgi
+from test_services.receiver import Receiver
+from tests import programs
 from tests.contracts.http_server import B3, TRACE, untraced
+from tests.http_client import http_peer
 
 APP = """
 import os, time

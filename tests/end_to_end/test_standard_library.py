@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from real_parts import cache, debian
-from real_parts.receiver import Receiver
+from test_services import cache, debian
+from test_services.receiver import Receiver
 from tests.programs import BOOTSTRAP, environment
 
 _WANTED = """test_sqlite test_sqlite3 test_httplib test_httpservers test_wsgiref test_threading test_threading_local test_thread

@@ -50,9 +50,9 @@ from pathlib import Path
 
 import pytest
 
-from real_parts.processes import Server, free_ports
+from test_services.processes import Server, free_ports
 from tests.end_to_end.w3c_service import PARENT, VALID, Lines, Service, context, continues, is_new
-from tests.http_peer import Peer
+from tests.http_client.http_peer import Peer
 from tests.programs import ROOT, RUNNER
 from tests.propagation import test_w3c as values
 

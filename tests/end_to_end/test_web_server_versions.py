@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from real_parts.web_server_versions import REQUIREMENTS, library_path
+from test_services.web_server_versions import REQUIREMENTS, library_path
 
 ROOT = Path(__file__).parent.parent.parent
 TESTS = {

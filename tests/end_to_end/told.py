@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from real_parts import cache
-from real_parts.built_drivers import driver, search_path
+from test_services import cache
+from test_services.built_drivers import driver, search_path
 from tests.programs import ROOT, bare, on_path
 
 

@@ -7,7 +7,7 @@ import re
 import socket
 from typing import NamedTuple
 
-from tests.http_peer import Peer, Received
+from tests.http_client.http_peer import Peer, Received
 
 TRACE, PARENT = "463ac35c9f6413ad48485a3953bb6124", "a2fb4a1d1a96d312"
 VALID = f"00-{TRACE}-{PARENT}-01"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from autotrace import containment
-from autotrace.semantics import reading
-from real_parts.receiver import Receiver
+from autotrace.semantics import span_reader
+from test_services.receiver import Receiver
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(params=["both", "opentracing", "otel"])
 def convention(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(reading, "convention", request.param)
+    monkeypatch.setattr(span_reader, "convention", request.param)
     return str(request.param)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 from opentelemetry.trace import SpanKind
 
 from autotrace.export.tag_value import plain
-from autotrace.semantics import database, http, messaging, reading
+from autotrace.semantics import database, http, messaging, span_reader
 from autotrace.semantics.family import Family, SharedFacts
 from autotrace.settings import Settings
 from autotrace.tracing.span import FOLLOWS_FROM, Span
-from real_parts.jaeger_thrift import ReceivedSpan
+from test_services.jaeger_thrift import ReceivedSpan
 
 
 class Resource:
@@ -112,13 +112,13 @@ def story() -> list[Span]:
 
 def expected(span: Span, resource: Any) -> ReceivedSpan:
     """What a receiver must hand out for the span: by reading.tags(), without the encoder's caches."""
-    tags = [tag for tag in reading.tags(span) if tag[1] is not None]
+    tags = [tag for tag in span_reader.tags(span) if tag[1] is not None]
     tags.append(("span.kind", span.kind.name.lower()))
     if span.scope is not None:
         tags.append(("otel.scope.name", span.scope))
     logs = [
         (time // 1000, as_sent({**({} if "event" in attributes else {"event": name}), **attributes}))
-        for name, time, attributes in reading.events(span)
+        for name, time, attributes in span_reader.events(span)
     ]
     start, end = span.start_time // 1000, span.end_time // 1000
     follows = (

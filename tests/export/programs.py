@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from real_parts.processes import free_ports
+from test_services.processes import free_ports
 
 ROOT = Path(__file__).parent.parent.parent
 

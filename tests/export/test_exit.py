@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from real_parts.receiver import Receiver
+from test_services.receiver import Receiver
 from tests.export.collector import answering, collecting, hanging, trickling
 from tests.export.programs import end, nowhere, run, start
 
@@ -160,7 +160,7 @@ print(len(os.listdir('/proc/self/task')))
 """
     ended = run(tmp_path, source, "", exporter="none")
     assert ended.out.splitlines() == [
-        "['autotrace.export.delivery', 'autotrace.export.outbox', 'autotrace.export.pipeline', 'autotrace.export.quiet_thread']",
+        "['autotrace.export.background_thread', 'autotrace.export.pipeline', 'autotrace.export.sender', 'autotrace.export.span_queue']",
         "1",
     ]
 
@@ -201,7 +201,7 @@ import sys, types
 def export(spans, resource, deadline):
     work('traffic'); print(*(span.name for span in spans), trace.get_current_span().is_recording())
 exporter = types.SimpleNamespace(export=export, close=lambda: work('closing'))
-sys.modules['autotrace.export.jaeger'] = types.SimpleNamespace(make=lambda settings: exporter)
+sys.modules['autotrace.export.jaeger.exporter'] = types.SimpleNamespace(make=lambda settings: exporter)
 with _tracer.start_as_current_span('a'):
     work('b'); trace.get_tracer_provider().force_flush()
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from real_parts.receiver import Receiver
+from test_services.receiver import Receiver
 from tests.export.collector import collecting, hanging
 from tests.export.programs import end, environment, nowhere, run, start
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from real_parts.receiver import Receiver
+from test_services.receiver import Receiver
 from tests.export.collector import Collector, collecting, hanging
 from tests.export.programs import Ended, end, nowhere, start
 

@@ -13,9 +13,9 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from autotrace import containment
-from autotrace.export import delivery, quiet_thread
-from autotrace.export.delivery import BATCH, Delivery
-from autotrace.export.outbox import Outbox
+from autotrace.export import background_thread, sender
+from autotrace.export.sender import BATCH, Delivery
+from autotrace.export.span_queue import Outbox
 from autotrace.settings import Settings
 from autotrace.tracing import tracer
 from autotrace.tracing.span import Span
@@ -73,7 +73,7 @@ def make(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> Iterator[Make]:
 
     def make(exporter: Any, /, **settings: object) -> Outbox:
         home = SimpleNamespace(make=exporter if callable(exporter) else lambda settings: exporter)
-        monkeypatch.setitem(sys.modules, "autotrace.export.jaeger", home)
+        monkeypatch.setitem(sys.modules, "autotrace.export.jaeger.exporter", home)
         given = {"flush_seconds": 60, "exit_seconds": 10, **settings}
         made.append(Outbox(Settings({f"AUTOTRACE_{name.upper()}": str(value) for name, value in given.items()})))
         return made[-1]
@@ -289,7 +289,7 @@ def test_where_no_thread_can_be_started_leaving_sends_by_itself(make: Make, monk
 
     exporter = Scripted()
     box = make(exporter)
-    monkeypatch.setattr(quiet_thread._thread, "start_new_thread", refuse)
+    monkeypatch.setattr(background_thread._thread, "start_new_thread", refuse)
     for number in (1, 2):
         box.sink(span(number))
     assert not box.alive
@@ -315,7 +315,9 @@ def test_processors_of_the_program_get_every_span_once_even_while_nobody_takes_t
 ) -> None:
     got: list[object] = []
     monkeypatch.setitem(
-        sys.modules, "autotrace.export.sdk", SimpleNamespace(to_readable=lambda span, resource: span.span_id)
+        sys.modules,
+        "autotrace.export.otel.readable_span",
+        SimpleNamespace(to_readable=lambda span, resource: span.span_id),
     )
 
     def broken(readable: object) -> None:
@@ -337,7 +339,9 @@ def test_exporter_none_queues_nothing_unless_the_program_has_a_processor(
 ) -> None:
     got: list[object] = []
     monkeypatch.setitem(
-        sys.modules, "autotrace.export.sdk", SimpleNamespace(to_readable=lambda span, resource: span.span_id)
+        sys.modules,
+        "autotrace.export.otel.readable_span",
+        SimpleNamespace(to_readable=lambda span, resource: span.span_id),
     )
     monkeypatch.setattr(tracer.provider, "processors", [])
     box = make(Scripted(), exporter="none")
@@ -351,11 +355,11 @@ def test_exporter_none_queues_nothing_unless_the_program_has_a_processor(
 
 def test_every_exporter_of_the_settings_has_its_module() -> None:
     row = next(row for row in __import__("autotrace.settings", fromlist=["TABLE"]).TABLE if row.attribute == "exporter")
-    for name in (*delivery.EXPORTERS, "none"):
+    for name in (*sender.EXPORTERS, "none"):
         assert row.kind(name) == name
     with pytest.raises(ValueError) as allowed:
         row.kind("?")
-    assert set(str(allowed.value).removeprefix("write one of ").split(", ")) == {*delivery.EXPORTERS, "none"}
+    assert set(str(allowed.value).removeprefix("write one of ").split(", ")) == {*sender.EXPORTERS, "none"}
 
 
 def test_the_sink_may_be_called_in_the_midst_of_itself(make: Make) -> None:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from autotrace.export.transport import UDP_LIMIT, Http, Rejected, Udp, Unavailable
-from real_parts.processes import free_ports
+from test_services.processes import free_ports
 from tests.export.collector import answering, closing_after_each, collecting, hanging, trickling
 
 THRIFT = "application/x-thrift"

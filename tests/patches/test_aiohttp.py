@@ -15,12 +15,14 @@ import aiohttp.abc
 import aiohttp.web
 import pytest
 
-from autotrace import client_exchange, containment
+from autotrace import containment
+from autotrace.http_client import call as client_exchange
 from autotrace.patches import aiohttp as patch
 from autotrace.patching import Plan
-from tests import http_peer, programs
+from tests import programs
 from tests.contracts.async_http_client import AsyncHttpClient
-from tests.http_peer import Peer, answer, free_port, ok, redirect
+from tests.http_client import http_peer
+from tests.http_client.http_peer import Peer, answer, free_port, ok, redirect
 from tests.recorded import Recorded, record, tags
 
 

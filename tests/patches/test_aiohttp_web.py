@@ -14,12 +14,13 @@ import aiohttp.web_protocol
 import pytest
 from aiohttp import web
 
-from autotrace import containment, server_request
+from autotrace import containment
+from autotrace.http_server import request as server_request
 from autotrace.patches import aiohttp_web as patch
 from autotrace.patching import Plan, Unpatchable
-from tests import asgi_servers, asgi_story, wsgi_story
 from tests.contracts.async_http_server import AsyncHttpServer
 from tests.contracts.http_server import HttpServer, finished
+from tests.http_server import asgi_servers, asgi_story, wsgi_story
 from tests.recorded import Recorded, is_child, record, tags
 
 routes = web.RouteTableDef()

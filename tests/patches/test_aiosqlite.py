@@ -15,7 +15,7 @@ from opentelemetry import trace
 from autotrace import containment, registry
 from autotrace.patches import aiosqlite as patch
 from autotrace.patching import Plan, Unpatchable
-from autotrace.tracing import carry
+from autotrace.tracing import run_in_context
 from tests.programs import on_path, python
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
@@ -146,7 +146,7 @@ def test_own_functions_of_the_programs_find_the_tasks_span(spans: Recorded) -> N
 
 def test_our_failure_leaves_the_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containment, "failures", {})
-    monkeypatch.setattr(carry, "capture", lambda: 1 / 0)
+    monkeypatch.setattr(run_in_context, "capture", lambda: 1 / 0)
 
     async def main() -> Any:
         async with aiosqlite.connect(":memory:") as db:

@@ -17,7 +17,7 @@ from autotrace import containment, registry
 from autotrace.patches import asyncpg as patch
 from autotrace.patching import Plan, Unpatchable
 from autotrace.semantics import database
-from real_parts.postgresql import PostgreSQL
+from test_services.postgresql import PostgreSQL
 from tests.contracts.awaited_database import AwaitedDatabaseContract, InALoop
 from tests.contracts.database import DatabaseContract
 from tests.patches.test_psycopg import PEER, shared_of

@@ -36,8 +36,9 @@ from confluent_kafka import (
 from opentelemetry import trace
 
 import autotrace
-from autotrace import kafka_message, record_scope, registry
-from autotrace.delivery_report import Reports
+from autotrace import registry
+from autotrace.messaging import consumer_span, method_messages
+from autotrace.messaging.delivery_reports import Reports
 from autotrace.patches import confluent_kafka as patch
 from autotrace.patching import Plan, Unpatchable
 from autotrace.semantics.kafka import age, first_server, short_key
@@ -975,8 +976,8 @@ class TestPatch:
         ("where", "step"),
         [
             *((patch, step) for step in ("_client", "_callback", "_given", "_as_read", "short_key")),
-            *((kafka_message, step) for step in ("age", "short_key", "_topic")),
-            *((record_scope, step) for step in ("begin", "InWork")),
+            *((method_messages, step) for step in ("age", "short_key", "_topic")),
+            *((consumer_span, step) for step in ("begin", "InWork")),
         ],
         ids=lambda it: getattr(it, "__name__", it),
     )
@@ -996,7 +997,7 @@ class TestPatch:
         def fails(*_: Any) -> Any:
             raise RuntimeError("a defect of ours")
 
-        monkeypatch.setattr(kafka_message, "READING", kafka_message.READING._replace(**{step: fails}))
+        monkeypatch.setattr(method_messages, "READING", method_messages.READING._replace(**{step: fails}))
         self.all_works(topic, broker, consumer)
 
     def all_works(self, topic: str, broker: str, consumer: Consumers) -> None:

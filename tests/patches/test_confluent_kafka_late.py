@@ -17,7 +17,7 @@ import pytest
 from autotrace import late_classes
 from autotrace.late_classes import Aside, take_places
 from autotrace.patching import Plan, Unpatchable
-from autotrace.subclassing import subclass
+from autotrace.patching.subclasses import subclass
 from tests.programs import ROOT, Done, bare, python
 
 CLASSES = [name for name in ("Producer", "Consumer", "ShareConsumer") if hasattr(confluent_kafka, name)]

@@ -20,12 +20,13 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from opentelemetry import trace
 
 import autotrace
-from autotrace import kafka_message, registry
-from autotrace.consumer_calls import ending
+from autotrace import registry
+from autotrace.messaging import method_messages
+from autotrace.messaging.consumer import ending
 from autotrace.patches import confluent_kafka as patch
 from autotrace.patching import MARK, Plan, Unpatchable
 from autotrace.semantics import topics
-from real_parts.kafka_broker import KafkaBroker
+from test_services.kafka_broker import KafkaBroker
 from tests.contracts.messaging import own_work
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
@@ -366,9 +367,9 @@ class TestPatch:
         def fails(*_: Any) -> Any:
             raise RuntimeError("a defect of ours")
 
-        monkeypatch.setattr(kafka_message, "READING", kafka_message.READING._replace(**{step: fails}))
+        monkeypatch.setattr(method_messages, "READING", method_messages.READING._replace(**{step: fails}))
         work = getattr(stand.consumer, patch.SLOT)
-        monkeypatch.setattr(work.scope, "reading", kafka_message.READING)
+        monkeypatch.setattr(work.scope, "reading", method_messages.READING)
         messages = stand.batch()
         assert [message.value() for message in messages] == [b"0", b"1", b"2"]
         assert [message.value() for message in messages.records()] == [b"0", b"1", b"2"]

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import waitress.server
 
-from autotrace import containment, server_request
+from autotrace import containment
+from autotrace.http_server import request as server_request
 from autotrace.patches import django as patch
 from autotrace.patching import Plan, Unpatchable
-from tests import asgi_servers, django_story
 from tests.contracts.http_server import B3, HttpServer, finished, serving
+from tests.http_server import asgi_servers, django_story
 from tests.recorded import Recorded, is_child, record, tags
 
 from django.core.handlers import base, exception  # isort: skip

@@ -13,9 +13,10 @@ import pytest
 
 from autotrace.patches import fastapi as patch
 from autotrace.patching import Plan, Unpatchable
-from tests import asgi_servers, programs, starlette_story
+from tests import programs
 from tests.contracts.async_http_server import AsyncHttpServer
 from tests.contracts.http_server import HttpServer, finished
+from tests.http_server import asgi_servers, starlette_story
 from tests.recorded import Recorded, tags
 
 

@@ -12,10 +12,10 @@ from aiokafka import ConsumerRecord
 from faststream._internal.endpoint.subscriber import usecase
 from opentelemetry import trace
 
-from autotrace import kafka_record, record_scope
+from autotrace.messaging import attribute_records, consumer_span
+from autotrace.messaging.consumer_span import Scope
 from autotrace.patches import faststream
 from autotrace.patching import MARK, Plan
-from autotrace.record_scope import Scope
 from autotrace.semantics.family import SharedFacts
 from tests.recorded import Recorded, nothing_current
 
@@ -36,9 +36,9 @@ def consumed(record: Any) -> Any:
 
 
 def test_a_record_that_was_delivered_elsewhere_is_taken_up(spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(record_scope.readings, ConsumerRecord, kafka_record.READING)
+    monkeypatch.setitem(consumer_span.readings, ConsumerRecord, attribute_records.READING)
     record = ConsumerRecord("t", 0, 1, 1_700_000_000_000, 0, None, b"v", None, 0, 1, ())
-    scope = Scope(kafka_record.READING, SharedFacts({}))
+    scope = Scope(attribute_records.READING, SharedFacts({}))
     scope.open(record)
     scope.close()
     assert consumed(record) is spans.one()

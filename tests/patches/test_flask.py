@@ -19,11 +19,14 @@ import werkzeug.serving
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from autotrace import containment, server_request, wsgi
+from autotrace import containment
+from autotrace.http_server import request as server_request
+from autotrace.http_server import wsgi
 from autotrace.patches import flask as patch
 from autotrace.patching import Plan, Unpatchable
-from tests import programs, wsgi_story
+from tests import programs
 from tests.contracts.http_server import B3, PARENT, TRACE, HttpServer, serving
+from tests.http_server import wsgi_story
 from tests.patches.test_wsgiref import Quiet
 from tests.recorded import Recorded, is_child, record, tags
 

@@ -11,7 +11,7 @@ from gevent import events
 from autotrace.patches import gevent
 from autotrace.patching import Plan
 from autotrace.tracing import forks
-from real_parts.receiver import Receiver
+from test_services.receiver import Receiver
 from tests.export.programs import end, start
 
 PROGRAM = """

@@ -21,12 +21,14 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
-from autotrace import containment, server_request, wsgi
+from autotrace import containment
+from autotrace.http_server import request as server_request
+from autotrace.http_server import wsgi
 from autotrace.patches import gunicorn as patch
 from autotrace.patching import Plan, Unpatchable
 from autotrace.tracing import current
-from tests import wsgi_story
 from tests.contracts.http_server import HttpServer, finished
+from tests.http_server import wsgi_story
 from tests.recorded import Recorded, record, tags
 
 

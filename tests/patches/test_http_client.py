@@ -15,12 +15,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from autotrace import client_exchange, containment, http_client_exchange
+from autotrace import containment
+from autotrace.http_client import call as client_exchange
+from autotrace.http_client import via_http_client
 from autotrace.patches import http_client as patch
 from autotrace.patching import Plan, Unpatchable
-from tests import http_peer, programs
+from tests import programs
 from tests.contracts.http_client import HttpClient
-from tests.http_peer import Peer, answer, free_port, ok
+from tests.http_client import http_peer
+from tests.http_client.http_peer import Peer, answer, free_port, ok
 from tests.recorded import Recorded, record, tags
 
 
@@ -265,7 +268,7 @@ def test_a_proxy_is_asked_with_the_whole_url(
     ],
 )
 def test_the_url_is_as_one_would_write_it(made: Any, url: str) -> None:
-    assert http_client_exchange._url(made, "/x") == url
+    assert via_http_client._url(made, "/x") == url
     facts = client_exchange.peer("c", url).facts
     assert facts["remote"] == (made.host, made.port)
 
@@ -291,9 +294,9 @@ def test_libraries_on_top_are_http_client(peer: Peer, spans: Recorded) -> None:
         (client_exchange, "start"),
         (client_exchange, "sent"),
         (client_exchange, "host_of"),
-        (http_client_exchange, "Exchange"),
-        (http_client_exchange, "_url"),
-        (http_client_exchange, "_answered"),
+        (via_http_client, "Exchange"),
+        (via_http_client, "_url"),
+        (via_http_client, "_answered"),
     ],
 )
 def test_when_our_code_fails_the_call_goes_on(
@@ -332,7 +335,7 @@ def test_an_http_client_that_keeps_headers_elsewhere_is_refused_whole() -> None:
     plan = Plan()
     with pytest.raises(Unpatchable, match="keeps its headers elsewhere"):
         patch.connections(fake, plan)
-    assert http_client_exchange.bare
+    assert via_http_client.bare
 
 
 def test_disabled_the_layers_above_are_traced_all_the_same(peer: Peer) -> None:

@@ -13,9 +13,9 @@ import pytest
 import requests
 import urllib3
 
-from tests import tls_peer
+from tests.http_client import tls_peer
+from tests.http_client.tls_peer import TlsPeer
 from tests.recorded import Recorded, tags
-from tests.tls_peer import TlsPeer
 
 
 @pytest.fixture(scope="module")

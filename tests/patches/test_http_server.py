@@ -15,11 +15,13 @@ import pytest
 import requests
 from opentelemetry import trace
 
-from autotrace import containment, server_request
+from autotrace import containment
+from autotrace.http_server import request as server_request
 from autotrace.patches import http_server as patch
 from autotrace.patching import Plan, Unpatchable
-from tests import programs, wsgi_story
+from tests import programs
 from tests.contracts.http_server import HttpServer, finished, serving
+from tests.http_server import wsgi_story
 from tests.recorded import Recorded, record, tags
 
 

@@ -13,13 +13,15 @@ from typing import Any
 import httpx
 import pytest
 
-from autotrace import client_exchange, containment
+from autotrace import containment
+from autotrace.http_client import call as client_exchange
 from autotrace.patches import httpx as patch
 from autotrace.patching import Plan
-from tests import http2_peer, http_peer, programs
+from tests import programs
 from tests.contracts.async_http_client import AsyncHttpClient
 from tests.contracts.http_client import HttpClient
-from tests.http_peer import Peer, answer, free_port, ok, redirect
+from tests.http_client import http2_peer, http_peer
+from tests.http_client.http_peer import Peer, answer, free_port, ok, redirect
 from tests.recorded import Recorded, record, tags
 
 # Reading the certificates of this world takes most of a test's time.

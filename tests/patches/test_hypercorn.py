@@ -10,9 +10,9 @@ import pytest
 
 from autotrace.patches import hypercorn as patch
 from autotrace.patching import Plan, Unpatchable
-from tests import asgi_servers, asgi_story, wsgi_story
 from tests.contracts.async_http_server import AsyncHttpServer
 from tests.contracts.http_server import HttpServer
+from tests.http_server import asgi_servers, asgi_story, wsgi_story
 
 
 class TestHypercorn(AsyncHttpServer):

@@ -30,11 +30,13 @@ from kafka.producer.future import FutureProduceResult, FutureRecordMetadata
 from opentelemetry import trace
 
 import autotrace
-from autotrace import consumer_work, containment, kafka_record
+from autotrace import containment
+from autotrace.messaging import attribute_records
+from autotrace.messaging import consumer as consumer_work
 from autotrace.patches import kafka as patch
 from autotrace.patching import MARK, Plan, Unpatchable
-from autotrace.semantics import remote, topics
-from autotrace.tracing import boundary
+from autotrace.semantics import peer, topics
+from autotrace.tracing import propagate
 from tests.contracts.messaging import MessagingPromises, own_work
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
@@ -872,9 +874,9 @@ class TestPatch:
         [
             (patch, "_client"),
             (patch, "_state"),
-            (kafka_record, "facts"),
-            (kafka_record, "short_key"),
-            (kafka_record, "listed"),
+            (attribute_records, "facts"),
+            (attribute_records, "short_key"),
+            (attribute_records, "listed"),
             (consumer_work.Work, "_turn_lists"),
         ],
     )
@@ -928,7 +930,7 @@ class TestPatch:
 )
 def test_the_first_bootstrap_server(servers: Any, expected: tuple[str, int]) -> None:
     assert patch.first_server(servers) == expected
-    assert remote._address(expected)
+    assert peer._address(expected)
 
 
 def test_a_long_key_is_not_kept() -> None:
@@ -943,10 +945,10 @@ def test_the_age_of_a_record_is_told_where_it_is_sane(ago: int, known: bool) -> 
     """librdkafka's mock stamps all records 1234; clocks differ."""
     now = time.time_ns() // 1_000_000
     record = types.SimpleNamespace(topic="t", partition=0, offset=0, key=None, timestamp=now - ago)
-    assert (kafka_record.facts(record)["age"] is not None) is known
+    assert (attribute_records.facts(record)["age"] is not None) is known
     record.timestamp = None
-    assert kafka_record.facts(record)["age"] is None
+    assert attribute_records.facts(record)["age"] is None
 
 
 def test_the_tracer_reads_what_it_writes() -> None:
-    assert boundary.from_kafka([("traceparent", b"00-" + b"a" * 32 + b"-" + b"1" * 16 + b"-01")]) is not None
+    assert propagate.from_kafka([("traceparent", b"00-" + b"a" * 32 + b"-" + b"1" * 16 + b"-01")]) is not None

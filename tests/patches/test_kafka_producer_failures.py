@@ -17,8 +17,8 @@ import pytest
 from kafka import KafkaProducer
 from kafka.producer.record_accumulator import RecordAccumulator
 
-from real_parts.kafka_broker import real_or_mock
-from real_parts.mock_broker import MockBroker
+from test_services.kafka_broker import real_or_mock
+from test_services.mock_broker import MockBroker
 from tests.contracts.messaging import own_work
 from tests.patches.kafka_python_stage import KafkaPython, Stage, outcome, told, wait_for
 from tests.recorded import Recorded, is_child, nothing_current

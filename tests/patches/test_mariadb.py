@@ -10,8 +10,8 @@ import pytest
 from autotrace import registry
 from autotrace.patches import mariadb as patch
 from autotrace.patching import Plan
-from real_parts import cache
-from real_parts.built_drivers import driver
+from test_services import cache
+from test_services.built_drivers import driver
 from tests.contracts.mysql import MySQLContract
 from tests.recorded import Recorded, tags
 

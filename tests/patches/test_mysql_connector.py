@@ -17,7 +17,7 @@ from opentelemetry import trace
 from autotrace import registry
 from autotrace.patches import mysql_connector as patch
 from autotrace.patching import Plan
-from real_parts.built_drivers import library_path
+from test_services.built_drivers import library_path
 from tests.contracts.mysql import MySQLContract
 from tests.programs import ROOT
 from tests.recorded import Recorded, tags

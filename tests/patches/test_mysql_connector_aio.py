@@ -16,7 +16,7 @@ from opentelemetry import trace
 from autotrace import registry
 from autotrace.patches import mysql_connector as patch
 from autotrace.patching import Plan
-from real_parts.mariadb import MariaDB
+from test_services.mariadb import MariaDB
 from tests.contracts.awaited_database import InALoop
 from tests.contracts.mysql import MySQLContract
 from tests.programs import on_path, python

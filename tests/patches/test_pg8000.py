@@ -19,7 +19,7 @@ import pytest
 from autotrace import containment, registry
 from autotrace.patches import pg8000 as patch
 from autotrace.patching import Plan, Unpatchable
-from real_parts.postgresql import PostgreSQL
+from test_services.postgresql import PostgreSQL
 from tests.contracts.database import DatabaseContract
 from tests.patches.test_psycopg import PEER, shared_of
 from tests.programs import on_path, python

@@ -16,10 +16,11 @@ from opentelemetry import trace
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from autotrace import containment, handed_back, registry
+from autotrace import containment, registry
+from autotrace.databases import streaming
 from autotrace.patches import psycopg as patch
 from autotrace.patching import Plan, Unpatchable
-from real_parts.postgresql import PostgreSQL
+from test_services.postgresql import PostgreSQL
 from tests.contracts.awaited_database import AwaitedDatabaseContract, InALoop
 from tests.contracts.database import DatabaseContract
 from tests.programs import on_path, python
@@ -461,7 +462,7 @@ def test_our_failure_in_a_stream_a_copy_or_a_pipeline_changes_nothing(
 ) -> None:
     monkeypatch.setattr(containment, "failures", {})
     for name in ("opened", "end"):
-        monkeypatch.setattr(handed_back, name, lambda *args: None)
+        monkeypatch.setattr(streaming, name, lambda *args: None)
     monkeypatch.setattr(patch, "end", lambda *args: 1 / 0)
     cursor = conn.cursor()
     assert list(cursor.stream("SELECT 1")) == [(1,)]

@@ -15,11 +15,11 @@ import psycopg2.sql
 import pytest
 
 from autotrace import containment, registry
-from autotrace.dbapi import ByIdentity
+from autotrace.databases.driver import ByIdentity
 from autotrace.patches import psycopg2 as patch
 from autotrace.patching import MARK, Plan, Unpatchable
 from autotrace.tracing.span import Span
-from real_parts.postgresql import PostgreSQL
+from test_services.postgresql import PostgreSQL
 from tests.contracts.database import DatabaseContract
 from tests.programs import bare, on_path, python
 from tests.recorded import Recorded, tags

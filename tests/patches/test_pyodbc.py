@@ -10,9 +10,9 @@ import pytest
 from autotrace import registry
 from autotrace.patches import pyodbc as patch
 from autotrace.patching import Plan
-from real_parts import cache, odbc
-from real_parts.built_drivers import driver, search_path
-from real_parts.mariadb import MariaDB
+from test_services import cache, odbc
+from test_services.built_drivers import driver, search_path
+from test_services.mariadb import MariaDB
 from tests.contracts.database import DatabaseContract
 from tests.programs import on_path, python
 from tests.recorded import Recorded, tags

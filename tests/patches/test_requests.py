@@ -21,12 +21,15 @@ from requests.adapters import HTTPAdapter
 from urllib3._collections import HTTPHeaderDict
 from urllib3.util.retry import Retry
 
-from autotrace import client_exchange, containment, urllib3_exchange
+from autotrace import containment
+from autotrace.http_client import call as client_exchange
+from autotrace.http_client import via_urllib3
 from autotrace.patches import requests as patch
 from autotrace.patching import Plan, Unpatchable
-from tests import http_peer, programs
+from tests import programs
 from tests.contracts.http_client import HttpClient
-from tests.http_peer import Peer, answer, free_port, ok, redirect
+from tests.http_client import http_peer
+from tests.http_client.http_peer import Peer, answer, free_port, ok, redirect
 from tests.recorded import Recorded, record, tags
 
 TRACE = ("traceparent", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled")
@@ -327,11 +330,11 @@ def test_what_urllib3_is_handed_is_never_the_program_s_own_mapping() -> None:
     several = HTTPHeaderDict([("X-A", "1"), ("X-A", "2")])
     for headers in (own, several, {"X-A": "1"}):
         before = list(headers.items())
-        copy = urllib3_exchange._copied(headers)
+        copy = via_urllib3._copied(headers)
         assert list(copy.items()) == before
         copy["X-B"] = "2"
         assert list(headers.items()) == before
-    assert urllib3_exchange._copied(None) == {}
+    assert via_urllib3._copied(None) == {}
 
 
 def test_an_exchange_that_everybody_has_dropped_ends(spans: Recorded) -> None:
@@ -350,11 +353,11 @@ def test_an_exchange_that_everybody_has_dropped_ends(spans: Recorded) -> None:
     ("owner", "name"),
     [
         (client_exchange, "start"),
-        (urllib3_exchange, "Exchange"),
+        (via_urllib3, "Exchange"),
         (patch, "Call"),
         (patch.boundary, "into_http"),
         (client_exchange, "host_of"),
-        (urllib3_exchange, "_copied"),
+        (via_urllib3, "_copied"),
     ],
 )
 def test_when_our_code_fails_the_call_goes_on(

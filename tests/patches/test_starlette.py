@@ -17,12 +17,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Host, Mount, Route
 from starlette.testclient import TestClient
 
-from autotrace import containment, server_request
+from autotrace import containment
+from autotrace.http_server import request as server_request
 from autotrace.patches import starlette as patch
 from autotrace.patching import Plan, Unpatchable
-from tests import asgi_servers, starlette_story, wsgi_story
 from tests.contracts.async_http_server import AsyncHttpServer
 from tests.contracts.http_server import finished
+from tests.http_server import asgi_servers, starlette_story, wsgi_story
 from tests.recorded import Recorded, is_child, record, tags
 
 

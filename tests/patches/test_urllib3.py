@@ -13,12 +13,15 @@ import urllib3
 from urllib3._collections import HTTPHeaderDict
 from urllib3.util.retry import Retry
 
-from autotrace import client_exchange, containment, urllib3_exchange
+from autotrace import containment
+from autotrace.http_client import call as client_exchange
+from autotrace.http_client import via_urllib3
 from autotrace.patches import urllib3 as patch
 from autotrace.patching import Plan
-from tests import http_peer, programs
+from tests import programs
 from tests.contracts.http_client import HttpClient
-from tests.http_peer import Peer, answer, free_port, ok, redirect
+from tests.http_client import http_peer
+from tests.http_client.http_peer import Peer, answer, free_port, ok, redirect
 from tests.recorded import Recorded, record, tags
 
 
@@ -171,8 +174,8 @@ def test_what_cannot_be_sent_makes_no_span(spans: Recorded) -> None:
         (patch, "Call"),
         (patch, "_is_free"),
         (client_exchange, "start"),
-        (urllib3_exchange, "Exchange"),
-        (urllib3_exchange, "_copied"),
+        (via_urllib3, "Exchange"),
+        (via_urllib3, "_copied"),
     ],
 )
 def test_when_our_code_fails_the_call_goes_on(

@@ -7,7 +7,7 @@ from typing import Any
 import urllib3
 from urllib3.http2.connection import HTTP2Connection
 
-from tests import http2_peer
+from tests.http_client import http2_peer
 from tests.recorded import Recorded, tags
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from autotrace import client_exchange, containment
+from autotrace import containment
+from autotrace.http_client import call as client_exchange
 from autotrace.patches import urllib_request as patch
 from autotrace.patching import Plan
-from tests import http_peer
 from tests.contracts.http_client import HttpClient
-from tests.http_peer import Peer, answer, free_port, ok, redirect
+from tests.http_client import http_peer
+from tests.http_client.http_peer import Peer, answer, free_port, ok, redirect
 from tests.recorded import Recorded, record, tags
 
 

@@ -13,12 +13,14 @@ import pytest
 import uvicorn.config
 from websockets.exceptions import InvalidStatus
 
-from autotrace import asgi, containment, server_request
+from autotrace import containment
+from autotrace.http_server import asgi
+from autotrace.http_server import request as server_request
 from autotrace.patches import uvicorn as patch
 from autotrace.patching import Plan, Unpatchable
-from tests import asgi_servers, asgi_story, starlette_story, wsgi_story
 from tests.contracts.async_http_server import AsyncHttpServer
 from tests.contracts.http_server import HttpServer, finished
+from tests.http_server import asgi_servers, asgi_story, starlette_story, wsgi_story
 from tests.recorded import Recorded, record, tags
 
 

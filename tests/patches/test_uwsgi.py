@@ -13,12 +13,16 @@ from typing import Any
 
 import pytest
 
-from autotrace import activation, containment, embedding, registry, server_request, wsgi
+from autotrace import activation, containment, embedding, import_hook
+from autotrace.http_server import request as server_request
+from autotrace.http_server import wsgi
 from autotrace.patches import uwsgi as patch
 from autotrace.patching import MARK, Plan, Unpatchable
 from autotrace.tracing import forks
-from real_parts import cache, uwsgi
-from tests import http_peer, programs, wsgi_story
+from test_services import cache, uwsgi
+from tests import programs
+from tests.http_client import http_peer
+from tests.http_server import wsgi_story
 from tests.recorded import Recorded, record, tags
 
 HERE = Path(__file__).parent
@@ -58,7 +62,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     module = stand_in()
     monkeypatch.setitem(sys.modules, "uwsgi", module)
     monkeypatch.setattr(external, "_fix_up_module", external._fix_up_module)
-    monkeypatch.setattr(activation, "watcher", registry.Watcher(lambda: True))
+    monkeypatch.setattr(activation, "watcher", import_hook.Watcher(lambda: True))
     plan = Plan()
     patch.server(module, plan)
     plan.apply()
@@ -309,7 +313,7 @@ def test_when_our_code_fails_the_request_is_served(
 
 
 def test_ugreen_is_refused_because_requests_would_mix(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(activation, "watcher", registry.Watcher(lambda: True))
+    monkeypatch.setattr(activation, "watcher", import_hook.Watcher(lambda: True))
     with pytest.raises(Unpatchable, match="ugreen"):
         patch.server(stand_in(ugreen=True), Plan())
 
@@ -330,7 +334,7 @@ def test_an_embedded_one_hears_of_the_module_with_the_next_import(monkeypatch: p
     monkeypatch.setattr(external, "_fix_up_module", external._fix_up_module)
     before = external._fix_up_module
     heard: list[str] = []
-    watcher = registry.Watcher(lambda: True)
+    watcher = import_hook.Watcher(lambda: True)
     watcher.watched["uwsgi"] = ("uwsgi", "server")
     monkeypatch.setattr(watcher, "imported", lambda name, module: heard.append(name))
     embedding.look_out(watcher)
@@ -349,7 +353,7 @@ def test_an_embedded_one_hears_of_it_with_the_first_file(monkeypatch: pytest.Mon
     external: Any = sys.modules["_frozen_importlib_external"]
     monkeypatch.setattr(external, "_fix_up_module", external._fix_up_module)
     heard: list[str] = []
-    watcher = registry.Watcher(lambda: True)
+    watcher = import_hook.Watcher(lambda: True)
     watcher.watched["uwsgi"] = ("uwsgi", "server")
     monkeypatch.setattr(watcher, "imported", lambda name, module: heard.append(name))
     embedding.look_out(watcher)

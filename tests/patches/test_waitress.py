@@ -14,11 +14,13 @@ import waitress.channel
 import waitress.server
 import waitress.task
 
-from autotrace import containment, server_request, wsgi
+from autotrace import containment
+from autotrace.http_server import request as server_request
+from autotrace.http_server import wsgi
 from autotrace.patches import waitress as patch
 from autotrace.patching import Plan, Unpatchable
-from tests import wsgi_story
 from tests.contracts.http_server import HttpServer, finished
+from tests.http_server import wsgi_story
 from tests.recorded import Recorded, record, tags
 
 

@@ -15,11 +15,13 @@ from wsgiref.validate import validator
 
 import pytest
 
-from autotrace import containment, server_request, wsgi
+from autotrace import containment
+from autotrace.http_server import request as server_request
+from autotrace.http_server import wsgi
 from autotrace.patches import wsgiref as patch
 from autotrace.patching import Plan, Unpatchable
-from tests import wsgi_story
 from tests.contracts.http_server import HttpServer, serving
+from tests.http_server import wsgi_story
 from tests.recorded import Recorded, record, tags
 
 

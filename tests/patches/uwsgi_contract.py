@@ -15,8 +15,8 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent.parent.parent))
 
-from tests import wsgi_story
 from tests.contracts.http_server import HttpServer, finished
+from tests.http_server import wsgi_story
 from tests.recorded import Recorded, tags
 
 HERE = Path(__file__)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autotrace.semantics import database, http, messaging, reading, remote, url
+from autotrace.semantics import database, http, messaging, peer, span_reader, url
 from autotrace.semantics.family import Family, SharedFacts
 
 CONNECTION = {
@@ -21,7 +21,7 @@ CONNECTION = {
 
 @pytest.fixture(autouse=True)
 def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(remote, "names", {})
+    monkeypatch.setattr(peer, "names", {})
     yield
     url.configure(("sig", "signature", "token", "password", "secret", "key"))
 
@@ -234,7 +234,7 @@ def test_a_host_without_a_port_and_an_ipv6_host_are_spelled_right() -> None:
 
 
 def test_a_peer_gets_the_name_that_a_setting_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "names", {"10.0.0.9": "kafka.arena.svc"})
+    monkeypatch.setattr(peer, "names", {"10.0.0.9": "kafka.arena.svc"})
     _, tags = read(messaging.PRODUCER, {"remote": ("10.0.0.9", 9092), "service": "10.0.0.9"}, "both")
     assert (tags["peer.hostname"], tags["peer.address"]) == ("kafka.arena.svc", "kafka.arena.svc:9092")
     assert tags["peer.service"] == "kafka.arena.svc"
@@ -302,12 +302,12 @@ def test_shared_facts_stand_behind_a_spans_own(monkeypatch: pytest.MonkeyPatch) 
 
     from autotrace.tracing.span import Span
 
-    monkeypatch.setattr(reading, "convention", "both")
+    monkeypatch.setattr(span_reader, "convention", "both")
     shared = SharedFacts(CONNECTION)
     span = Span(1, 2, 0, 1, None, SpanKind.CLIENT, database.family("postgresql"), {"statement": "select 1"}, shared)
     span.set_attribute("db.user", "the program's word")
-    tags = dict(reading.tags(span))
+    tags = dict(span_reader.tags(span))
     assert tags["peer.hostname"] == "db.shop.svc"
     assert tags["db.user"] == "the program's word"
-    assert len(reading.tags(span)) == len(tags)
-    assert "peer.hostname" not in dict(reading.tags(span, shared=False))
+    assert len(span_reader.tags(span)) == len(tags)
+    assert "peer.hostname" not in dict(span_reader.tags(span, shared=False))

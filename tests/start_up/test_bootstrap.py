@@ -27,9 +27,10 @@ def test_a_process_that_uses_no_library_pays_for_row_one_alone() -> None:
         "autotrace",
         "autotrace.activation",
         "autotrace.containment",
+        "autotrace.import_hook",
         "autotrace.registry",
-        "autotrace.setting_kinds",
-        "autotrace.setting_sources",
+        "autotrace.setting_types",
+        "autotrace.setting_aliases",
         "autotrace.settings",
         "sitecustomize",
     }

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 import pytest
 
 from autotrace.settings import Settings
-from autotrace.tracing import boundary
-from tests import http_peer, programs
+from autotrace.tracing import propagate
+from tests import programs
+from tests.http_client import http_peer
 
 
 @pytest.fixture
 def exclude() -> Iterator[object]:
-    yield lambda text: boundary.exclude(Settings({"AUTOTRACE_EXCLUDED_URLS": text}).excluded_urls)
-    boundary.exclude(())
+    yield lambda text: propagate.exclude(Settings({"AUTOTRACE_EXCLUDED_URLS": text}).excluded_urls)
+    propagate.exclude(())
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_a_url_is_left_alone_where_a_glob_holds_for_its_path_or_all_of_it(
     exclude: object, globs: str, url: str, excluded: bool
 ) -> None:
     exclude(globs)  # type: ignore[operator]
-    assert boundary.is_excluded(url) is excluded
+    assert propagate.is_excluded(url) is excluded
 
 
 def test_the_setting_reaches_a_program() -> None:

@@ -13,8 +13,8 @@ from opentelemetry import baggage, context, trace
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED, SHORT, Remote
-from autotrace.semantics import http, reading
-from autotrace.tracing import boundary, current, sampling, tracer
+from autotrace.semantics import http, span_reader
+from autotrace.tracing import current, propagate, sampling, tracer
 from autotrace.tracing.span import Span
 from tests.recorded import Recorded, is_child, record, tags
 
@@ -100,7 +100,7 @@ def test_debug_is_kept_whatever_the_sampler_says_and_stays_debug_downstream(span
 def test_a_denied_trace_keeps_its_ids_and_exports_nothing(spans: Recorded) -> None:
     span = start(remote(0, False))
     token = current.enter(span)
-    headers = dict(boundary.http_headers(start(), "h"))
+    headers = dict(propagate.http_headers(start(), "h"))
     current.leave(token)
     span.end()
     assert headers["X-B3-TraceId"] == f"{0xABC:032x}"
@@ -120,7 +120,7 @@ def test_short_ids_stay_short_and_the_random_flag_stays(spans: Recorded) -> None
     span = start(remote(SAMPLED | SHORT | RANDOM))
     token = current.enter(span)
     child = start()
-    headers = dict(boundary.http_headers(child, "h"))
+    headers = dict(propagate.http_headers(child, "h"))
     current.leave(token)
     assert headers["X-B3-TraceId"] == f"{0xABC:016x}"
     assert headers["traceparent"].endswith("-03")
@@ -130,7 +130,7 @@ def test_new_traces_may_have_64_bits(spans: Recorded) -> None:
     tracer.configure("always_on", 1, False)
     span = start()
     assert span.trace_id < 1 << 64
-    assert len(dict(boundary.http_headers(span, "h"))["X-B3-TraceId"]) == 16
+    assert len(dict(propagate.http_headers(span, "h"))["X-B3-TraceId"]) == 16
 
 
 def test_a_ratio_keeps_that_share_and_decides_alike_everywhere() -> None:
@@ -215,9 +215,9 @@ def test_an_exception_in_a_span_of_the_programs_is_recorded_once_and_raised(span
     with pytest.raises(ValueError, match="no"), trace.get_tracer("shop").start_as_current_span("work"):
         raise ValueError("no")
     span = spans.one()
-    assert reading.error_type(span) == "error"
+    assert span_reader.error_type(span) == "error"
     assert [event.name for event in span.events or ()] == ["exception"]
-    assert reading.status_text(span) == "ValueError: no"
+    assert span_reader.status_text(span) == "ValueError: no"
 
 
 def test_with_span_ends_it_without_making_it_current(spans: Recorded) -> None:
@@ -250,8 +250,8 @@ def test_links_events_status_and_names_are_kept(spans: Recorded) -> None:
     assert (kept.name, kept.start_time, kept.end_time) == ("z", 5, 9)
     assert kept.links is not None
     assert (kept.links[0].trace_id, kept.links[0].span_id, kept.links[0].attributes) == (5, 6, {"why": "because"})
-    assert reading.events(kept) == [("moment", 7, {"n": 1})]
-    assert (reading.error_type(kept), reading.status_text(kept)) == ("error", "bad")
+    assert span_reader.events(kept) == [("moment", 7, {"n": 1})]
+    assert (span_reader.error_type(kept), span_reader.status_text(kept)) == ("error", "bad")
 
 
 def test_a_span_that_is_not_sampled_ends_all_the_same(spans: Recorded) -> None:
@@ -268,7 +268,7 @@ def test_ok_is_final(spans: Recorded) -> None:
     span.set_status(StatusCode.OK)
     span.set_status(StatusCode.ERROR, "late")
     span.end()
-    assert reading.error_type(span) == ""
+    assert span_reader.error_type(span) == ""
 
 
 def test_an_ended_span_changes_no_more(spans: Recorded) -> None:
@@ -335,7 +335,7 @@ def test_a_failure_holds_no_object_of_the_program(spans: Recorded) -> None:
     span.end()
     gc.collect()
     assert watch[0]() is None
-    assert "in work" in reading.events(span)[-1][2]["stack"]
+    assert "in work" in span_reader.events(span)[-1][2]["stack"]
 
 
 def test_an_error_whose_text_raises_is_still_recorded(spans: Recorded) -> None:
@@ -346,16 +346,16 @@ def test_an_error_whose_text_raises_is_still_recorded(spans: Recorded) -> None:
     span = start()
     span.fail(Nasty())
     span.end()
-    assert reading.error_type(span).endswith("Nasty")
+    assert span_reader.error_type(span).endswith("Nasty")
 
 
 def test_baggage_and_mesh_headers_come_in_and_go_out(spans: Recorded) -> None:
-    incoming = boundary.from_http({"traceparent": f"00-{5:032x}-{6:016x}-01", "baggage": "k=v", "x-request-id": "a b"})
+    incoming = propagate.from_http({"traceparent": f"00-{5:032x}-{6:016x}-01", "baggage": "k=v", "x-request-id": "a b"})
     assert incoming is not None
     token = current.enter(start(incoming), incoming)
     assert baggage.get_baggage("k") == "v"
     inner = context.attach(baggage.set_baggage("own", "1"))
-    headers = dict(boundary.http_headers(start(), "h"))
+    headers = dict(propagate.http_headers(start(), "h"))
     context.detach(inner)
     current.leave(token)
     assert headers["baggage"].split(",") == ["k=v", "own=1"]
@@ -364,15 +364,15 @@ def test_baggage_and_mesh_headers_come_in_and_go_out(spans: Recorded) -> None:
 
 
 def test_targets_limit_who_gets_headers(spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boundary, "propagator", boundary.propagator)
-    monkeypatch.setattr(boundary, "_targets", None)
-    boundary.configure(("tracecontext",), (), ("*.svc.cluster.local", "billing"))
+    monkeypatch.setattr(propagate, "propagator", propagate.propagator)
+    monkeypatch.setattr(propagate, "_targets", None)
+    propagate.configure(("tracecontext",), (), ("*.svc.cluster.local", "billing"))
     span = start()
-    assert boundary.http_headers(span, "billing")
-    assert boundary.http_headers(span, "Billing")
-    assert boundary.http_headers(span, "a.svc.cluster.local")
-    assert boundary.http_headers(span, "api.example.com") == []
-    assert boundary.http_headers(span, "billing.example.com") == []
+    assert propagate.http_headers(span, "billing")
+    assert propagate.http_headers(span, "Billing")
+    assert propagate.http_headers(span, "a.svc.cluster.local")
+    assert propagate.http_headers(span, "api.example.com") == []
+    assert propagate.http_headers(span, "billing.example.com") == []
 
 
 def test_leaving_in_another_execution_context_is_quiet(spans: Recorded, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,1 @@
+"""Exporter `jaeger`: finished spans as Jaeger's thrift structs, over HTTP or UDP."""

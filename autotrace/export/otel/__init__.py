@@ -1,0 +1,1 @@
+"""Finished spans as OpenTelemetry's SDK knows them, so that its processors and exporters take them."""

@@ -1,0 +1,75 @@
+"""Work for another process, with the trace that it belongs to. What is pickled needs nothing there but this package on sys.path.
+
+Where autotrace is not active in that process, the work runs as it would without us. Importing this imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context.context import Context
+
+    Parcel = tuple[int, int, int, str | None, dict[str, str], tuple[tuple[str, str], ...]]
+
+
+def packed() -> Parcel | None:
+    """(trace id, span id, flags, tracestate, baggage, mesh headers) of what is current; None where nothing is."""
+    from opentelemetry import baggage
+    from opentelemetry.trace import get_current_span
+
+    from autotrace.tracing.current import FORWARD_KEY, get
+
+    context = get()
+    if not context:
+        return None
+    span: Any = get_current_span(context)
+    known = span.get_span_context()
+    if not known.is_valid:
+        return None
+    state = known.trace_state.to_header() if known.trace_state else None
+    carried = {name: value for name, value in baggage.get_all(context).items() if isinstance(value, str)}
+    flags = int(getattr(span, "flags", known.trace_flags))
+    return known.trace_id, known.span_id, flags, state, carried, context.get(FORWARD_KEY, ())
+
+
+def run(parcel: Parcel, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """work(*args, **kwargs), in that trace."""
+    context = _unpacked(parcel)
+    if context is None:
+        return work(*args, **kwargs)
+    from autotrace.tracing import run_in_context
+
+    return run_in_context.run(context, work, *args, **kwargs)
+
+
+def _unpacked(parcel: Parcel) -> Context | None:
+    """None where autotrace is not active. Never raises."""
+    activation: Any = sys.modules.get("autotrace.activation")
+    if activation is None or activation.watcher is None:
+        return None
+    try:
+        return _context(*parcel) if activation._begin() else None
+    except Exception:
+        activation.containment.contained("work from another process")
+        return None
+
+
+def _context(trace_id: int, span_id: int, flags: int, state: str | None, carried: Any, forwarded: Any) -> Context:
+    from opentelemetry import baggage
+    from opentelemetry.context.context import Context
+    from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, set_span_in_context
+
+    from autotrace.tracing.current import FORWARD_KEY
+
+    of_state = TraceState.from_header([state]) if state else None
+    there = SpanContext(trace_id, span_id, True, TraceFlags(flags), of_state)
+    context: Context = set_span_in_context(NonRecordingSpan(there), Context())
+    for name, value in carried.items():
+        context = baggage.set_baggage(name, value, context)
+    if forwarded:
+        dict.__setitem__(context, FORWARD_KEY, forwarded)  # a copy that nobody else holds yet
+    return context

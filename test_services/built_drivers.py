@@ -1,0 +1,73 @@
+"""Database drivers that pip has to compile, or that need a C library: taken where installed, else built once into the cache.
+
+Limit: what is built belongs to one interpreter version; its folder is appended to sys.path of this process, and named for others.
+`python -m test_services.built_drivers` builds all and prints their folders.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from test_services import debian
+from test_services.cache import Unavailable, obtain
+from test_services.processes import run_to_end
+
+#: module -> (what pip gets, the Debian packages it needs).
+DRIVERS = {
+    "MySQLdb": ("mysqlclient>=2.1", ("libmariadb-dev", "pkg-config", "gcc", "libc6-dev")),
+    "mariadb": ("mariadb>=1.1", ("libmariadb-dev", "pkg-config", "gcc", "libc6-dev")),
+    "pyodbc": ("pyodbc>=5", ("unixodbc",)),
+    "mysql.connector": ("mysql-connector-python==9.4.0", ()),  # the C part of this one brings its libraries along
+}
+
+
+def driver(module: str) -> ModuleType:
+    """The module, a key of DRIVERS, imported. cache.Unavailable where it cannot be had; which package would help is said then."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        folder = str(library_path(module))
+    if folder not in sys.path:
+        sys.path.append(folder)
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise Unavailable(f"{module} is installed in {folder} but does not import: {error}") from error
+
+
+def library_path(module: str) -> Path:
+    """The folder that holds it, for this interpreter's version."""
+    requirement, packages = DRIVERS[module]
+
+    def build(scratch: Path) -> Path:
+        if packages:
+            debian.install(*packages)
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--target", str(scratch / "library"), requirement]
+        run_to_end(pip, seconds=600)
+        return scratch / "library"
+
+    return obtain(f"{module}-{sys.implementation.cache_tag}", build)
+
+
+def search_path() -> str:
+    """sys.path's folders of built drivers, for the PYTHONPATH of a subprocess."""
+    return os.pathsep.join(folder for folder in sys.path if folder in map(str, _folders()))
+
+
+def _folders() -> list[Path]:
+    from test_services.cache import folder
+
+    return [folder() / f"{module}-{sys.implementation.cache_tag}" for module in DRIVERS]
+
+
+if __name__ == "__main__":
+    try:
+        for name in DRIVERS:
+            print(f"{name}={library_path(name)}")
+    except Unavailable as reason:
+        raise SystemExit(str(reason)) from None

@@ -1,0 +1,32 @@
+"""HTTP clients of two years ago, each in a cache folder of its own, for the PYTHONPATH of a subprocess; the newest are installed.
+
+Limit: what they stand on (httpcore, yarl, …) is the interpreter's. `python -m test_services.http_client_versions` fetches all.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from test_services.cache import Unavailable
+from test_services.pip_folder import installed
+
+#: Exact on purpose: test data, not dependencies. The first of a row is what the row is about.
+REQUIREMENTS = {
+    "aiohttp": ("aiohttp==3.10.10",),
+    "httpx": ("httpx==0.27.2", "sniffio==1.3.1"),
+    "urllib3-1": ("urllib3==1.26.20", "requests==2.28.2"),
+    "urllib3-2": ("urllib3==2.2.3", "requests==2.32.3"),
+}
+
+
+def library_path(name: str) -> Path:
+    """The folder to put first on PYTHONPATH for a key of REQUIREMENTS. cache.Unavailable when pip cannot have it."""
+    return installed(*REQUIREMENTS[name])
+
+
+if __name__ == "__main__":
+    try:
+        for row in REQUIREMENTS:
+            print(f"{row}={library_path(row)}")
+    except Unavailable as error:
+        raise SystemExit(str(error)) from None

@@ -1,0 +1,79 @@
+"""Kafka clients of Java with three tracers, for programs of the tests: opentracing-kafka-client on Jaeger, Brave, OpenTelemetry.
+
+Jars from Maven Central; needs a JDK of 11 or newer and Maven (installed from Debian's packages if root).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from test_services import debian
+from test_services.cache import Unavailable, obtain
+from test_services.processes import run_to_end
+
+#: Exact on purpose: test data, not dependencies.
+ARTIFACTS = (
+    "io.opentracing.contrib:opentracing-kafka-client:0.1.15",
+    "io.jaegertracing:jaeger-core:1.8.1",
+    "io.zipkin.brave:brave-instrumentation-kafka-clients:5.18.1",
+    "io.opentelemetry.instrumentation:opentelemetry-kafka-clients-2.6:2.9.0-alpha",
+    "io.opentelemetry:opentelemetry-sdk:1.43.0",
+    "org.apache.kafka:kafka-clients:3.9.2",
+    "org.slf4j:slf4j-nop:1.7.36",
+)
+
+_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>autotrace</groupId><artifactId>java-kafka</artifactId><version>1</version>
+  <dependencies>{dependencies}</dependencies>
+</project>
+"""
+_DEPENDENCY = "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"
+
+
+def command(source: Path) -> list[str]:
+    """What runs a Java program of one file with these libraries; its arguments are to follow.
+
+    cache.Unavailable where there is no JDK, no Maven or no Maven Central; ValueError where the program does not compile.
+    """
+    jars = _jars()
+    java, javac = _program("java"), _program("javac")
+
+    def compile_it(scratch: Path) -> Path:
+        try:
+            run_to_end([javac, "-cp", f"{jars}/*", "-d", scratch / "classes", source])
+        except Unavailable as error:  # nothing that a test may pass over
+            raise ValueError(f"{source}: {error}") from error
+        return scratch / "classes"
+
+    classes = obtain(f"{source.stem}-{_digest(source.read_text(), *ARTIFACTS)}", compile_it)
+    # It lives seconds: see kafka_broker.py.
+    quick = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    return [java, *quick, "-cp", f"{classes}:{jars}/*", source.stem]
+
+
+def _jars() -> Path:
+    dependencies = "".join(_DEPENDENCY.format(*artifact.split(":")) for artifact in ARTIFACTS)
+
+    def download(scratch: Path) -> Path:
+        (scratch / "pom.xml").write_text(_POM.format(dependencies=dependencies))
+        maven = [_program("mvn"), "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"]
+        run_to_end([*maven, f"-DoutputDirectory={scratch / 'jars'}"], seconds=600, cwd=scratch)
+        return scratch / "jars"
+
+    return obtain(f"java-kafka-{_digest(*ARTIFACTS)}", download)
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
+
+
+def _program(name: str) -> str:
+    if not shutil.which(name):
+        debian.install("default-jdk-headless", "maven")
+    found = shutil.which(name)
+    if not found:
+        raise Unavailable(f"no {name} on PATH")
+    return found

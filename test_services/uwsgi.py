@@ -1,0 +1,44 @@
+"""The uWSGI server, which is published as source alone: the program where it is installed, else built once into the cache (a minute).
+
+Limit: it embeds one interpreter, this one's version. Its own modules are all in the program.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from pathlib import Path
+
+from test_services.cache import Unavailable, obtain
+from test_services.processes import run_to_end
+
+
+def program() -> Path:
+    """The path of `uwsgi`. cache.Unavailable where there is no C compiler, or no headers of this Python."""
+    installed = Path(sysconfig.get_path("scripts")) / "uwsgi"
+    if installed.exists():
+        return installed
+    return obtain(f"uwsgi-{sys.implementation.cache_tag}", _build) / "bin" / "uwsgi"
+
+
+def _build(scratch: Path) -> Path:
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--target",
+        str(scratch / "uwsgi"),
+        "uwsgi>=2.0.21",
+    ]
+    run_to_end(pip, seconds=600)
+    return scratch / "uwsgi"
+
+
+if __name__ == "__main__":
+    try:
+        print(program())
+    except Unavailable as reason:
+        raise SystemExit(str(reason)) from None

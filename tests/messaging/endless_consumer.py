@@ -1,0 +1,158 @@
+"""A program that takes COUNT records from a consumer that has no end, and tells what it has grown by, as JSON.
+
+    python -m tests.messaging.endless_consumer for|next|lists|dropping|tasks COUNT
+
+The client is a fake, the records, their headers and the scope are real. The first tenth of the records fills what is bounded: caches,
+the memory of carry(). What counts is what grows after that: `kib` of resident memory, `objects` tracked by the collector.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import sys
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, NamedTuple
+
+from autotrace.messaging import consumer_span
+from autotrace.messaging.async_consumer import TaskLoop, TaskWork
+from autotrace.messaging.consumer import Work
+from autotrace.messaging.consumer_span import Loop, Reading
+from autotrace.semantics.family import SharedFacts
+from autotrace.tracing import propagate
+from autotrace.tracing.span import Span
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Record(NamedTuple):
+    topic: str
+    offset: int
+    headers: list[tuple[str, bytes]]
+
+
+READING = Reading(
+    lambda record: {"topic": record.topic, "offset": record.offset},
+    lambda record: (record.topic, record.offset),
+    lambda record: record.headers,
+    propagate.from_kafka,
+)
+consumer_span.readings[Record] = READING
+
+
+def record(number: int) -> Record:
+    return Record("t", number, [("b3", b"%032x-%016x-1" % (number + 1, number + 1))])
+
+
+class Consumer:
+    """As a patched client is."""
+
+    def __init__(self, count: int) -> None:
+        self.records = map(record, range(count))
+        self.work = Work(READING, SharedFacts({}))
+
+    def __iter__(self) -> Any:
+        return Loop(self, self.work.scope)
+
+    def __next__(self) -> Record:
+        self.work.scope.close()
+        found = next(self.records)
+        self.work.scope.deliver(found)
+        return found
+
+    def poll(self) -> list[Record]:
+        self.work.turn()
+        found = list(islice(self.records, 100))
+        return self.work.listed(found, READING, {})
+
+
+class TaskConsumer:
+    def __init__(self, count: int) -> None:
+        self.records = map(record, range(count))
+        self.work = TaskWork(READING, SharedFacts({}))
+
+    def __aiter__(self) -> Any:
+        return TaskLoop(self, self.work)
+
+    async def __anext__(self) -> Record:
+        self.work.turn()
+        found = next(self.records, None)
+        if found is None:
+            raise StopAsyncIteration
+        self.work.deliver(found)
+        return found
+
+
+def by_for(count: int, each: Callable[[], None]) -> None:
+    for _ in Consumer(count):
+        each()
+
+
+def by_next(count: int, each: Callable[[], None]) -> None:
+    consumer = Consumer(count)
+    while next(consumer, None):
+        each()
+
+
+def by_lists(count: int, each: Callable[[], None]) -> None:
+    consumer = Consumer(count)
+    while records := consumer.poll():
+        for _ in records:
+            each()
+
+
+def by_dropping(count: int, each: Callable[[], None]) -> None:
+    """A consumer for every record, none of them closed."""
+    for _ in range(count):
+        next(Consumer(1))
+        each()
+
+
+def by_tasks(count: int, each: Callable[[], None]) -> None:
+    """One loop, and a task for each record's work."""
+
+    async def handle() -> None:
+        await asyncio.sleep(0)
+        each()
+
+    async def main() -> None:
+        async for _ in TaskConsumer(count):
+            await asyncio.create_task(handle())
+
+    asyncio.run(main())
+
+
+def sizes() -> tuple[int, int]:
+    gc.collect()
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * PAGE // 1024, len(gc.get_objects())
+
+
+def main() -> None:
+    way, count = sys.argv[1], int(sys.argv[2])
+    spans = 0
+
+    def sink(span: Any) -> None:
+        nonlocal spans
+        spans += 1
+
+    Span.sink = staticmethod(sink)
+    seen = 0
+    before = (0, 0)
+
+    def each() -> None:
+        nonlocal seen, before
+        seen += 1
+        if seen == count // 10:
+            before = sizes()
+
+    globals()[f"by_{way}"](count, each)
+    after = sizes()
+    print(json.dumps({"kib": after[0] - before[0], "objects": after[1] - before[1], "spans": spans}))
+
+
+if __name__ == "__main__":
+    main()
