@@ -6,7 +6,7 @@ from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _MISSING: Any = object()
 MARK = "__autotrace_original__"
@@ -17,11 +17,18 @@ class Unpatchable(Exception):
 
 
 class Plan:
-    """What one patch wants to replace. Nothing is touched before apply(); what fails there is undone."""
+    """What one patch wants to do. Nothing is touched before apply(); what was done is undone as a whole, last step first."""
 
     def __init__(self) -> None:
-        self._steps: list[tuple[Any, str, Any]] = []
-        self._undo: list[tuple[Any, str, Any]] = []
+        self._steps: list[tuple[Callable[[], object], Callable[[], object], str]] = []
+        self._undo: list[Callable[[], object]] = []
+
+    def step(self, do: Callable[[], object], undo: Callable[[], object], what: str = "a step") -> None:
+        """Anything else that a patch does: a subscription, an entry in a table of ours. `what` names it if `do` raises.
+
+        undo() runs only if do() has run to its end.
+        """
+        self._steps.append((do, undo, what))
 
     def method(self, owner: Any, name: str, make: Callable[[Any], Any], *, parameters: tuple[str, ...] = ()) -> None:
         """Replace `owner.name` by `make(original)`, which shows itself as the original.
@@ -29,46 +36,69 @@ class Plan:
         `parameters`: names that the original must take; asked of Python functions only (C ones do not tell).
         Raises Unpatchable. An already replaced one is left alone, so patching twice is patching once.
         """
-        original = require(owner, name)
+        self.function((owner,), name, make, parameters=parameters)
+
+    def function(
+        self, owners: Sequence[Any], name: str, make: Callable[[Any], Any], *, parameters: tuple[str, ...] = ()
+    ) -> None:
+        """method() for a function that several modules (or classes) hold by the same name: each gets the same replacement.
+
+        The first owner's is the original. Raises Unpatchable where an owner has no such name.
+        """
+        original = require(owners[0], name)
         if not callable(original):
-            raise Unpatchable(f"{_path(owner)}.{name} is not a function")
+            raise Unpatchable(f"{_path(owners[0])}.{name} is not a function")
         if hasattr(original, MARK):
             return
         lacking = [parameter for parameter in parameters if not _takes(original, parameter)]
         if lacking:
-            raise Unpatchable(f"{_path(owner)}.{name} has no parameter {lacking[0]!r}")
+            raise Unpatchable(f"{_path(owners[0])}.{name} has no parameter {lacking[0]!r}")
         replacement = make(original)
         update_wrapper(replacement, original)
         setattr(replacement, MARK, original)
-        self.value(owner, name, replacement)
+        for owner in owners:
+            self.value(owner, name, replacement)
 
     def value(self, owner: Any, name: str, value: Any) -> None:
         """Replace `owner.name` by an object of ours as it is (a subclass, say). Raises Unpatchable where there is no such name."""
         require(owner, name)
-        self._steps.append((owner, name, value))
+        replacing = _Replacing(owner, name, value)
+        self.step(replacing.do, replacing.undo, f"{_path(owner)}.{name} cannot be set")
 
     def apply(self) -> None:
         """Do all of it, or none: the first failure undoes what was done and is raised as Unpatchable."""
-        for owner, name, value in self._steps:
-            before = vars(owner).get(name, _MISSING)
+        for do, undo, what in self._steps:
             try:
-                setattr(owner, name, value)
+                do()
             except Exception as failure:
                 self.undo()
-                raise Unpatchable(f"{_path(owner)}.{name} cannot be set: {failure}") from failure
-            self._undo.append((owner, name, before))
+                raise Unpatchable(f"{what}: {failure}") from failure
+            self._undo.append(undo)
 
     def undo(self) -> None:
         """Put back what was there, last first. What somebody else replaced since is left to them."""
-        values = {(id(owner), name): value for owner, name, value in self._steps}
         while self._undo:
-            owner, name, before = self._undo.pop()
-            if vars(owner).get(name) is not values[id(owner), name]:
-                continue
-            if before is _MISSING:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, before)
+            self._undo.pop()()
+
+
+class _Replacing:
+    """The step of Plan.value(): one name of one owner."""
+
+    def __init__(self, owner: Any, name: str, value: Any) -> None:
+        self.owner, self.name, self.value = owner, name, value
+        self.before: Any = _MISSING
+
+    def do(self) -> None:
+        self.before = vars(self.owner).get(self.name, _MISSING)
+        setattr(self.owner, self.name, self.value)
+
+    def undo(self) -> None:
+        if vars(self.owner).get(self.name) is not self.value:
+            return
+        if self.before is _MISSING:
+            delattr(self.owner, self.name)
+        else:
+            setattr(self.owner, self.name, self.before)
 
 
 def require(owner: Any, *names: str) -> Any:

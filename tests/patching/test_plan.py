@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import types
 from typing import Any
 
 import pytest
@@ -110,3 +111,50 @@ def test_undo_leaves_what_somebody_else_put_there_since() -> None:
     Mine.send = theirs  # type: ignore[assignment, method-assign]
     plan.undo()
     assert Mine.send is theirs  # type: ignore[comparison-overlap]
+
+
+class TestSteps:
+    def test_a_step_runs_at_apply_and_is_undone_last_first(self) -> None:
+        done: list[str] = []
+        plan = patching.Plan()
+        plan.step(lambda: done.append("a"), lambda: done.remove("a"))
+        plan.step(lambda: done.append("b"), lambda: done.append("undo b"))
+        assert done == []
+        plan.apply()
+        assert done == ["a", "b"]
+        plan.undo()
+        assert done == ["b", "undo b"]
+
+    def test_a_step_that_fails_undoes_those_before_it_and_is_named(self) -> None:
+        done: list[str] = []
+
+        def fail() -> None:
+            raise OSError("no")
+
+        plan = patching.Plan()
+        plan.step(lambda: done.append("a"), lambda: done.append("undo a"))
+        plan.step(fail, lambda: done.append("undo b"), "the subscription")
+        with pytest.raises(patching.Unpatchable, match="the subscription: no"):
+            plan.apply()
+        assert done == ["a", "undo a"]
+
+
+def test_a_function_that_two_modules_hold_gets_one_replacement() -> None:
+    def connect() -> int:
+        return 1
+
+    inner, outer = types.SimpleNamespace(connect=connect), types.SimpleNamespace(connect=connect)
+    plan = patching.Plan()
+    plan.function((inner, outer), "connect", lambda original: lambda: original() + 1)
+    plan.apply()
+    assert inner.connect is outer.connect
+    assert inner.connect() == 2
+    plan.undo()
+    assert inner.connect is outer.connect is connect
+
+
+def test_an_owner_without_the_function_refuses_the_whole_patch() -> None:
+    inner, outer = types.SimpleNamespace(connect=print), types.SimpleNamespace()
+    with pytest.raises(patching.Unpatchable, match="has no connect"):
+        patching.Plan().function((inner, outer), "connect", lambda original: lambda: None)
+    assert inner.connect is print
