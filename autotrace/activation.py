@@ -8,7 +8,7 @@ import sys
 from _thread import RLock
 
 from autotrace import containment, import_hook, registry
-from autotrace.settings import Settings, run_pid
+from autotrace.settings import Settings, in_force, run_pid
 
 settings: Settings | None = None
 watcher: import_hook.Watcher | None = None
@@ -25,7 +25,7 @@ def activate() -> None:
         with _lock:
             if settings is not None:
                 return
-            settings = Settings()
+            settings = in_force()
             containment.silent = settings.log == "off"
             containment.verbose = settings.log == "debug"
             # No command line: another program embeds this Python.

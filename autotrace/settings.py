@@ -216,6 +216,16 @@ class Settings:
 
 OF_THE_CHECKOUT = ("AUTOTRACE_REQUIRE_REAL", "AUTOTRACE_CACHE")
 
+_in_force: Settings | None = None
+
+
+def in_force() -> Settings:
+    """The Settings of this process, read from its environment when first asked for. Whoever needs one derives it from here, once."""
+    global _in_force
+    if _in_force is None:
+        _in_force = Settings()
+    return _in_force
+
 
 def run_pid() -> str:
     """The process that `autotrace-run` became ('' without it): only that one speaks of settings, its children stay silent."""

@@ -148,7 +148,7 @@ def never_sent(of: Call, method: Any, error: BaseException, started: int) -> Non
 def sent(names: list[str], span: Span, host: str) -> tuple[list[bool], list[tuple[str, str]]]:
     """For headers that are no mapping: (which of `names` stay, (name, value) to send beside them)."""
     headers: Any = dict.fromkeys(names)
-    propagate.into_http(headers, span, host)
+    propagate.inject_http(headers, span, host)
     stay = [headers.get(name, "") is None for name in names]
     return stay, [(name, value) for name, value in headers.items() if value is not None]
 

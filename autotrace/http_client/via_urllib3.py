@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from autotrace.http_client import call as client_exchange
 from autotrace.http_client.call import Exchange, next_span
 from autotrace.tracing import propagate
-from autotrace.tracing.traced_call import KEEP, argument, traced
+from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced
 
 if TYPE_CHECKING:
     from autotrace.http_client.call import Call
@@ -53,7 +53,7 @@ def _before(args: Any, kwargs: Any) -> Any:
         host = client_exchange.host_of(span)
         if propagate.is_target(host):
             headers = _copied(kwargs["headers"])
-            propagate.into_http(headers, span, host)
+            propagate.inject_http(headers, span, host)
             kwargs = {**kwargs, "headers": headers}
     return span, args, kwargs
 
@@ -78,7 +78,7 @@ def after(span: Any, response: Any) -> object:
     if getattr(wire, "length", 0) == 0 or wire.isclosed():
         return None
     call.exchange = vars(wire)[SLOT] = Exchange(span, PLACE)
-    return KEEP
+    return LEAVE_OPEN
 
 
 def _exchange(response: Any) -> Exchange | None:

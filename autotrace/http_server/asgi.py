@@ -108,7 +108,7 @@ def _receive(scope: Scope, receive: Any, component: str, place: str) -> Request 
         "caller": client[0] if client else None,
         "user_agent": agent,
     }
-    request = server_request.receive(place, facts, propagate.from_http(headers), Channel(headers, receive))
+    request = server_request.receive(place, facts, propagate.extract_http(headers), Channel(headers, receive))
     if request is not None:
         request.target = (method, path)
     return request

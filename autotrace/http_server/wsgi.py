@@ -56,7 +56,7 @@ def receive(environ: Mapping[str, Any], component: str, place: str) -> Request |
         "caller": get("REMOTE_ADDR") or None,
         "user_agent": get("HTTP_USER_AGENT"),
     }
-    return server_request.receive(place, facts, propagate.from_wsgi(environ), body)
+    return server_request.receive(place, facts, propagate.extract_wsgi(environ), body)
 
 
 def _is_this(request: Request, body: Any, environ: Mapping[str, Any]) -> bool:

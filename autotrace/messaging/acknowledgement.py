@@ -30,7 +30,7 @@ class Answer:
     def __init__(self, span: Span, acknowledged: bool) -> None:
         self._pending = [span]
         self.acknowledged = acknowledged
-        self.context: Context | None = run_in_context.capture()
+        self.context: Context | None = run_in_context.capture_context()
 
     def sent(self, metadata: Any) -> None:
         """`metadata`: has `partition` and `offset`, which is -1 where the broker does not tell."""

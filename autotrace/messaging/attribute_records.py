@@ -35,7 +35,7 @@ def _headers(record: Any) -> Any:
 
 
 def _remote(headers: Any) -> Any:
-    return propagate.from_kafka(headers)
+    return propagate.extract_kafka(headers)
 
 
 READING = Reading(facts, _coordinates, _headers, _remote)

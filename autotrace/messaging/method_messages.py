@@ -47,7 +47,7 @@ def _coordinates(message: Any) -> Any:
     return message.topic(), message.partition(), message.offset(), message.timestamp()
 
 
-READING = Reading(facts, _coordinates, _headers, propagate.from_kafka)
+READING = Reading(facts, _coordinates, _headers, propagate.extract_kafka)
 
 
 class Work(consumer_work.Work):

@@ -146,7 +146,7 @@ def _write_headers(original: Any) -> Any:
                 host = client_exchange.host_of(call.span)
                 if propagate.is_target(host):
                     headers = argument(args, kwargs, 2, "headers").copy()
-                    propagate.into_http(headers, call.span, host)
+                    propagate.inject_http(headers, call.span, host)
                     args, kwargs = with_argument(args, kwargs, 2, "headers", headers)
             except Exception:
                 contained(PLACE)

@@ -71,7 +71,7 @@ def _receive(theirs: Any) -> server_request.Request | None:
         "caller": theirs.remote,
         "user_agent": headers.get("User-Agent"),
     }
-    return server_request.receive(PLACE, facts, propagate.from_http(headers), theirs)
+    return server_request.receive(PLACE, facts, propagate.extract_http(headers), theirs)
 
 
 def _note_route(request: server_request.Request, theirs: Any) -> None:

@@ -18,7 +18,7 @@ from autotrace.semantics.family import SharedFacts
 from autotrace.semantics.kafka import first_server, short_key
 from autotrace.tracing import propagate, tracer
 from autotrace.tracing.current import leave, put
-from autotrace.tracing.traced_call import KEEP, argument, traced_await, with_argument
+from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced_await, with_argument
 
 SLOT = "_autotrace"
 """Where a client of the library, and a batch, keeps what is ours: in its __dict__."""
@@ -96,7 +96,7 @@ def _answered(span: Any, future: Any) -> object:
     from contextvars import Context as ExecutionContext
 
     future.add_done_callback(Sent(span), context=ExecutionContext())
-    return KEEP
+    return LEAVE_OPEN
 
 
 def _send(original: Any) -> Any:
@@ -126,7 +126,7 @@ def _takes_headers(client: Any) -> bool:
 
 
 def _with_trace(headers: Any, span: Any) -> Any:
-    return propagate.into_kafka(headers or None, span)
+    return propagate.inject_kafka(headers or None, span)
 
 
 def _shared(client: Any) -> SharedFacts:

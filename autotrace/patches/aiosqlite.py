@@ -22,10 +22,10 @@ def _execute(original: Any) -> Any:
     # Even an empty context is carried: the thread's own is that of the task that opened the connection.
     async def _execute(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         try:
-            context = run_in_context.capture()
+            context = run_in_context.capture_context()
         except Exception:
             contained("aiosqlite._execute")
             return await original(self, fn, *args, **kwargs)
-        return await original(self, run_in_context.run, context, fn, *args, **kwargs)
+        return await original(self, run_in_context.run_in_context, context, fn, *args, **kwargs)
 
     return _execute

@@ -30,13 +30,13 @@ def _submit(original: Any) -> Any:
     def submit(*args: Any, **kwargs: Any) -> Any:
         # (self, fn, /, *args, **kwargs): without a positional fn the call is wrong, and the original says so.
         try:
-            context = run_in_context.capture() if len(args) > 1 and callable(args[1]) else None
+            context = run_in_context.capture_context() if len(args) > 1 and callable(args[1]) else None
         except Exception:
             contained("ThreadPoolExecutor.submit")
             context = None
         if not context:
             return original(*args, **kwargs)
-        return original(args[0], run_in_context.run, context, *args[1:], **kwargs)
+        return original(args[0], run_in_context.run_in_context, context, *args[1:], **kwargs)
 
     return submit
 
@@ -44,14 +44,16 @@ def _submit(original: Any) -> Any:
 def _submit_over(original: Any) -> Any:
     def submit(*args: Any, **kwargs: Any) -> Any:
         try:
-            parcel = cross_process.packed() if len(args) > 1 and callable(args[1]) and _reaches(args[0]) else None
+            serialized = (
+                cross_process.serialize() if len(args) > 1 and callable(args[1]) and _reaches(args[0]) else None
+            )
         except Exception:
             contained("ProcessPoolExecutor.submit")
-            parcel = None
-        if parcel is not None:
-            args = (args[0], cross_process.run, parcel, *args[1:])
+            serialized = None
+        if serialized is not None:
+            args = (args[0], cross_process.run_in_context, serialized, *args[1:])
         # A process that is forked here would stay in the context of this very moment.
-        return run_in_context.run(Context(), original, *args, **kwargs)
+        return run_in_context.run_in_context(Context(), original, *args, **kwargs)
 
     return submit
 

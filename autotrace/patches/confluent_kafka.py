@@ -24,7 +24,7 @@ from autotrace.semantics import messaging, topics
 from autotrace.semantics.family import SharedFacts
 from autotrace.semantics.kafka import first_server, short_key
 from autotrace.tracing import propagate, tracer
-from autotrace.tracing.traced_call import KEEP, argument, traced, with_argument
+from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced, with_argument
 
 SLOT = "_autotrace"
 """Where a client of the library keeps what is ours, and where a message of AIOProducer keeps its span."""
@@ -64,7 +64,9 @@ def _producer(failure: Any) -> dict[str, Any]:
             lambda config: Reports(SharedFacts({**_client(config), "operation": "send"}), _callback(config))
         ),
         # produce(): the only way in, but for batches. One PRODUCER span, which ends when the message is reported.
-        "produce": lambda original: traced(original, PRODUCE, _before_produce(failure), lambda span, result: KEEP),
+        "produce": lambda original: traced(
+            original, PRODUCE, _before_produce(failure), lambda span, result: LEAVE_OPEN
+        ),
         # produce_batch(): librdkafka's batches carry no headers. One PRODUCER span for all of one.
         "produce_batch": lambda original: _produce_batch(original, failure),
         # close(), and __exit__() which is its own way to it: no report comes after them. No span.
@@ -95,7 +97,7 @@ def _before_produce(failure: Any) -> Any:
             args, kwargs = with_argument(args, kwargs, 5, "callback", Report(span, reports, callback, failure))
         headers = argument(args, kwargs, 8, "headers")
         if headers is None or isinstance(headers, (list, dict)):  # the library refuses anything else, and shall
-            args, kwargs = with_argument(args, kwargs, 8, "headers", propagate.into_kafka(_as_read(headers), span))
+            args, kwargs = with_argument(args, kwargs, 8, "headers", propagate.inject_kafka(_as_read(headers), span))
         return span, args, kwargs
 
     return before

@@ -78,7 +78,7 @@ def _receive(handler: Any) -> server_request.Request | None:
         "user_agent": headers.get("User-Agent"),
     }
     # Its body is not known: a WSGI server on top of the handler passes on what it likes.
-    return server_request.receive(PLACE, facts, propagate.from_http(headers), None)
+    return server_request.receive(PLACE, facts, propagate.extract_http(headers), None)
 
 
 def _send_response_only(original: Any) -> Any:

@@ -14,7 +14,7 @@ from autotrace.http_client import call as client_exchange
 from autotrace.http_client.call import Call, Exchange
 from autotrace.patching import Plan, require
 from autotrace.tracing import propagate
-from autotrace.tracing.traced_call import KEEP, argument, traced, traced_await, with_argument
+from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced, traced_await, with_argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,7 @@ def _after(span: Span, response: Any) -> object:
     if client_exchange.has_no_body(span.facts["method"], response.status_code, length):
         return None
     vars(response.stream)[SLOT] = Exchange(span, PLACE)
-    return KEEP
+    return LEAVE_OPEN
 
 
 def _iter(original: Any) -> Any:

@@ -18,7 +18,7 @@ from autotrace.semantics import messaging, topics
 from autotrace.semantics.family import SharedFacts
 from autotrace.semantics.kafka import first_server, short_key
 from autotrace.tracing import propagate, run_in_context, tracer
-from autotrace.tracing.traced_call import KEEP, argument, traced, with_argument
+from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced, with_argument
 
 SLOT = "_autotrace"
 """Where a client of the library keeps what is ours: in its __dict__."""
@@ -75,7 +75,7 @@ def _traced_send(Future: Any) -> Any:
                 answer.sent(future.value)
             else:
                 answer.refused(future.exception)
-        return KEEP
+        return LEAVE_OPEN
 
     return lambda original: traced(original, SEND, _before_send, after)
 
@@ -106,7 +106,7 @@ def _before_send(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _headers(headers: Any, span: Any) -> Any:
-    made = propagate.into_kafka(headers, span)
+    made = propagate.inject_kafka(headers, span)
     if headers is None or type(headers) is list:
         return made
     own = copy.copy(headers)  # a list of the program's own class: 2.0.2 refuses it, later ones do not
@@ -123,7 +123,7 @@ def _with_context(original: Any) -> Any:
             contained(f"FutureRecordMetadata.{original.__name__}")
         if context is None:
             return original(*args, **kwargs)
-        return original(args[0], run_in_context.run, context, *args[1:], **kwargs)
+        return original(args[0], run_in_context.run_in_context, context, *args[1:], **kwargs)
 
     return add
 

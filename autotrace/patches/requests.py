@@ -152,7 +152,7 @@ def _before_body(args: Any, kwargs: Any) -> Any:
     if span is None:
         return None
     copy = request.copy()
-    propagate.into_http(copy.headers, span, client_exchange.host_of(span))
+    propagate.inject_http(copy.headers, span, client_exchange.host_of(span))
     return span, *with_argument(args, kwargs, 1, "request", copy)
 
 

@@ -40,7 +40,7 @@ def threads(module: Any, plan: Plan) -> None:
 def _start(original: Any) -> Any:
     def start(self: Any) -> Any:
         try:
-            context = run_in_context.capture()
+            context = run_in_context.capture_context()
             if context.get(current.SPAN_KEY) is not None and not _serves_anybody(self):
                 self.__dict__[SLOT] = context
         except Exception:

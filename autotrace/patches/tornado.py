@@ -84,7 +84,7 @@ def _receive(theirs: Any) -> server_request.Request | None:
         "caller": theirs.remote_ip,
         "user_agent": headers.get("User-Agent"),
     }
-    request = server_request.receive(PLACE, facts, propagate.from_http(headers), theirs)
+    request = server_request.receive(PLACE, facts, propagate.extract_http(headers), theirs)
     route = vars(theirs).get(SLOT)
     if request is not None and route is not None:
         request.route(route)

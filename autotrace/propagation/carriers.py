@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ENVIRON_PREFIX = "HTTP_" + jaeger.prefix.upper().replace("-", "_")
 
 
-def from_wsgi(propagator: Propagator, environ: Mapping[str, Any]) -> Remote | None:
+def extract_wsgi(propagator: Propagator, environ: Mapping[str, Any]) -> Remote | None:
     """The caller of a WSGI (PEP 3333) request; None if its headers say nothing of a trace."""
     try:
         names = propagator.environ_names
@@ -41,7 +41,7 @@ def _environ_baggage(environ: Mapping[str, Any], found: dict[str, Any]) -> list[
     return present
 
 
-def from_http(propagator: Propagator, headers: Any) -> Remote | None:
+def extract_http(propagator: Propagator, headers: Any) -> Remote | None:
     """The caller of an HTTP request. `headers`: a mapping in any case, or (name, value) pairs, of str or bytes (ASGI).
 
     Several headers of one name are joined by `,` as HTTP says, so that two traceparents are none.
@@ -75,7 +75,7 @@ def from_http(propagator: Propagator, headers: Any) -> Remote | None:
         return None
 
 
-def from_kafka(propagator: Propagator, headers: Iterable[Any] | None) -> Remote | None:
+def extract_kafka(propagator: Propagator, headers: Iterable[Any] | None) -> Remote | None:
     """The producer of a record. `headers`: (str, bytes) pairs or a dict. Any case; the last readable value wins."""
     if not headers:
         return None
@@ -114,7 +114,7 @@ def http_additions(
     return propagator.headers(span, baggage, forwarded)
 
 
-def into_http(
+def inject_http(
     propagator: Propagator,
     headers: MutableMapping[str, str],
     span: SpanContext,
@@ -133,7 +133,7 @@ def into_http(
         headers[name] = value
 
 
-def into_kafka(
+def inject_kafka(
     propagator: Propagator,
     headers: Any,
     span: SpanContext,

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from opentelemetry.context.context import Context
 
-    Parcel = tuple[int, int, int, str | None, dict[str, str], tuple[tuple[str, str], ...]]
+    SerializedContext = tuple[int, int, int, str | None, dict[str, str], tuple[tuple[str, str], ...]]
 
 
-def packed() -> Parcel | None:
+def serialize() -> SerializedContext | None:
     """(trace id, span id, flags, tracestate, baggage, mesh headers) of what is current; None where nothing is."""
     from opentelemetry import baggage
     from opentelemetry.trace import get_current_span
@@ -36,23 +36,23 @@ def packed() -> Parcel | None:
     return known.trace_id, known.span_id, flags, state, carried, context.get(FORWARD_KEY, ())
 
 
-def run(parcel: Parcel, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def run_in_context(serialized: SerializedContext, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """work(*args, **kwargs), in that trace."""
-    context = _unpacked(parcel)
+    context = _deserialized(serialized)
     if context is None:
         return work(*args, **kwargs)
-    from autotrace.tracing import run_in_context
+    from autotrace.tracing import run_in_context as here
 
-    return run_in_context.run(context, work, *args, **kwargs)
+    return here.run_in_context(context, work, *args, **kwargs)
 
 
-def _unpacked(parcel: Parcel) -> Context | None:
+def _deserialized(serialized: SerializedContext) -> Context | None:
     """None where autotrace is not active. Never raises."""
     activation: Any = sys.modules.get("autotrace.activation")
     if activation is None or activation.watcher is None:
         return None
     try:
-        return _context(*parcel) if activation._begin() else None
+        return _context(*serialized) if activation._begin() else None
     except Exception:
         activation.containment.contained("work from another process")
         return None

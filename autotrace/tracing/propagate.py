@@ -64,11 +64,11 @@ def is_excluded(url: object) -> bool:
     return bool(separator) and _excluded.match(f"/{rest.partition('/')[2]}") is not None
 
 
-def into_http(headers: MutableMapping[str, str], span: Span, host: str) -> None:
+def inject_http(headers: MutableMapping[str, str], span: Span, host: str) -> None:
     """Put `span` into `headers`, a copy that belongs to us; nothing for a host that is no target."""
     if is_target(host):
         baggage, forwarded = _companions()
-        carriers.into_http(propagator, headers, span, baggage, forwarded)
+        carriers.inject_http(propagator, headers, span, baggage, forwarded)
 
 
 def http_headers(span: Span, host: str) -> Headers:
@@ -79,19 +79,19 @@ def http_headers(span: Span, host: str) -> Headers:
     return carriers.http_additions(propagator, span, baggage, forwarded)
 
 
-def into_kafka(headers: Any, span: Span) -> Any:
+def inject_kafka(headers: Any, span: Span) -> Any:
     """The caller's headers without old trace headers, and with those of `span`: a copy of the same type."""
     baggage, forwarded = _companions()
-    return carriers.into_kafka(propagator, headers, span, baggage, forwarded)
+    return carriers.inject_kafka(propagator, headers, span, baggage, forwarded)
 
 
-def from_wsgi(environ: Mapping[str, Any]) -> Remote | None:
-    return carriers.from_wsgi(propagator, environ)
+def extract_wsgi(environ: Mapping[str, Any]) -> Remote | None:
+    return carriers.extract_wsgi(propagator, environ)
 
 
-def from_http(headers: Any) -> Remote | None:
-    return carriers.from_http(propagator, headers)
+def extract_http(headers: Any) -> Remote | None:
+    return carriers.extract_http(propagator, headers)
 
 
-def from_kafka(headers: Iterable[Any] | None) -> Remote | None:
-    return carriers.from_kafka(propagator, headers)
+def extract_kafka(headers: Iterable[Any] | None) -> Remote | None:
+    return carriers.extract_kafka(propagator, headers)

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from opentelemetry.context.context import Context
 
 
-def capture() -> Context:
+def capture_context() -> Context:
     """The context in force here; empty where nothing is traced."""
     context: Context = current.get()
     return context
 
 
-def run(context: Context, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+def run_in_context(context: Context, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """work(*args, **kwargs) under `context`, on this thread."""
     token = current.put(context)
     try:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Begun = tuple[Span | None, tuple[Any, ...], dict[str, Any]]
 
-KEEP = object()
+LEAVE_OPEN = object()
 """What `after` returns for a span that ends later (at the broker's answer, at the end of a body)."""
 
 
@@ -27,7 +27,7 @@ def traced(
     """`original` with a span that is current while it runs.
 
     before(args, kwargs) -> (span, args, kwargs) with which to go on, copies where they differ; or None: no span for this call.
-    after(span, result): notes facts while the span is current; KEEP leaves it open. Its result goes nowhere else.
+    after(span, result): notes facts while the span is current; LEAVE_OPEN leaves it open. Its result goes nowhere else.
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -55,7 +55,7 @@ def traced(
             except Exception:
                 contained(place)
         leave(token)
-        if keep is not KEEP:
+        if keep is not LEAVE_OPEN:
             finish(span, place)
         return result
 
@@ -98,7 +98,7 @@ def traced_await(
             except Exception:
                 contained(place)
         leave(token)
-        if keep is not KEEP:
+        if keep is not LEAVE_OPEN:
             finish(span, place)
         return result
 

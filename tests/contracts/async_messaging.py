@@ -202,8 +202,8 @@ class AsyncMessagingPromises:
 
     @pytest.mark.parametrize(
         ("owner", "name"),
-        [(tracer, "start"), (propagate, "into_kafka"), (propagate, "from_kafka")],
-        ids=["start", "into_kafka", "from_kafka"],
+        [(tracer, "start"), (propagate, "inject_kafka"), (propagate, "extract_kafka")],
+        ids=["start", "inject_kafka", "extract_kafka"],
     )
     @asynchronous
     async def test_a_failure_of_ours_changes_nothing(

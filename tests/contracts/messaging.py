@@ -276,8 +276,8 @@ class MessagingPromises:
 
     @pytest.mark.parametrize(
         ("owner", "name"),
-        [(tracer, "start"), (propagate, "into_kafka"), (propagate, "from_kafka")],
-        ids=["start", "into_kafka", "from_kafka"],
+        [(tracer, "start"), (propagate, "inject_kafka"), (propagate, "extract_kafka")],
+        ids=["start", "inject_kafka", "extract_kafka"],
     )
     def test_a_failure_of_ours_changes_nothing(
         self, client: Client, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str

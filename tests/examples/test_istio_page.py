@@ -59,7 +59,7 @@ def test_a_64_bit_id_stays_one_in_b3() -> None:
 
 def passed_on(propagator: Propagator, headers: dict[str, str]) -> tuple[Remote, dict[str, str]]:
     """What is read of a request's headers, and what a call made for it is sent with."""
-    remote = carriers.from_http(propagator, headers)
+    remote = carriers.extract_http(propagator, headers)
     assert remote is not None
     call = span(remote.trace_id, 3, remote.span_id, remote.flags)
     return remote, dict(carriers.http_additions(propagator, call, None, ()))

@@ -111,7 +111,7 @@ def story() -> list[Span]:
 
 
 def expected(span: Span, resource: Any) -> ReceivedSpan:
-    """What a receiver must hand out for the span: by reading.tags(), without the encoder's caches."""
+    """What a receiver must hand out for the span: by span_reader.tags(), without the encoder's caches."""
     tags = [tag for tag in span_reader.tags(span) if tag[1] is not None]
     tags.append(("span.kind", span.kind.name.lower()))
     if span.scope is not None:

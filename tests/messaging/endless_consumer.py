@@ -38,7 +38,7 @@ READING = Reading(
     lambda record: {"topic": record.topic, "offset": record.offset},
     lambda record: (record.topic, record.offset),
     lambda record: record.headers,
-    propagate.from_kafka,
+    propagate.extract_kafka,
 )
 consumer_span.readings[Record] = READING
 

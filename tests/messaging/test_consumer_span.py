@@ -486,7 +486,7 @@ class TestCarry:
     def test_gives_back_what_it_found_even_in_a_thread_that_works_for_another_record(self, spans: Recorded) -> None:
         consumer = Consumer(records(2))
         first = next(consumer)
-        context = run_in_context.capture()
+        context = run_in_context.capture_context()
         next(consumer)
         seen = []
 
@@ -495,7 +495,7 @@ class TestCarry:
                 pass
             seen.append(current())
 
-        thread = threading.Thread(target=run_in_context.run, args=(context, work))
+        thread = threading.Thread(target=run_in_context.run_in_context, args=(context, work))
         thread.start()
         thread.join()
         consumer.scope.close()

@@ -353,7 +353,7 @@ def test_what_cannot_be_sent_makes_no_span(spans: Recorded) -> None:
         (client_exchange, "host_of"),
         (patch, "Exchange"),
         (patch, "_begun"),
-        (patch.boundary, "into_http"),
+        (patch.propagate, "inject_http"),
     ],
 )
 def test_when_our_code_fails_the_call_goes_on(

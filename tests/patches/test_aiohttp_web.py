@@ -199,7 +199,7 @@ def test_what_is_no_request_breaks_nothing(spans: Recorded) -> None:
         (server_request, "Request"),
         (server_request, "in_work"),
         (server_request.Request, "route"),
-        (patch.boundary, "from_http"),
+        (patch.propagate, "extract_http"),
     ],
 )
 def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:

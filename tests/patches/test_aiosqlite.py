@@ -146,7 +146,7 @@ def test_own_functions_of_the_programs_find_the_tasks_span(spans: Recorded) -> N
 
 def test_our_failure_leaves_the_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containment, "failures", {})
-    monkeypatch.setattr(run_in_context, "capture", lambda: 1 / 0)
+    monkeypatch.setattr(run_in_context, "capture_context", lambda: 1 / 0)
 
     async def main() -> Any:
         async with aiosqlite.connect(":memory:") as db:

@@ -135,7 +135,7 @@ def test_methods_of_the_program_stay_its_own() -> None:
         (patch, "_receive"),
         (server_request, "Request"),
         (server_request.Request, "status"),
-        (patch.boundary, "from_http"),
+        (patch.propagate, "extract_http"),
     ],
 )
 def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:

@@ -951,4 +951,4 @@ def test_the_age_of_a_record_is_told_where_it_is_sane(ago: int, known: bool) -> 
 
 
 def test_the_tracer_reads_what_it_writes() -> None:
-    assert propagate.from_kafka([("traceparent", b"00-" + b"a" * 32 + b"-" + b"1" * 16 + b"-01")]) is not None
+    assert propagate.extract_kafka([("traceparent", b"00-" + b"a" * 32 + b"-" + b"1" * 16 + b"-01")]) is not None

@@ -355,7 +355,7 @@ def test_an_exchange_that_everybody_has_dropped_ends(spans: Recorded) -> None:
         (client_exchange, "start"),
         (via_urllib3, "Exchange"),
         (patch, "Call"),
-        (patch.boundary, "into_http"),
+        (patch.propagate, "inject_http"),
         (client_exchange, "host_of"),
         (via_urllib3, "_copied"),
     ],

@@ -178,7 +178,7 @@ def test_the_route_below_nested_routers(spans: Recorded) -> None:
         (server_request, "Request"),
         (server_request, "in_work"),
         (server_request.Request, "route"),
-        (patch.boundary, "from_http"),
+        (patch.propagate, "extract_http"),
     ],
 )
 def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:

@@ -204,8 +204,8 @@ def traced_with(disabled: str, program: str) -> list[str]:
     """The components of the spans that `program` makes, in the order they end."""
     whole = (
         "import autotrace.activation as a; a.activate()\n"
-        "import requests, urllib3\nfrom autotrace.tracing.span import Span\nfrom autotrace.semantics import reading\n"
-        f"Span.sink = staticmethod(lambda span: print(dict(reading.tags(span))['component']))\n{program}"
+        "import requests, urllib3\nfrom autotrace.tracing.span import Span\nfrom autotrace.semantics import span_reader\n"
+        f"Span.sink = staticmethod(lambda span: print(dict(span_reader.tags(span))['component']))\n{program}"
     )
     environment = programs.environment(AUTOTRACE_EXPORTER="none", AUTOTRACE_DISABLED_PATCHES=disabled)
     done = programs._run((sys.executable, "-c", whole), None, environment)

@@ -75,19 +75,19 @@ class TestReadingHttp:
 
     @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
     def test_every_shape_of_headers_is_read(self, shape: Any) -> None:
-        self.check(carriers.from_http(PROPAGATOR, shape(self.HEADERS)))
+        self.check(carriers.extract_http(PROPAGATOR, shape(self.HEADERS)))
 
     def test_an_environ_is_read(self) -> None:
-        self.check(carriers.from_wsgi(PROPAGATOR, environ(self.HEADERS)))
+        self.check(carriers.extract_wsgi(PROPAGATOR, environ(self.HEADERS)))
 
     @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
     def test_headers_without_a_trace_are_none(self, shape: Any) -> None:
         headers = {"Host": "x", "User-Agent": "y", "X-B3-Tracexx": "1", "unrelated": "z", "Trace-Parent": TRACEPARENT}
-        assert carriers.from_http(PROPAGATOR, shape(headers)) is None
-        assert carriers.from_wsgi(PROPAGATOR, environ(headers)) is None
+        assert carriers.extract_http(PROPAGATOR, shape(headers)) is None
+        assert carriers.extract_wsgi(PROPAGATOR, environ(headers)) is None
 
     def test_jaeger_baggage_has_dashes_again_after_wsgi(self) -> None:
-        remote = carriers.from_wsgi(PROPAGATOR, environ({"uberctx-User-Id": "7"}))
+        remote = carriers.extract_wsgi(PROPAGATOR, environ({"uberctx-User-Id": "7"}))
         assert remote is not None
         assert remote.baggage == {"user-id": "7"}
 
@@ -96,60 +96,60 @@ class TestReadingHttp:
             def get(self, name: str) -> str | None:
                 return TRACEPARENT if name == "traceparent" else None
 
-        remote = carriers.from_http(PROPAGATOR, OnlyGet())
+        remote = carriers.extract_http(PROPAGATOR, OnlyGet())
         assert remote is not None
         assert remote.trace_id == TRACE
 
     @pytest.mark.parametrize("shape", [Headers, list, message])
     def test_several_headers_of_a_name_are_joined_in_order(self, shape: Any) -> None:
         pairs = [("traceparent", TRACEPARENT), ("tracestate", "foo=1,bar=2"), ("TraceState", ""), ("tracestate", "c=3")]
-        remote = carriers.from_http(W3C, shape(pairs))
+        remote = carriers.extract_http(W3C, shape(pairs))
         assert remote is not None
         assert remote.trace_state == "foo=1,bar=2,c=3"
-        assert carriers.from_http(W3C, shape([("traceparent", TRACEPARENT), ("Traceparent", OTHER)])) is None
+        assert carriers.extract_http(W3C, shape([("traceparent", TRACEPARENT), ("Traceparent", OTHER)])) is None
 
     def test_a_server_that_joined_them_is_understood(self) -> None:
         joined = {"HTTP_TRACEPARENT": TRACEPARENT, "HTTP_TRACESTATE": "foo=1, bar=2,"}
-        remote = carriers.from_wsgi(W3C, joined)
+        remote = carriers.extract_wsgi(W3C, joined)
         assert remote is not None
         assert remote.trace_state == "foo=1,bar=2"
-        assert carriers.from_wsgi(W3C, {"HTTP_TRACEPARENT": f"{TRACEPARENT},{OTHER}"}) is None
+        assert carriers.extract_wsgi(W3C, {"HTTP_TRACEPARENT": f"{TRACEPARENT},{OTHER}"}) is None
 
     @pytest.mark.parametrize(
         "garbage", [None, 0, 5, "text", b"bytes", [1], [()], [(1, 2, 3)], {1: 2}, {None: None}, object()]
     )
     def test_garbage_is_none(self, garbage: Any) -> None:
-        assert carriers.from_http(PROPAGATOR, garbage) is None
-        assert carriers.from_wsgi(PROPAGATOR, garbage) is None
+        assert carriers.extract_http(PROPAGATOR, garbage) is None
+        assert carriers.extract_wsgi(PROPAGATOR, garbage) is None
 
     @pytest.mark.parametrize("value", [None, 5, b"x", object(), ["x"]])
     def test_a_value_that_is_no_text_is_none(self, value: Any) -> None:
-        assert carriers.from_http(PROPAGATOR, {"traceparent": value}) is None
-        assert carriers.from_wsgi(PROPAGATOR, {"HTTP_TRACEPARENT": value}) is None
+        assert carriers.extract_http(PROPAGATOR, {"traceparent": value}) is None
+        assert carriers.extract_wsgi(PROPAGATOR, {"HTTP_TRACEPARENT": value}) is None
 
     @given(st.dictionaries(st.sampled_from(sorted(PROPAGATOR.known)) | st.just("UberCtx-a"), junk))
     def test_no_text_raises(self, headers: dict[str, str]) -> None:
-        carriers.from_wsgi(PROPAGATOR, environ(headers))
-        carriers.from_http(PROPAGATOR, headers)
+        carriers.extract_wsgi(PROPAGATOR, environ(headers))
+        carriers.extract_http(PROPAGATOR, headers)
 
 
 class TestReadingKafka:
     def test_names_in_any_case_are_read(self) -> None:
         for change in (str.lower, str.upper, str):
-            remote = carriers.from_kafka(PROPAGATOR, [(change(key), value) for key, value in KAFKA])
+            remote = carriers.extract_kafka(PROPAGATOR, [(change(key), value) for key, value in KAFKA])
             assert remote is not None
             assert (remote.trace_id, remote.span_id, remote.decision) == (TRACE, SPAN, True)
 
     def test_the_last_of_a_name_counts_because_opentracing_appends(self) -> None:
         headers = [("traceparent", OTHER.encode()), ("a", b"1"), ("TraceParent", TRACEPARENT.encode())]
-        remote = carriers.from_kafka(PROPAGATOR, headers)
+        remote = carriers.extract_kafka(PROPAGATOR, headers)
         assert remote is not None
         assert remote.trace_id == TRACE
 
     @pytest.mark.parametrize("garbage", [("traceparent", None), ("traceparent", OTHER), ("traceparent", b"\xff\xfe")])
     def test_a_value_that_cannot_be_read_does_not_hide_one_that_can(self, garbage: Any) -> None:
         for headers in ([KAFKA[3], garbage], [garbage, KAFKA[3]]):
-            remote = carriers.from_kafka(PROPAGATOR, headers)
+            remote = carriers.extract_kafka(PROPAGATOR, headers)
             assert remote is not None
             assert remote.trace_id == TRACE
 
@@ -157,7 +157,7 @@ class TestReadingKafka:
         "garbage", [(), ("traceparent",), ("a", "b", "c"), None, 5, "xy", (None, b"1"), (5, b"1"), (b"b3", b"0")]
     )
     def test_an_element_that_is_no_header_is_passed_over(self, garbage: Any) -> None:
-        remote = carriers.from_kafka(PROPAGATOR, [garbage, *KAFKA, garbage])
+        remote = carriers.extract_kafka(PROPAGATOR, [garbage, *KAFKA, garbage])
         assert remote is not None
         assert remote.trace_id == TRACE
 
@@ -165,7 +165,7 @@ class TestReadingKafka:
         "garbage", [None, [], (), {}, 0, 5, "text", b"bytes", object(), [None], {"b3": None}, {5: 5}]
     )
     def test_garbage_is_none(self, garbage: Any) -> None:
-        assert carriers.from_kafka(PROPAGATOR, garbage) is None
+        assert carriers.extract_kafka(PROPAGATOR, garbage) is None
 
     def test_a_dict_is_read_and_so_are_baggage_and_the_mesh(self) -> None:
         headers = {
@@ -175,7 +175,7 @@ class TestReadingKafka:
             "x-request-id": b"r",
             "x_datadog_kafka_produced": b"\xff" * 8,
         }
-        remote = carriers.from_kafka(PROPAGATOR, headers)
+        remote = carriers.extract_kafka(PROPAGATOR, headers)
         assert remote is not None
         assert (remote.trace_id, remote.baggage, remote.forwarded) == (
             TRACE,
@@ -187,7 +187,7 @@ class TestReadingKafka:
         st.lists(st.tuples(st.sampled_from(sorted(PROPAGATOR.known)), st.binary(max_size=60)) | st.none() | st.text())
     )
     def test_no_bytes_raise(self, headers: list[Any]) -> None:
-        carriers.from_kafka(PROPAGATOR, headers)
+        carriers.extract_kafka(PROPAGATOR, headers)
 
 
 FOREIGN = [("a", b"1"), ("a", b"2"), ("content-type", b"\xff"), ("X-B3", b"n"), ("empty", b"")]
@@ -202,14 +202,14 @@ STALE = [
 class TestWritingKafka:
     def test_without_headers_ours_alone_are_sent_as_bytes_and_without_parent(self) -> None:
         for nothing in (None, [], ()):
-            assert carriers.into_kafka(PROPAGATOR, nothing, span(parent_id=PARENT), None, ()) == KAFKA
-        assert carriers.into_kafka(PROPAGATOR, {}, span(), None, ()) == dict(KAFKA)
+            assert carriers.inject_kafka(PROPAGATOR, nothing, span(parent_id=PARENT), None, ()) == KAFKA
+        assert carriers.inject_kafka(PROPAGATOR, {}, span(), None, ()) == dict(KAFKA)
 
     @pytest.mark.parametrize("shape", [list, tuple])
     def test_the_callers_headers_stay_in_order_and_as_they_are_and_every_trace_header_goes(self, shape: Any) -> None:
         mixed = [header for pair in zip(STALE, FOREIGN * 3, strict=True) for header in pair]
         given_headers = shape(mixed)
-        sent = carriers.into_kafka(PROPAGATOR, given_headers, span(), None, ())
+        sent = carriers.inject_kafka(PROPAGATOR, given_headers, span(), None, ())
         assert type(sent) is list
         assert sent == FOREIGN * 3 + KAFKA
         assert all(ours is theirs for ours, theirs in zip(sent, FOREIGN * 3, strict=False))
@@ -217,7 +217,7 @@ class TestWritingKafka:
 
     def test_a_dict_stays_a_dict(self) -> None:
         caller = {"a": b"1", "B3": b"0", "x-request-id": b"mine"}
-        assert carriers.into_kafka(PROPAGATOR, caller, span(), None, ()) == {
+        assert carriers.inject_kafka(PROPAGATOR, caller, span(), None, ()) == {
             "a": b"1",
             "x-request-id": b"mine",
             **dict(KAFKA),
@@ -225,31 +225,33 @@ class TestWritingKafka:
         assert caller == {"a": b"1", "B3": b"0", "x-request-id": b"mine"}
 
     def test_a_relayed_record_carries_the_new_span_once(self) -> None:
-        first = carriers.into_kafka(PROPAGATOR, None, span(span_id=1), {"a": "1"}, (("x-request-id", "r"),))
-        second = carriers.into_kafka(PROPAGATOR, first, span(), {"a": "1"}, (("x-request-id", "r"),))
+        first = carriers.inject_kafka(PROPAGATOR, None, span(span_id=1), {"a": "1"}, (("x-request-id", "r"),))
+        second = carriers.inject_kafka(PROPAGATOR, first, span(), {"a": "1"}, (("x-request-id", "r"),))
         assert second == [*KAFKA, ("baggage", b"a=1"), ("x-request-id", b"r")]
 
     def test_what_is_the_programs_own_gives_way_only_to_the_same_name(self) -> None:
         caller = [("X-Request-Id", b"mine"), ("Baggage", b"mine=1")]
-        assert carriers.into_kafka(PROPAGATOR, caller, span(), None, ()) == caller + KAFKA
-        sent = carriers.into_kafka(PROPAGATOR, caller, span(), None, (("x-request-id", "r"),))
+        assert carriers.inject_kafka(PROPAGATOR, caller, span(), None, ()) == caller + KAFKA
+        sent = carriers.inject_kafka(PROPAGATOR, caller, span(), None, (("x-request-id", "r"),))
         assert sent == [("Baggage", b"mine=1"), *KAFKA, ("x-request-id", b"r")]
-        sent = carriers.into_kafka(PROPAGATOR, caller, span(), {"a": "1"}, ())
+        sent = carriers.inject_kafka(PROPAGATOR, caller, span(), {"a": "1"}, ())
         assert sent == [("X-Request-Id", b"mine"), *KAFKA, ("baggage", b"a=1")]
 
     @pytest.mark.parametrize("garbage", [None, 5, "b3", (), [], (None, b"1"), (b"a", b"1"), ("a",), ("a", "b", "c")])
     def test_an_element_that_is_no_header_is_left_for_the_client_to_refuse(self, garbage: Any) -> None:
-        assert carriers.into_kafka(PROPAGATOR, [garbage], span(), None, ()) == [garbage, *KAFKA]
+        assert carriers.inject_kafka(PROPAGATOR, [garbage], span(), None, ()) == [garbage, *KAFKA]
 
     def test_what_is_no_headers_at_all_is_given_back_unread(self) -> None:
         generator = (header for header in FOREIGN)
         for odd in (generator, "text", 5):
-            assert carriers.into_kafka(PROPAGATOR, odd, span(), None, ()) is odd
+            assert carriers.inject_kafka(PROPAGATOR, odd, span(), None, ()) is odd
         assert len(list(generator)) == len(FOREIGN)
 
     @given(spans())
     def test_what_is_sent_is_received(self, one: Any) -> None:
-        remote = carriers.from_kafka(PROPAGATOR, carriers.into_kafka(PROPAGATOR, FOREIGN + STALE, one, {"k": "v"}, ()))
+        remote = carriers.extract_kafka(
+            PROPAGATOR, carriers.inject_kafka(PROPAGATOR, FOREIGN + STALE, one, {"k": "v"}, ())
+        )
         assert remote is not None
         assert (remote.trace_id, remote.span_id, remote.flags) == (one.trace_id, one.span_id, one.flags)
         assert (remote.decision, remote.baggage) == (bool(one.flags & SAMPLED), {"k": "v"})
@@ -263,7 +265,7 @@ class TestWritingHttp:
     def test_trace_headers_are_replaced_and_the_rest_stays(self, shape: Any) -> None:
         caller = {"Host": "x", **{name: "stale" for name, _ in STALE}, "X-Request-Id": "mine", "Baggage": "mine=1"}
         headers = shape(caller)
-        carriers.into_http(PROPAGATOR, headers, span(parent_id=PARENT), None, ())
+        carriers.inject_http(PROPAGATOR, headers, span(parent_id=PARENT), None, ())
         assert sorted(headers.items()) == sorted(
             [("Host", "x"), ("X-Request-Id", "mine"), ("Baggage", "mine=1")]
             + [(name, value.decode()) for name, value in KAFKA]
@@ -273,16 +275,16 @@ class TestWritingHttp:
     @pytest.mark.parametrize("shape", MUTABLE.values(), ids=MUTABLE)
     def test_a_forwarded_header_and_baggage_take_the_place_of_the_callers(self, shape: Any) -> None:
         headers = shape({"X-Request-Id": "mine", "Baggage": "mine=1"})
-        carriers.into_http(W3C, headers, span(), {"a": "1"}, (("x-request-id", "r"),))
+        carriers.inject_http(W3C, headers, span(), {"a": "1"}, (("x-request-id", "r"),))
         assert sorted(headers.items()) == [("Baggage", "mine=1"), ("traceparent", TRACEPARENT), ("x-request-id", "r")]
-        carriers.into_http(Propagator(("baggage",)), headers, span(), {"a": "1"}, ())
+        carriers.inject_http(Propagator(("baggage",)), headers, span(), {"a": "1"}, ())
         assert sorted(headers.items()) == [("baggage", "a=1"), ("x-request-id", "r")]
 
     def test_several_headers_of_a_name_are_all_removed(self) -> None:
         for headers in (Headers(), Message()):
             for _ in range(3):
                 Headers.add(headers, "B3", "0") if isinstance(headers, Headers) else headers.add_header("B3", "0")
-            carriers.into_http(W3C, headers, span(), None, ())
+            carriers.inject_http(W3C, headers, span(), None, ())
             assert list(headers.items()) == [("traceparent", TRACEPARENT)]
 
     def test_a_multi_mapping_that_drops_all_of_a_name_at_once_is_no_trouble(self) -> None:
@@ -291,24 +293,24 @@ class TestWritingHttp:
                 return [*super().keys(), *super().keys()]
 
         headers = Multi({"B3": "0", "Host": "x"})
-        carriers.into_http(W3C, headers, span(), None, ())
+        carriers.inject_http(W3C, headers, span(), None, ())
         assert list(headers.items()) == [("Host", "x"), ("traceparent", TRACEPARENT)]
 
     def test_names_in_bytes_are_removed_and_other_keys_left(self) -> None:
         headers: Any = {b"B3": b"0", b"a": b"1", 5: 5}
-        carriers.into_http(W3C, headers, span(), None, ())
+        carriers.inject_http(W3C, headers, span(), None, ())
         assert headers == {b"a": b"1", 5: 5, "traceparent": TRACEPARENT}
 
     def test_additions_are_what_into_http_sets(self) -> None:
         headers: dict[str, str] = {}
-        carriers.into_http(PROPAGATOR, headers, span(), {"a": "1"}, (("sw8", "x"),))
+        carriers.inject_http(PROPAGATOR, headers, span(), {"a": "1"}, (("sw8", "x"),))
         assert carriers.http_additions(PROPAGATOR, span(), {"a": "1"}, (("sw8", "x"),)) == list(headers.items())
 
     @given(spans())
     def test_what_is_sent_is_received(self, one: Any) -> None:
         headers: dict[str, str] = {}
-        carriers.into_http(PROPAGATOR, headers, one, {"k": "v w"}, (("sw8", "x"),))
-        for remote in (carriers.from_http(PROPAGATOR, headers), carriers.from_wsgi(PROPAGATOR, environ(headers))):
+        carriers.inject_http(PROPAGATOR, headers, one, {"k": "v w"}, (("sw8", "x"),))
+        for remote in (carriers.extract_http(PROPAGATOR, headers), carriers.extract_wsgi(PROPAGATOR, environ(headers))):
             assert remote is not None
             assert (remote.trace_id, remote.span_id, remote.flags) == (one.trace_id, one.span_id, one.flags)
             assert (remote.baggage, remote.forwarded) == ({"k": "v w"}, (("sw8", "x"),))

@@ -25,7 +25,7 @@ OURS = (TRACE ^ 1, SPAN ^ 1)
 @pytest.mark.parametrize("propagator", [DEFAULT, EVERYTHING], ids=["default", "everything"])
 @pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
 def test_what_others_write_is_read(written: Written, propagator: Propagator) -> None:
-    remote = carriers.from_kafka(propagator, written.headers)
+    remote = carriers.extract_kafka(propagator, written.headers)
     assert remote is not None
     assert (remote.trace_id, remote.span_id) == (written.ids or (0, 0))
     assert remote.decision is written.decision
@@ -115,7 +115,7 @@ NEED_A_SETTING = {"opentracing-kafka-client, Jaeger": opentracing_jaeger, "Sprin
 
 def sent(propagator: Propagator, headers: Any, baggage: dict[str, str] | None = None) -> Any:
     ours = span(OURS[0], OURS[1], parent_id=PARENT)
-    return carriers.into_kafka(propagator, headers, ours, baggage, ())
+    return carriers.inject_kafka(propagator, headers, ours, baggage, ())
 
 
 class TestWhatWeWrite:
@@ -165,8 +165,8 @@ class TestWhatWeWrite:
 
     def test_ids_of_datadogs_go_on_beside_ours_from_a_record_in_work(self) -> None:
         """Not a relay's: as the mesh's other headers, so that Datadog on both sides of us is as without us."""
-        remote = carriers.from_kafka(DEFAULT, WRITTEN["Datadog"].headers)
+        remote = carriers.extract_kafka(DEFAULT, WRITTEN["Datadog"].headers)
         assert remote is not None
-        ours = carriers.into_kafka(DEFAULT, WRITTEN["Datadog"].headers, span(*OURS), None, remote.forwarded)
+        ours = carriers.inject_kafka(DEFAULT, WRITTEN["Datadog"].headers, span(*OURS), None, remote.forwarded)
         assert w3c(ours) == OURS
         assert [header for header in ours if header[0].startswith(("x-datadog-", "x_datadog_"))] == DATADOG

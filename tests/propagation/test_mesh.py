@@ -58,9 +58,9 @@ def test_a_value_that_cannot_be_sent_is_left_out(value: str) -> None:
 def test_the_setting_works_through_every_carrier() -> None:
     propagator = Propagator(("b3multi",), ("X-Tenant",))
     for remote in (
-        carriers.from_wsgi(propagator, {"HTTP_X_TENANT": "t1"}),
-        carriers.from_http(propagator, {"X-Tenant": "t1"}),
-        carriers.from_kafka(propagator, [("X-TENANT", b"t1")]),
+        carriers.extract_wsgi(propagator, {"HTTP_X_TENANT": "t1"}),
+        carriers.extract_http(propagator, {"X-Tenant": "t1"}),
+        carriers.extract_kafka(propagator, [("X-TENANT", b"t1")]),
     ):
         assert remote is not None
         assert remote.forwarded == (("x-tenant", "t1"),)

@@ -350,7 +350,9 @@ def test_an_error_whose_text_raises_is_still_recorded(spans: Recorded) -> None:
 
 
 def test_baggage_and_mesh_headers_come_in_and_go_out(spans: Recorded) -> None:
-    incoming = propagate.from_http({"traceparent": f"00-{5:032x}-{6:016x}-01", "baggage": "k=v", "x-request-id": "a b"})
+    incoming = propagate.extract_http(
+        {"traceparent": f"00-{5:032x}-{6:016x}-01", "baggage": "k=v", "x-request-id": "a b"}
+    )
     assert incoming is not None
     token = current.enter(start(incoming), incoming)
     assert baggage.get_baggage("k") == "v"

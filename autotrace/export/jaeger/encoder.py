@@ -1,7 +1,7 @@
 """A finished span as Jaeger's struct Span, in either Thrift protocol. What many spans have in common is encoded once.
 
 Fast path: facts of a family, whose encoded tags are kept by value. Attributes of the program's own may replace tags, so
-a span that has some takes the plain path through reading.tags(); both paths write the same bytes.
+a span that has some takes the plain path through span_reader.tags(); both paths write the same bytes.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class _FamilyTags:
 
 
 def _all_tags(span: Span) -> list[tuple[str, Any]]:
-    """reading.tags(), and what only a span of the program's own has: its scope and explicit status, as OpenTelemetry maps them to Jaeger."""
+    """span_reader.tags(), and what only a span of the program's own has: its scope and explicit status, as OpenTelemetry maps them to Jaeger."""
     tags = span_reader.tags(span)
     if span_reader.convention != "opentracing":
         if span.scope is not None:
