@@ -85,6 +85,7 @@ CARRIERS = {
     },
     "gevent": {"gevent.events": "patching"},
     "concurrent.futures": {"concurrent.futures.thread": "executors", "concurrent.futures.process": "processes"},
+    "multiprocessing.pool": {"multiprocessing.pool": "pools"},
 }
 
 # What traces a module that only a setting names.
