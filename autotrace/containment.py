@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from autotrace.interruption import interrupted
+
 verbose = False
 """Set from AUTOTRACE_LOG=debug: the traceback of a failure is printed too."""
 
@@ -15,7 +17,11 @@ failures: dict[str, tuple[int, str]] = {}
 
 
 def contained(place: str) -> None:
-    """Note the exception being handled as a failure of ours at `place`. Call it inside an `except` block; never raises."""
+    """Note the exception being handled as a failure of ours at `place`. Call it inside an `except` block.
+
+    Raises that exception again if it is the program's: if it interrupted our code instead of arising there. Nothing else is raised.
+    """
+    reraise_interruption()
     try:
         kind, error, trace = sys.exc_info()
         count, first = failures.get(place, (0, ""))
@@ -30,6 +36,13 @@ def contained(place: str) -> None:
         del trace
     except Exception:
         pass
+
+
+def reraise_interruption() -> None:
+    """Raise the exception being handled again if it is the program's. For an `except` block that has its own way on with ours."""
+    error = sys.exc_info()[1]
+    if error is not None and interrupted(error):
+        raise  # noqa: PLE0704 - the caller is handling it
 
 
 def say(text: str) -> None:

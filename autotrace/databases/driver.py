@@ -16,7 +16,7 @@ from autotrace.databases.statement_arguments import batch, head, text
 from autotrace.databases.traced_methods import Way, called
 from autotrace.semantics import database
 from autotrace.semantics.family import SharedFacts
-from autotrace.tracing.current import enter, leave
+from autotrace.tracing.current import enter, get, put
 from autotrace.tracing.span import now
 from autotrace.tracing.traced_call import failed, finish
 from autotrace.tracing.tracer import start
@@ -69,26 +69,33 @@ class Driver:
             place = f"{self.component}.{original.__name__}"
 
             def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+                outer = get()
                 span = None
                 try:
-                    facts = read(args, kwargs)
-                    if facts is not None:
-                        shared = facts_of(getattr(self, "connection", None))
-                        span = start(family, CLIENT, facts, shared)
+                    try:
+                        try:
+                            facts = read(args, kwargs)
+                            if facts is not None:
+                                shared = facts_of(getattr(self, "connection", None))
+                                span = start(family, CLIENT, facts, shared)
+                                if span is not None:
+                                    enter(span)
+                        except Exception:
+                            contained(place)
+                            span = None
+                        result = original(self, *args, **kwargs)
+                        if span is None:
+                            return result
+                        put(outer)
+                    except BaseException as error:
                         if span is not None:
-                            token = enter(span)
-                except Exception:
-                    span = None
-                    contained(place)
-                if span is None:
-                    return original(self, *args, **kwargs)
-                try:
-                    result = original(self, *args, **kwargs)
-                except BaseException as error:
-                    leave(token)
-                    failed(span, error, place)
+                            put(outer)
+                            failed(span, error, place)
+                        raise
+                except BaseException:
+                    if span is not None:
+                        put(outer)
                     raise
-                leave(token)
                 try:
                     if type(shared) is Asynchronous:
                         shared.waiting = span

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from autotrace.containment import reraise_interruption
+
 from . import jaeger
 
 TYPE_CHECKING = False
@@ -26,6 +28,7 @@ def extract_wsgi(propagator: Propagator, environ: Mapping[str, Any]) -> Remote |
         present = _environ_baggage(environ, found) if _ENVIRON_PREFIX in "\n".join(environ) else ()
         return propagator.extract(found.get, present, found) if found else None
     except Exception:
+        reraise_interruption()
         return None
 
 
@@ -72,6 +75,7 @@ def extract_http(propagator: Propagator, headers: Any) -> Remote | None:
                 found[name] = f"{found[name]},{text}" if name in found else text
         return propagator.extract(found.get, present, found) if found else None
     except Exception:
+        reraise_interruption()
         return None
 
 
@@ -101,9 +105,11 @@ def extract_kafka(propagator: Propagator, headers: Iterable[Any] | None) -> Remo
                     present.append(name)
                 found[name] = value.decode()
             except Exception:  # no pair, a key that is no text, a value that is no bytes or no UTF-8: none of a trace
+                reraise_interruption()
                 continue
         return propagator.extract(found.get, present, found) if found else None
     except Exception:
+        reraise_interruption()
         return None
 
 

@@ -102,7 +102,7 @@ def _plain(statement: object, room: int) -> str | None:
         if type(statement).__module__ in ("psycopg2.sql", "psycopg.sql"):
             return _composed(statement, room)
     except Exception:  # an object that only looks like one of these
-        pass
+        containment.reraise_interruption()
     return None
 
 

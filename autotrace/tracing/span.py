@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
 
+from autotrace.containment import reraise_interruption
 from autotrace.propagation.context import SAMPLED
 from autotrace.semantics import span_reader
 
@@ -222,5 +223,6 @@ def failure_of(error: BaseException, time_: int | None = None) -> Failure:
     try:
         message = str(error)
     except Exception:  # the program's __str__ may do anything
+        reraise_interruption()
         message = "(its text cannot be read)"
     return Failure(time_ or now(), type_name(type(error)), message, tuple(frames))

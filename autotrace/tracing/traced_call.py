@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.tracing.current import enter, leave
+from autotrace.tracing.current import enter, get, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,30 +31,34 @@ def traced(
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        span = token = None
+        outer = get()
+        span = keep = None
         try:
-            begun = before(args, kwargs)
-            if begun is not None:
-                span, args, kwargs = begun
-                if span is not None:
-                    token = enter(span)
-        except Exception:
-            contained(place)
-        if span is None or token is None:
-            return original(*args, **kwargs)
-        try:
-            result = original(*args, **kwargs)
-        except BaseException as error:
-            failed(span, error, place)
-            leave(token)
-            raise
-        keep = None
-        if after is not None:
             try:
-                keep = after(span, result)
-            except Exception:
-                contained(place)
-        leave(token)
+                try:
+                    begun = before(args, kwargs)
+                    if begun is not None:
+                        span, args, kwargs = begun
+                        if span is not None:
+                            enter(span)
+                except Exception:
+                    contained(place)
+                    span = None
+                result = original(*args, **kwargs)
+                if span is None:
+                    return result
+                if after is not None:
+                    keep = _noted(after, span, result, place)
+                put(outer)
+            except BaseException as error:
+                if span is not None:
+                    put(outer)
+                    failed(span, error, place)
+                raise
+        except BaseException:
+            if span is not None:
+                put(outer)
+            raise
         if keep is not LEAVE_OPEN:
             finish(span, place)
         return result
@@ -74,35 +78,47 @@ def traced_await(
     """
 
     async def call(*args: Any, **kwargs: Any) -> Any:
-        span = token = None
+        outer = get()
+        span = keep = None
         try:
-            begun = before(args, kwargs)
-            if begun is not None:
-                span, args, kwargs = begun
-                if span is not None:
-                    token = enter(span)
-        except Exception:
-            contained(place)
-        if span is None or token is None:
-            return await original(*args, **kwargs)
-        try:
-            result = await original(*args, **kwargs)
-        except BaseException as error:
-            failed(span, error, place)
-            leave(token)
-            raise
-        keep = None
-        if after is not None:
             try:
-                keep = after(span, result)
-            except Exception:
-                contained(place)
-        leave(token)
+                try:
+                    begun = before(args, kwargs)
+                    if begun is not None:
+                        span, args, kwargs = begun
+                        if span is not None:
+                            enter(span)
+                except Exception:
+                    contained(place)
+                    span = None
+                result = await original(*args, **kwargs)
+                if span is None:
+                    return result
+                if after is not None:
+                    keep = _noted(after, span, result, place)
+                put(outer)
+            except BaseException as error:
+                if span is not None:
+                    put(outer)
+                    failed(span, error, place)
+                raise
+        except BaseException:
+            if span is not None:
+                put(outer)
+            raise
         if keep is not LEAVE_OPEN:
             finish(span, place)
         return result
 
     return call
+
+
+def _noted(after: Callable[[Span, Any], object], span: Span, result: Any, place: str) -> object:
+    try:
+        return after(span, result)
+    except Exception:
+        contained(place)
+        return None
 
 
 def failed(span: Span, error: BaseException, place: str) -> None:

@@ -1,0 +1,35 @@
+"""An exception of the program's that strikes within autotrace's code reaches the program, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import pytest
+from opentelemetry import trace
+
+from autotrace import containment
+from autotrace.tracing import current
+from tests.interruption.operations import OPERATIONS
+from tests.interruption.striking import Timeout, strikes
+from tests.recorded import record
+
+
+@pytest.mark.parametrize("kind", [Timeout, KeyboardInterrupt])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_it_reaches_the_program_nothing_stays_current_and_the_call_ran_once_at_most(
+    name: str, kind: type[BaseException]
+) -> None:
+    wrong = []
+    containment.failures.clear()
+    with OPERATIONS[name]() as operation, record():
+        operation.run()
+        outer = current.get()
+        runs = 1
+        for strike, raised in strikes(operation.run, kind):
+            if raised is not strike.error:
+                wrong.append(f"{strike.where}: lost, {raised!r}")
+            if current.get() is not outer:
+                wrong.append(f"{strike.where}: {trace.get_current_span()} left current")
+                current.put(outer)
+            runs += 1
+        assert operation.done() <= runs + 1, "a struck call ran twice"  # the last run is not struck
+    assert wrong == []
+    assert containment.failures == {}
