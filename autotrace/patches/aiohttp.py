@@ -7,11 +7,13 @@ handshake. The server is another patch.
 from __future__ import annotations
 
 import sys
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.http_client import call as client_exchange
-from autotrace.http_client.call import Exchange
+from autotrace.http_client.call import current_call, enter_call, leave_call
+from autotrace.http_client.exchange import Exchange
+from autotrace.http_client.server_facts import host_of
 from autotrace.patching import Plan, require
 from autotrace.tracing import current, propagate
 from autotrace.tracing.traced_call import argument, failed, finish, with_argument
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
     from autotrace.tracing.span import Span
 
 PLACE = "aiohttp"
+LAYER = "aiohttp.http_writer"
+"""The layer that a call names while the next headers to be written are its own, not those of a CONNECT to a proxy."""
 SLOT = "_autotrace_exchange"
-HEADERS: Any = object()
-"""As Call.wire: the next headers to be written are this call's."""
+_copy = methodcaller("copy")
 
 
 def sessions(module: Any, plan: Plan) -> None:
@@ -48,7 +51,7 @@ def sessions(module: Any, plan: Plan) -> None:
 
 def _request(original: Any) -> Any:
     async def _request(*args: Any, **kwargs: Any) -> Any:
-        call, token = client_exchange.enter(PLACE)
+        call, token = enter_call(PLACE)
         try:
             return await original(*args, **kwargs)
         except BaseException as error:
@@ -57,7 +60,7 @@ def _request(original: Any) -> Any:
                 failed(call.span, error, PLACE)
             raise
         finally:
-            client_exchange.leave(token)
+            leave_call(token)
             if call is not None:
                 if call.span is not None:
                     finish(call.span, PLACE)
@@ -69,11 +72,11 @@ def _request(original: Any) -> Any:
 
 def _connect(original: Any) -> Any:
     async def connect(*args: Any, **kwargs: Any) -> Any:
-        call = client_exchange.call.get()
+        call = current_call.get()
         span = None
         try:
             if call is not None and call.component == PLACE:
-                span = _begun(call, argument(args, kwargs, 1, "req"))
+                span = _start_exchange(call, argument(args, kwargs, 1, "req"))
         except Exception:
             contained(PLACE)
         if call is None or span is None:
@@ -83,11 +86,11 @@ def _connect(original: Any) -> Any:
     return connect
 
 
-def _begun(call: Call, request: Any) -> Span | None:
+def _start_exchange(call: Call, request: Any) -> Span | None:
     if call.span is not None:  # given up by a middleware
         finish(call.span, PLACE)
     call.url, call.request = str(request.url), request
-    return client_exchange.next_span(call, request.method)
+    return call.start_exchange(request.method)
 
 
 async def _step(span: Span, step: Any) -> Any:
@@ -100,26 +103,21 @@ async def _step(span: Span, step: Any) -> Any:
     try:
         return await step
     except BaseException as error:
-        _note(span, error)
+        try:
+            span.fail(error)
+            if isinstance(error, Exception):
+                span.end()
+        except Exception:
+            contained(PLACE)
         raise
     finally:
         if token is not None:
             current.leave(token)
 
 
-def _note(span: Span, error: BaseException) -> None:
-    if isinstance(error, Exception):
-        failed(span, error, PLACE)
-        return
-    try:
-        span.fail(error)
-    except Exception:
-        contained(PLACE)
-
-
 def _pending(request: Any) -> Call | None:
     """The call whose exchange has come to `request` (or response); None for others, such as the CONNECT to a proxy."""
-    call = client_exchange.call.get()
+    call = current_call.get()
     return call if call is not None and call.span is not None and call.request is request else None
 
 
@@ -128,11 +126,11 @@ def _send(original: Any) -> Any:
         call = _pending(self)
         if call is None or call.span is None:
             return await original(self, *args, **kwargs)
-        call.wire = HEADERS
+        call.layer = LAYER
         try:
             call.request = response = await _step(call.span, original(self, *args, **kwargs))
         finally:
-            call.wire = None
+            call.layer = None
         return response
 
     return send
@@ -140,14 +138,12 @@ def _send(original: Any) -> Any:
 
 def _write_headers(original: Any) -> Any:
     async def write_headers(*args: Any, **kwargs: Any) -> Any:
-        call = client_exchange.call.get()
-        if call is not None and call.wire is HEADERS and call.span is not None:
+        call = current_call.get()
+        if call is not None and call.layer == LAYER and call.span is not None:
             try:
-                host = client_exchange.host_of(call.span)
-                if propagate.is_target(host):
-                    headers = argument(args, kwargs, 2, "headers").copy()
-                    propagate.inject_http(headers, call.span, host)
-                    args, kwargs = with_argument(args, kwargs, 2, "headers", headers)
+                headers = argument(args, kwargs, 2, "headers")
+                headers = propagate.injected(headers, call.span, host_of(call.span), _copy)
+                args, kwargs = with_argument(args, kwargs, 2, "headers", headers)
             except Exception:
                 contained(PLACE)
         return await original(*args, **kwargs)

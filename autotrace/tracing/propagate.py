@@ -11,7 +11,7 @@ from autotrace.propagation import Propagator, carriers
 from autotrace.tracing.current import FORWARD_KEY, get
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping
 
     from autotrace.propagation.context import Headers, Remote
     from autotrace.tracing.span import Span
@@ -69,6 +69,14 @@ def inject_http(headers: MutableMapping[str, str], span: Span, host: str) -> Non
     if is_target(host):
         baggage, forwarded = _companions()
         carriers.inject_http(propagator, headers, span, baggage, forwarded)
+
+
+def injected(headers: Any, span: Span, host: str, copied: Callable[[Any], Any]) -> Any:
+    """`headers` with `span`: a copy, made by `copied`, because the program may hold them. The same object if `host` is no target."""
+    if is_target(host):
+        headers = copied(headers)
+        carriers.inject_http(propagator, headers, span, *_companions())
+    return headers
 
 
 def http_headers(span: Span, host: str) -> Headers:

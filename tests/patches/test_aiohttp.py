@@ -16,7 +16,8 @@ import aiohttp.web
 import pytest
 
 from autotrace import containment
-from autotrace.http_client import call as client_exchange
+from autotrace.http_client import call
+from autotrace.http_client.call import Call
 from autotrace.patches import aiohttp as patch
 from autotrace.patching import Plan
 from tests import programs
@@ -348,12 +349,12 @@ def test_what_cannot_be_sent_makes_no_span(spans: Recorded) -> None:
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (client_exchange, "Call"),
-        (client_exchange, "start"),
-        (client_exchange, "host_of"),
+        (call, "Call"),
+        (Call, "start_exchange"),
+        (patch, "host_of"),
         (patch, "Exchange"),
-        (patch, "_begun"),
-        (patch.propagate, "inject_http"),
+        (patch, "_start_exchange"),
+        (patch.propagate, "injected"),
     ],
 )
 def test_when_our_code_fails_the_call_goes_on(

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from autotrace import containment
-from autotrace.http_client import call as client_exchange
-from autotrace.http_client import via_http_client
+from autotrace.http_client import exchange, via_http_client
+from autotrace.http_client.call import Call
+from autotrace.http_client.server_facts import server_facts
 from autotrace.patches import http_client as patch
 from autotrace.patching import Plan, Unpatchable
 from tests import programs
@@ -269,7 +270,7 @@ def test_a_proxy_is_asked_with_the_whole_url(
 )
 def test_the_url_is_as_one_would_write_it(made: Any, url: str) -> None:
     assert via_http_client._url(made, "/x") == url
-    facts = client_exchange.peer("c", url).facts
+    facts = server_facts("c", url).facts
     assert facts["remote"] == (made.host, made.port)
 
 
@@ -291,12 +292,12 @@ def test_libraries_on_top_are_http_client(peer: Peer, spans: Recorded) -> None:
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (client_exchange, "start"),
-        (client_exchange, "sent"),
-        (client_exchange, "host_of"),
+        (Call, "start_exchange"),
+        (via_http_client, "header_changes"),
+        (exchange, "host_of"),
         (via_http_client, "Exchange"),
         (via_http_client, "_url"),
-        (via_http_client, "_answered"),
+        (via_http_client, "_on_response"),
     ],
 )
 def test_when_our_code_fails_the_call_goes_on(
@@ -335,7 +336,7 @@ def test_an_http_client_that_keeps_headers_elsewhere_is_refused_whole() -> None:
     plan = Plan()
     with pytest.raises(Unpatchable, match="keeps its headers elsewhere"):
         patch.connections(fake, plan)
-    assert via_http_client.bare
+    assert via_http_client.traces_own
 
 
 def test_disabled_the_layers_above_are_traced_all_the_same(peer: Peer) -> None:

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from autotrace import containment
-from autotrace.http_client import call as client_exchange
+from autotrace.http_client import call
+from autotrace.http_client.call import Call, current_call, leave_call
 from autotrace.patches import httpx as patch
 from autotrace.patching import Plan
 from tests import programs
@@ -270,13 +271,14 @@ def test_transports_of_the_program(peer: Peer, spans: Recorded) -> None:
 
 def test_a_transport_without_a_client(peer: Peer, spans: Recorded) -> None:
     """Even while another library's call is in work, and though nobody closes the body that has been read."""
-    other = client_exchange.Call("requests", None, "http://other/", 3)
-    token = client_exchange.call.set(other)
+    other = Call("requests", None, "http://other/")
+    other.exchanges = 3
+    token = current_call.set(other)
     with httpx.HTTPTransport(verify=False) as transport:
         response = transport.handle_request(httpx.Request("GET", peer.url + "/x"))
         assert b"".join(response.stream) == b"hello"  # type: ignore[arg-type]
         assert tags(spans.one())["http.url"] == peer.url + "/x"
-    client_exchange.leave(token)
+    leave_call(token)
     assert (other.url, other.exchanges, resends(spans)) == ("http://other/", 3, [None])
 
 
@@ -334,12 +336,12 @@ def test_what_cannot_be_sent_fails_as_without_us(spans: Recorded) -> None:
     ("owner", "name"),
     [
         (patch, "Call"),
-        (client_exchange, "Call"),
+        (call, "Call"),
         (patch, "Exchange"),
-        (patch, "_with_headers"),
-        (client_exchange, "start"),
-        (client_exchange, "sent"),
-        (client_exchange, "has_no_body"),
+        (patch, "_injected"),
+        (Call, "start_exchange"),
+        (patch, "header_changes"),
+        (patch, "has_no_body"),
     ],
 )
 def test_when_our_code_fails_the_call_goes_on(

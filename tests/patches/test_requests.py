@@ -22,8 +22,9 @@ from urllib3._collections import HTTPHeaderDict
 from urllib3.util.retry import Retry
 
 from autotrace import containment
-from autotrace.http_client import call as client_exchange
-from autotrace.http_client import via_urllib3
+from autotrace.http_client import call, via_urllib3
+from autotrace.http_client.call import Call
+from autotrace.http_client.exchange import Exchange
 from autotrace.patches import requests as patch
 from autotrace.patching import Plan, Unpatchable
 from tests import programs
@@ -330,17 +331,17 @@ def test_what_urllib3_is_handed_is_never_the_program_s_own_mapping() -> None:
     several = HTTPHeaderDict([("X-A", "1"), ("X-A", "2")])
     for headers in (own, several, {"X-A": "1"}):
         before = list(headers.items())
-        copy = via_urllib3._copied(headers)
+        copy = via_urllib3._copy(headers)
         assert list(copy.items()) == before
         copy["X-B"] = "2"
         assert list(headers.items()) == before
-    assert via_urllib3._copied(None) == {}
+    assert via_urllib3._copy(None) == {}
 
 
 def test_an_exchange_that_everybody_has_dropped_ends(spans: Recorded) -> None:
-    span = client_exchange.start("requests", "GET", "http://h/", 0)
+    span = Call("requests", None, "http://h/").start_exchange("GET")
     assert span is not None
-    exchange = client_exchange.Exchange(span, "here")
+    exchange = Exchange(span, "here")
     assert spans == []
     del exchange
     assert spans == [span]
@@ -352,12 +353,15 @@ def test_an_exchange_that_everybody_has_dropped_ends(spans: Recorded) -> None:
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (client_exchange, "start"),
+        (Call, "start_exchange"),
+        (call, "server_facts"),
         (via_urllib3, "Exchange"),
+        (via_urllib3, "_after"),
         (patch, "Call"),
-        (patch.propagate, "inject_http"),
-        (client_exchange, "host_of"),
-        (via_urllib3, "_copied"),
+        (patch, "enter_layer"),
+        (via_urllib3.propagate, "injected"),
+        (via_urllib3, "host_of"),
+        (via_urllib3, "_copy"),
     ],
 )
 def test_when_our_code_fails_the_call_goes_on(

@@ -14,8 +14,8 @@ from urllib3._collections import HTTPHeaderDict
 from urllib3.util.retry import Retry
 
 from autotrace import containment
-from autotrace.http_client import call as client_exchange
 from autotrace.http_client import via_urllib3
+from autotrace.http_client.call import Call
 from autotrace.patches import urllib3 as patch
 from autotrace.patching import Plan
 from tests import programs
@@ -172,10 +172,11 @@ def test_what_cannot_be_sent_makes_no_span(spans: Recorded) -> None:
     ("owner", "name"),
     [
         (patch, "Call"),
-        (patch, "_is_free"),
-        (client_exchange, "start"),
+        (patch, "_enter"),
+        (patch, "_full_url"),
+        (Call, "start_exchange"),
         (via_urllib3, "Exchange"),
-        (via_urllib3, "_copied"),
+        (via_urllib3, "_copy"),
     ],
 )
 def test_when_our_code_fails_the_call_goes_on(

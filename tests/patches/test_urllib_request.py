@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from autotrace import containment
-from autotrace.http_client import call as client_exchange
+from autotrace.http_client.call import current_call
 from autotrace.patches import urllib_request as patch
 from autotrace.patching import Plan
 from tests.contracts.http_client import HttpClient
@@ -204,10 +204,10 @@ def test_a_handler_without_an_opener(peer: Peer, spans: Recorded) -> None:
     request.timeout = 5  # type: ignore[attr-defined]
     assert urllib.request.HTTPHandler().http_open(request).read() == b"hello"
     assert tags(spans.one())["component"] == "urllib.request"
-    assert client_exchange.call.get() is None
+    assert current_call.get() is None
 
 
-@pytest.mark.parametrize("name", ["_call", "_sent", "_goes_on"])
+@pytest.mark.parametrize("name", ["Call", "enter_layer", "_follows"])
 def test_when_our_code_fails_the_call_goes_on(peer: Peer, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
