@@ -18,7 +18,6 @@ import pytest
 from autotrace import containment
 from autotrace.http_client import exchange, via_http_client
 from autotrace.http_client.call import Call
-from autotrace.http_client.server_facts import server_facts
 from autotrace.patches import http_client as patch
 from autotrace.patching import Plan, Unpatchable
 from tests import programs
@@ -254,24 +253,6 @@ def test_a_proxy_is_asked_with_the_whole_url(
     connection.request("GET", "http://billing.invalid/pay")
     assert connection.getresponse().read() == b"paid"
     assert tags(spans.one())["peer.hostname"] == "billing.invalid"
-
-
-@pytest.mark.parametrize(
-    ("made", "url"),
-    [
-        (http.client.HTTPConnection("h"), "http://h/x"),
-        (http.client.HTTPConnection("h", 80), "http://h/x"),
-        (http.client.HTTPConnection("h", 443), "http://h:443/x"),
-        (http.client.HTTPSConnection("h"), "https://h/x"),
-        (http.client.HTTPSConnection("h", 8443), "https://h:8443/x"),
-        (http.client.HTTPConnection("[::1]:8080"), "http://[::1]:8080/x"),
-        (http.client.HTTPConnection("::1", 80), "http://[::1]/x"),
-    ],
-)
-def test_the_url_is_as_one_would_write_it(made: Any, url: str) -> None:
-    assert via_http_client._url(made, "/x") == url
-    facts = server_facts("c", url).facts
-    assert facts["remote"] == (made.host, made.port)
 
 
 def test_ipv6(spans: Recorded) -> None:

@@ -18,13 +18,11 @@ import requests.sessions
 import urllib3
 from requests import get as early_get
 from requests.adapters import HTTPAdapter
-from urllib3._collections import HTTPHeaderDict
 from urllib3.util.retry import Retry
 
 from autotrace import containment
 from autotrace.http_client import call, via_urllib3
 from autotrace.http_client.call import Call
-from autotrace.http_client.exchange import Exchange
 from autotrace.patches import requests as patch
 from autotrace.patching import Plan, Unpatchable
 from tests import programs
@@ -323,28 +321,6 @@ def test_what_cannot_be_sent_fails_as_without_us(spans: Recorded) -> None:
     with pytest.raises(TypeError):
         requests.Session().send()  # type: ignore[call-arg]
     assert spans == []
-
-
-def test_what_urllib3_is_handed_is_never_the_program_s_own_mapping() -> None:
-    """Through a tunnel urllib3 passes on the very headers of the prepared request."""
-    own = requests.structures.CaseInsensitiveDict({"X-A": "1"})
-    several = HTTPHeaderDict([("X-A", "1"), ("X-A", "2")])
-    for headers in (own, several, {"X-A": "1"}):
-        before = list(headers.items())
-        copy = via_urllib3._copy(headers)
-        assert list(copy.items()) == before
-        copy["X-B"] = "2"
-        assert list(headers.items()) == before
-    assert via_urllib3._copy(None) == {}
-
-
-def test_an_exchange_that_everybody_has_dropped_ends(spans: Recorded) -> None:
-    span = Call("requests", None, "http://h/").start_exchange("GET")
-    assert span is not None
-    exchange = Exchange(span, "here")
-    assert spans == []
-    del exchange
-    assert spans == [span]
 
 
 # Our own failures --------------------------------------------------------------------------------------------------------
