@@ -1,7 +1,7 @@
-"""HTTP clients of two years ago, each in a cache folder of its own, for the PYTHONPATH of a subprocess; the newest are installed.
+"""HTTP clients of two years ago, each in a cache folder of its own, for the PYTHONPATH of a subprocess.
 
-Limit: the packages that they need (httpcore, yarl, …) are the interpreter's. `python -m test_services.http_client_versions` fetches
-all.
+Limit: the packages that they need (httpcore, yarl, …) are the interpreter's, which also has the newest clients.
+`python -m test_services.http_client_versions` fetches all.
 """
 
 from __future__ import annotations

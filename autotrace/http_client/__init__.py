@@ -1,1 +1,1 @@
-"""HTTP clients: one client span per exchange on the wire, whatever the layers. Knows only the libraries that layers end in."""
+"""HTTP clients: one client span per exchange on the wire, whatever the layers. Knows only the lowest of them."""

@@ -1,6 +1,6 @@
-"""HTTP clients: the call in progress, as the program made it, and the client span of each exchange that it takes. Knows no library.
+"""The call in progress, as the program made it, and the client span of each exchange that it takes. Knows no library.
 
-Where one library calls another (requests calls urllib3), the upper one says what is called, the lower one sees the exchanges.
+If one library calls another (requests calls urllib3), the upper one knows the URL, the lower one sees the exchanges.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 class Call:
     """One request as the program made it through the library `component`, and how far it has come.
 
-    `owner`: the object that follows redirects. `follows`: the call whose redirect, or answer to a challenge, this one is.
-    `exchanges`: how many exchanges it took so far, those of `follows` included.
-    `layer`: the layer below that sends for this call now (`urllib3`, `http.client`). None: it sends for the program itself.
-    `connection`: where an exchange of this call is now. By it a lower layer knows that the exchange has its span already.
-    `request`: the library's own object for the exchange, where only its identity tells a redirect from another call.
-    `span`, `exchange`, `status`: of the last exchange.
+    `owner`: the object that follows redirects. `follows`: the call before the redirect or challenge that made this one.
+    `exchanges`: the number of its exchanges so far, with those of `follows`.
+    `layer`: the lower layer that sends for this call now (`urllib3`, `http.client`). None: nothing is sent for it.
+    `connection`: carries an exchange of this call now. A lower layer that meets it makes no second span.
+    `request`: the library's object for the exchange, if only its identity tells a redirect from another call.
+    `span`, `exchange`, `status`: of the last exchange, as far as the library's patch needs them.
     """
 
     __slots__ = (
@@ -69,7 +69,7 @@ class Call:
         self.status = 0
 
     def expects(self, layer: str) -> bool:
-        """Does the next exchange of `layer` belong to this call? While one is on the wire, others are those of the body sent."""
+        """Does the next exchange of `layer` belong to this call? While one is under way, the body may make others."""
         return self.layer == layer and self.connection is None
 
     def start_exchange(self, method: Any) -> Span | None:
@@ -85,7 +85,7 @@ class Call:
         return self.span
 
     def record_unsent(self, method: Any, error: BaseException, started: int) -> None:
-        """A span for a call that failed before anything could be sent: no name, no proxy, no tunnel. `started`: ns. Never raises."""
+        """A span of a call that was never sent: no name, no proxy, no tunnel. Never raises. `started`: ns."""
         try:
             span = self.start_exchange(method)
             if span is not None:
@@ -120,9 +120,10 @@ def leave_call(token: Any) -> None:
 
 
 def enter_layer(component: str, layer: str, url: str) -> tuple[Call, Any]:
-    """(the call in progress, which sends to `url` by `layer` until the caller resets that; the token for leave_call(), or None).
+    """(the call in progress, for which `layer` sends to `url` now; the token for leave_call(), or None).
 
-    A new call if the program uses this part of the library directly, or from within another call.
+    The call is a new one if the program uses this part of the library directly, or from within another call.
+    The caller resets `layer` and `connection`.
     """
     call, token = current_call.get(), None
     if call is None or call.component != component or call.connection is not None:
@@ -139,7 +140,8 @@ def wrap_call(
 ) -> Callable[[Any], Any]:
     """For the function that all requests of a library pass, redirects from within the first one's. Makes no span.
 
-    make_call(args, kwargs): the call to be in progress in it. keeps_response(error): can the program read the response from it?
+    make_call(args, kwargs): the call that is in progress while the function runs.
+    keeps_response(error): does the error give the response to the program?
     """
 
     def wrap(original: Any) -> Any:

@@ -1,4 +1,4 @@
-"""An exchange whose answer has begun: its span ends when the body is read, closed or dropped. And headers that are no mapping."""
+"""An exchange on the wire: its headers, and the end of its span when the body is read, closed or dropped."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from autotrace.tracing.span import Span
 
 _NO_FAILURE = (GeneratorExit, KeyboardInterrupt, SystemExit)
-"""The program ends its reading by these; the server did not fail. A cancelled task, however, is an error of the span."""
+"""By these the program stops reading; the server did not fail. A cancelled task, however, is an error of the span."""
 
 
 class Exchange:
-    """Ends its span once: when the body is read or closed, or when the program holds the response no more.
+    """Ends its span once: when the body is read or closed, or when the program no longer holds the response.
 
-    The object that stands for the response must be the only lasting owner of this one, because dropping it ends the span.
+    Only the library's response may hold this object for long, because its deletion ends the span.
     """
 
     __slots__ = ("place", "span")
@@ -46,7 +46,7 @@ class Exchange:
 
 
 def wrap_close(slot: str) -> Callable[[Any], Any]:
-    """For a method that closes a response or a connection: the Exchange in attribute `slot` ends after it, even if it raises."""
+    """For a method that closes a response or a connection: ends the Exchange in attribute `slot`, even if it raises."""
 
     def wrap(original: Any) -> Any:
         def close(self: Any, *args: Any, **kwargs: Any) -> Any:

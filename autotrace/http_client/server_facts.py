@@ -1,4 +1,4 @@
-"""The server of an HTTP call: the shared facts of all spans that one library makes for it. Reads URLs, knows no library."""
+"""The server of an HTTP call: the facts that all spans of one library share for it. Reads URLs, knows no library."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Exchanges that http.client makes, for the program itself or for urllib.request's call: a client span per request until its body is read.
+"""http.client's exchanges, for the program itself or for urllib.request: a client span each, until its body is read.
 
-A connection that a layer above has seen already (urllib3's) is left alone.
+An exchange for which a layer above (urllib3) has made the span is left alone.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ LAYER = "http.client"
 SLOT = "_autotrace_wire"
 
 traces_own = False
-"""Are requests traced that the program makes by http.client itself? The patch of http.client, which can be disabled, says so."""
+"""Are the program's own requests by http.client traced? The patch of http.client, which can be disabled, says so."""
 
 
 def trace_exchanges(module: Any, plan: Plan, own: bool = False) -> None:
-    """Fill `plan` for http.client. What another plan has patched stays. `own`: also requests that no library above makes."""
+    """Fill `plan` for http.client; no method is patched twice. `own`: trace also requests without a library above."""
     if own:
         plan.step(partial(_trace_own, True), partial(_trace_own, False), "http.client's own requests")
     Connection, Response = require(module, "HTTPConnection"), require(module, "HTTPResponse")
-    # putrequest(): every request begins with it, those of request() too; the CONNECT of a tunnel does not. The client span.
+    # putrequest(): begins every request, those of request() too, but not the CONNECT of a tunnel. The client span.
     plan.method(Connection, "putrequest", _putrequest, parameters=("method", "url"))
     # endheaders(): the last place before the headers leave, and where the connection is made.
     if "_buffer" not in require(Connection, "__init__").__code__.co_names:
         raise Unpatchable("http.client.HTTPConnection keeps its headers elsewhere")
     plan.method(Connection, "endheaders", _endheaders)
-    # send(), getresponse(), close(): what may go wrong until there is an answer, and the answer's status.
+    # send(), getresponse(), close(): the failures until there is a response, and its status.
     plan.method(Connection, "send", _send)
     plan.method(Connection, "getresponse", _getresponse)
     plan.method(Connection, "close", wrap_close(SLOT))
-    # All ways to read a body; the rest (iteration, readlines, readall) comes to one of them. The span's end.
+    # All ways to read a body: the others (iteration, readlines, readall) call one of these. The span's end.
     for name in ("read", "readinto", "read1", "readline"):
         plan.method(Response, name, _read)
     plan.method(Response, "close", wrap_close(SLOT))

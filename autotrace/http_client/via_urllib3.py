@@ -1,4 +1,4 @@
-"""Exchanges that urllib3 (1.26, 2.x) makes for the call in progress, its own or requests': a client span per attempt, until the body is read."""
+"""urllib3's exchanges (1.26, 2.x), for a call of its own or of requests: a client span each, until its body is read."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ SLOT = "_autotrace_exchange"
 
 
 def trace_exchanges(pool: Any, response: Any, plan: Plan) -> None:
-    """Fill `plan` for the classes HTTPConnectionPool and HTTPResponse. Does nothing if another plan has patched them."""
+    """Fill `plan` for the classes HTTPConnectionPool and HTTPResponse; no method is patched twice."""
     # _make_request(): one attempt on one connection, the last place that has the headers as a mapping. The client span.
     plan.method(pool, "_make_request", _make_request, parameters=("conn", "method", "url"))
-    # _error_catcher(): around every read of a body from the wire; close(): the program has had enough. The span's end.
+    # _error_catcher(): surrounds every read of a body. close(): the program stops reading. The span's end.
     plan.method(response, "_error_catcher", _error_catcher)
     plan.method(response, "close", _close)
 
@@ -38,9 +38,10 @@ def wrap_send(
     errors: Any,
     method_of: Callable[[Any, Any], Any],
 ) -> Callable[[Any], Any]:
-    """For a function that hands a request to urllib3. Makes a span only if one of `errors` comes before anything could be sent.
+    """For a function that hands a request to urllib3. A span only if one of `errors` comes before anything is sent.
 
-    enter(args, kwargs): as enter_layer(); None as call: it is traced elsewhere, or cannot be. method_of(args, kwargs): GET, …
+    enter(args, kwargs): as enter_layer(), or (None, None) for a part of the call in progress.
+    method_of(args, kwargs): the HTTP method.
     """
 
     def wrap(original: Any) -> Any:
@@ -70,7 +71,7 @@ def wrap_send(
 
 
 def _reason(error: BaseException) -> BaseException:
-    """MaxRetryError repeats the URL, secrets included; its reason does not. requests' errors have it as first argument."""
+    """MaxRetryError repeats the URL, secrets included; its reason does not. requests' errors have it as argument."""
     for candidate in (error, *error.args[:1]):
         reason = getattr(candidate, "reason", None)
         if isinstance(reason, Exception):
@@ -83,7 +84,7 @@ def _make_request(original: Any) -> Any:
 
     def _make_request(*args: Any, **kwargs: Any) -> Any:
         call = current_call.get()
-        # Not expected: the program's own use of urllib3 while a body is being sent. That is a call of its own.
+        # Not expected: the program's own use of urllib3 while a body is being sent, which is a call of its own.
         if call is None or not call.expects(LAYER):
             return original(*args, **kwargs)
         call.connection = argument(args, kwargs, 1, "conn")
@@ -106,7 +107,7 @@ def _before(args: Any, kwargs: Any) -> Any:
 
 
 def _copy(headers: Any) -> Any:
-    """A mapping for urllib3 to send. A third of the price for requests' own CaseInsensitiveDict, and names keep their case."""
+    """A copy for urllib3 to send. Reading the store of requests' CaseInsensitiveDict costs a third of its copy()."""
     store = getattr(headers, "_store", None)
     if type(store) is OrderedDict:  # lower-case name -> (name, value)
         return dict(store.values())
@@ -114,14 +115,14 @@ def _copy(headers: Any) -> Any:
 
 
 def _after(span: Any, response: Any) -> object:
-    """`response`: urllib3's, or http.client's (urllib3 < 2). Both lead to the latter, which keeps the Exchange."""
+    """`response`: urllib3's, or http.client's (urllib3 < 2). The Exchange stands on http.client's, in both cases."""
     call = current_call.get()
     span.facts["status"] = response.status
     if call is None:
         return None
     call.status = response.status
     wire = getattr(response, "_original_response", None) or response
-    # Nothing to read (HEAD, 204), or read already: an answer of urllib3's HTTP/2, or a stand-in, has no length.
+    # Nothing to read (HEAD, 204), or read already: a response of urllib3's HTTP/2, or a stand-in, has no length.
     if getattr(wire, "length", 0) == 0 or wire.isclosed():
         return None
     call.exchange = vars(wire)[SLOT] = Exchange(span, LAYER)
@@ -134,7 +135,7 @@ def _exchange(response: Any) -> Exchange | None:
 
 
 class _BodyRead:
-    """urllib3's own context manager of a read, and the exchange that may end with it."""
+    """urllib3's own context manager of one read of a body, and the exchange, which ends if the body does."""
 
     __slots__ = ("exchange", "manager", "response")
 

@@ -1,7 +1,7 @@
 """aiohttp's client: one client span per exchange on the wire, redirects and repeats included, until the body ends.
 
-aiohttp reads ahead: a body that fits its buffer has arrived before the program asks for it. The span of a websocket is that of
-its handshake. aiohttp's server is another patch.
+aiohttp reads ahead: a body that fits its buffer has arrived before the program asks for it. A websocket's span covers
+its handshake alone. The patch of aiohttp's server is aiohttp_web.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def sessions(module: Any, plan: Plan) -> None:
     Session, Connector = require(module, "ClientSession"), require(module, "BaseConnector")
     Request, Response = require(module, "ClientRequest"), require(module, "ClientResponse")
     Writer = require(sys.modules[Request.__module__], "StreamWriter")
-    # _request(): every request with all its redirects and repeats, websockets' too. No span: it counts exchanges, and its
-    # error has the name of a timeout that the exchange knows only as a cancellation.
+    # _request(): every request with all its redirects and repeats, websockets' too. No span: it counts. Its error names
+    # the timeout by which an exchange is merely cancelled.
     plan.method(Session, "_request", _request)
     # connect(), send(), start(): one exchange in its three steps. The client span, active in each.
     plan.method(Connector, "connect", _connect, parameters=("req",))
@@ -97,7 +97,7 @@ def _start_exchange(call: Call, request: Any) -> Span | None:
 
 
 async def _run_in_span(span: Span, step: Coroutine[Any, Any, Any]) -> Any:
-    """One step of an exchange. Cancellation leaves the span open, because _request() may know its reason (a timeout)."""
+    """One step of an exchange. If cancelled, it leaves the span open, because _request() may know a timeout's name."""
     token = None
     try:
         token = current.enter(span)
@@ -119,7 +119,7 @@ async def _run_in_span(span: Span, step: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _call_of(request: Any) -> Any:
-    """The call, with a span, whose exchange is now at `request` (or response). None: for example a CONNECT to a proxy."""
+    """The call, with a span, whose exchange `request` (or response) is. None for others, such as a proxy's CONNECT."""
     call = current_call.get()
     return call if call is not None and call.span is not None and call.request is request else None
 
@@ -186,7 +186,7 @@ def _end_exchange(original: Any) -> Any:
 
 
 def _body_error(response: Any) -> Any:
-    """The error that broke off the body. Read before the library's method runs, because that puts an error of its own there."""
+    """The error that broke off the body. Read before the library's method, which may put an error of its own there."""
     try:
         return response.content.exception()
     except Exception:

@@ -1,6 +1,6 @@
 """http.client used by the program itself: one client span per request, until the body is read, closed or collected.
 
-http.client follows no redirect and sends nothing again. The CONNECT of a tunnel is part of the request that needs the tunnel.
+http.client follows no redirect and repeats nothing. The CONNECT of a tunnel belongs to the request that needs it.
 """
 
 from __future__ import annotations

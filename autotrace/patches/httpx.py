@@ -1,7 +1,7 @@
-"""httpx (sync, async, HTTP/2): one client span per exchange on the wire, redirects and authentication included, until the body is read.
+"""httpx (sync, async, HTTP/2): one client span per exchange, redirects and challenges included, until the body is read.
 
-Spans are made in httpx's own transports: one of the program's makes none (a mock, an application called in the process), and
-one around httpx's that sends again makes one each time. Connecting anew before anything was sent is part of the exchange.
+Spans are made in httpx's own transports. A transport of the program's makes none itself (a mock, an application called
+in the process); if it sends again through httpx's, each time is a span. Another attempt to connect is no new exchange.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def clients(module: Any, plan: Plan) -> None:
     Transport, AsyncTransport = require(module, "HTTPTransport"), require(module, "AsyncHTTPTransport")
     transports = sys.modules[require(Transport, "handle_request").__module__]  # httpx renames the module of its classes
     Stream, AsyncStream = require(transports, "ResponseStream"), require(transports, "AsyncResponseStream")
-    # send(): every request with all its redirects, whatever made it. No span: it counts.
+    # send(): every request with all its redirects, by whichever function it was made. No span: it counts.
     plan.method(require(module, "Client"), "send", wrap_call(PLACE, lambda args, kwargs: Call(PLACE)))
     plan.method(require(module, "AsyncClient"), "send", _send_async)
     # handle_request(): one request handed to httpcore. The client span.
@@ -74,7 +74,7 @@ def _before(args: Any, kwargs: Any) -> Any:
 
 
 def _injected(request: Any, span: Span) -> Any:
-    """A copy of the request, which shares its body: copy.copy() would lose that. The request itself if its host is no target."""
+    """A copy of the request that shares its body (copy.copy() loses it). The request itself if no target."""
     raw = request.headers.raw
     changes = header_changes([name.decode("latin-1") for name, _ in raw], span)
     if changes is None:
@@ -96,7 +96,7 @@ def _after(span: Span, response: Any) -> object:
 
 
 def _wrap_parts(wrap: Callable[[Any, Exchange], Any]) -> Callable[[Any], Any]:
-    """For __iter__ and __aiter__ of a body's stream: wrap(parts, exchange) is handed out instead of the stream's own parts."""
+    """For __iter__ and __aiter__ of a body's stream: the program gets wrap(parts, exchange), not httpx's parts."""
 
     def make(original: Any) -> Any:
         def __iter__(self: Any) -> Any:
@@ -119,7 +119,7 @@ def _parts(parts: Any, exchange: Exchange) -> Iterator[bytes]:
 
 
 class _AsyncParts:
-    """No generator around a generator: dropping this drops httpx's own, which the event loop then closes as without autotrace."""
+    """No generator around a generator: if the program drops this, the event loop closes httpx's as usual."""
 
     __slots__ = ("exchange", "parts")
 

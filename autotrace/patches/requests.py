@@ -1,7 +1,7 @@
-"""requests (2.29 and later): one client span per exchange on the wire, each redirect and each retry its own, until the body is read.
+"""requests (2.29 and later): one client span per exchange, redirects and retries included, until the body is read.
 
-Spans are made where urllib3 sends for requests, so that nothing is counted twice, and a request that is never sent (a cache, a
-mock) is not counted. An adapter of the program's that does not go through urllib3 makes no span.
+Spans are made where urllib3 sends for requests. So nothing is counted twice, and a request that is never sent (a cache,
+a mock) has no span. Nor has a request through an adapter of the program's that does not use urllib3.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ def sessions(module: Any, plan: Plan) -> None:
     if "putrequest" in getattr(getattr(require(Adapter, "send"), "__code__", None), "co_names", ()):
         raise Unpatchable("requests < 2.29 sends bodies of unknown length past urllib3; 2.29 or later is needed")
     unreachable = require(sys.modules[Adapter.__module__], "ConnectionError")
-    # Session.send(): every request and, within the first one's, every redirect. No span: it says what is called, and counts.
+    # Session.send(): every request and, within the first one's, every redirect. No span: it knows the URL and counts.
     plan.method(Session, "send", wrap_call(PLACE, _session_call), parameters=("request",))
-    # HTTPAdapter.send(): one request handed to urllib3, those sent again by authentication too. A span only for a failure
-    # before anything could be sent (no proxy, no tunnel).
+    # HTTPAdapter.send(): one request handed to urllib3, also if authentication sends it again. A span only for a
+    # failure before anything is sent (no proxy, no tunnel).
     wrap_send = via_urllib3.wrap_send(PLACE, _enter_adapter, unreachable, _method)
     plan.method(Adapter, "send", wrap_send, parameters=("request",))
-    # The client spans. urllib3's own patch needs the same; the first of the two applies it.
+    # The client spans. The patch of urllib3 needs the same methods; the first of the two patches them.
     Pool = require(sys.modules["urllib3.connectionpool"], "HTTPConnectionPool")
     via_urllib3.trace_exchanges(Pool, require(sys.modules["urllib3.response"], "HTTPResponse"), plan)
 
@@ -51,7 +51,7 @@ def _session_call(args: Any, kwargs: Any) -> Call | None:
 
 
 def _enter_adapter(args: Any, kwargs: Any) -> tuple[Call | None, Any]:
-    """The session's call goes on here, or it is one of its own for an adapter that the program uses without a session."""
+    """The session's call goes on here; an adapter that the program uses without a session has a call of its own."""
     url = getattr(argument(args, kwargs, 1, "request"), "url", None)
     return enter_layer(PLACE, via_urllib3.LAYER, url) if isinstance(url, str) else (None, None)
 

@@ -1,6 +1,6 @@
-"""urllib3 (1.26, 2.x) used by the program itself: one client span per exchange on the wire, redirects and retries included.
+"""urllib3 (1.26, 2.x) used by the program itself: one client span per exchange, redirects and retries included.
 
-If the call in progress is another library's, such as requests', urllib3 works for that call and makes none of its own.
+If a library above, such as requests, has a call in progress, urllib3 sends for that call and makes none of its own.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def pools(module: Any, plan: Plan) -> None:
     library = sys.modules[Pool.__module__]
     Response = require(sys.modules[f"{Pool.__module__.rpartition('.')[0]}.response"], "HTTPResponse")
     unsent = tuple(require(library, name) for name in UNSENT)
-    # urlopen(): every request, redirect and retry, each from within the one before. It says what is called, and counts. A span
-    # only for a failure before anything could be sent.
+    # urlopen(): every request, redirect and retry, each from within the one before. It knows the URL and counts.
+    # A span only for a failure before anything is sent.
     for owner, enter in ((Manager, _enter_manager), (Pool, _enter_pool)):
         wrap_send = via_urllib3.wrap_send(PLACE, enter, unsent, _method)
         plan.method(owner, "urlopen", wrap_send, parameters=("method", "url"))
@@ -33,7 +33,7 @@ def pools(module: Any, plan: Plan) -> None:
 
 
 def _enter_manager(args: Any, kwargs: Any) -> tuple[Call | None, Any]:
-    """A new call; None if it is part of the call in progress: a redirect's, or that of a library above."""
+    """(a new call, its token); (None, None) for a redirect, or if a library above sends."""
     manager, url = args[0], argument(args, kwargs, 2, "url")
     call = current_call.get()
     if call is None or not call.expects(LAYER) or (call.component == PLACE and call.owner is not manager):

@@ -1,4 +1,4 @@
-"""urllib.request: one client span per exchange on the wire, each redirect and each answer to a challenge its own, until the body is read.
+"""urllib.request: one client span per exchange, redirects and answers to challenges included, until the body is read.
 
 Spans are made where http.client sends. `file:`, `ftp:` and `data:` URLs make none.
 """
@@ -20,7 +20,7 @@ def openers(module: Any, plan: Plan) -> None:
     # OpenerDirector.open(): every request and, within the first one's, every redirect. No span: it counts.
     wrap_open = wrap_call(PLACE, _open_call, keeps_response=_is_response)
     plan.method(require(module, "OpenerDirector"), "open", wrap_open, parameters=("fullurl",))
-    # AbstractHTTPHandler.do_open(): one request on one connection of its own. It says what is called; http.client sends.
+    # AbstractHTTPHandler.do_open(): one request on one connection of its own. It knows the URL; http.client sends.
     plan.method(require(module, "AbstractHTTPHandler"), "do_open", _do_open, parameters=("req",))
     via_http_client.trace_exchanges(require(require(module, "http"), "client"), plan)
 

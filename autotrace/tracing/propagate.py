@@ -72,7 +72,7 @@ def inject_http(headers: MutableMapping[str, str], span: Span, host: str) -> Non
 
 
 def injected(headers: Any, span: Span, host: str, copied: Callable[[Any], Any]) -> Any:
-    """`headers` with `span`: a copy, made by `copied`, because the program may hold them. The same object if `host` is no target."""
+    """A copy of `headers`, made by `copied`, with `span` in it. The same object for a host that is no target."""
     if is_target(host):
         headers = copied(headers)
         carriers.inject_http(propagator, headers, span, *_companions())
