@@ -1,4 +1,4 @@
-"""Facts of an HTTP exchange, client or server, and their tags. URLs lose their secrets here, at export."""
+"""Facts of an HTTP exchange, client or server, and their names. URLs lose their secrets here, when they are exported."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _SHARED = (
     Row("resend", (Tag("http.request.resend_count"),), (Tag("http.request.resend_count"),)),
 )
 
-# Fact `url`: the whole URL as the program wrote it. `resend`: how many exchanges of the same call came before.
+# Fact `url`: the whole URL as the program wrote it.
 CLIENT = Family(
     "http.client",
     (
@@ -62,7 +62,7 @@ CLIENT = Family(
     _client_failure,
 )
 
-# Fact `url` as above, rebuilt from the request. `caller`: the client's address. `host`: (name, port), from Host.
+# Fact `url` as above, rebuilt from the request; `remote`: who called; `host`: (name, port) that was called, from Host.
 SERVER = Family(
     "http.server",
     (
@@ -82,8 +82,7 @@ SERVER = Family(
         Row(
             "caller",
             (
-                # In brackets, because Kiali takes the part before the first colon as a name. `::6` would give an empty
-                # name, which fits every workload.
+                # In brackets, for Kiali takes the part before the first colon for a name: that of `::6` is empty and fits every one.
                 Tag("peer.address", lambda host: f"[{host}]" if ":" in host else host or None),
                 Tag("peer.ipv4", lambda host: host if peer._is_ipv4(host) else None),
                 Tag("peer.ipv6", lambda host: host if ":" in host else None),

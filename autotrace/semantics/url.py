@@ -1,4 +1,4 @@
-"""URLs without their secrets: no user:password, no values of parameters that look secret. Never raises."""
+"""URLs as they may be shown: no user:password, no values of parameters that look like secrets. Never raises."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ configure(("sig", "signature", "token", "password", "secret", "key"))
 
 
 def redacted(raw: object) -> str:
-    """The URL with userinfo and secret values replaced, and without the fragment, which is never sent."""
+    """The URL with userinfo and secret values replaced; the fragment is kept out (it is never sent)."""
     text = raw if isinstance(raw, str) else str(raw)
     text = text.partition("#")[0]
     scheme, separator, rest = text.partition("://")

@@ -64,19 +64,19 @@ def is_excluded(url: object) -> bool:
     return bool(separator) and _excluded.match(f"/{rest.partition('/')[2]}") is not None
 
 
+def injected(headers: Any, span: Span, host: str, copied: Callable[[Any], Any]) -> Any:
+    """A copy of `headers`, made by `copied`, with `span` in it; the caller's own object for a host that is no target."""
+    if is_target(host):
+        headers = copied(headers)
+        carriers.inject_http(propagator, headers, span, *_companions())
+    return headers
+
+
 def inject_http(headers: MutableMapping[str, str], span: Span, host: str) -> None:
     """Put `span` into `headers`, a copy that belongs to us; nothing for a host that is no target."""
     if is_target(host):
         baggage, forwarded = _companions()
         carriers.inject_http(propagator, headers, span, baggage, forwarded)
-
-
-def injected(headers: Any, span: Span, host: str, copied: Callable[[Any], Any]) -> Any:
-    """A copy of `headers`, made by `copied`, with `span` in it. The same object for a host that is no target."""
-    if is_target(host):
-        headers = copied(headers)
-        carriers.inject_http(propagator, headers, span, *_companions())
-    return headers
 
 
 def http_headers(span: Span, host: str) -> Headers:
