@@ -74,7 +74,7 @@ def _before(args: Any, kwargs: Any) -> Any:
 
 
 def _injected(request: Any, span: Span) -> Any:
-    """A copy that shares the body (copy.copy() loses it), with new headers. The request itself if its host is no target."""
+    """A copy with new headers and the same body, which copy.copy() loses. The request itself if its host is no target."""
     raw = request.headers.raw
     changes = header_changes([name.decode("latin-1") for name, _ in raw], span)
     if changes is None:

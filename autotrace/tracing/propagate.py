@@ -65,7 +65,7 @@ def is_excluded(url: object) -> bool:
 
 
 def injected(headers: Any, span: Span, host: str, copied: Callable[[Any], Any]) -> Any:
-    """A copy of `headers`, made by `copied`, with `span` in it; the caller's own object for a host that is no target."""
+    """A copy of `headers`, made by `copied`, with `span` in it. `headers` itself for a host that is no target."""
     if is_target(host):
         headers = copied(headers)
         carriers.inject_http(propagator, headers, span, *_companions())

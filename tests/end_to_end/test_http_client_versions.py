@@ -1,4 +1,4 @@
-"""HTTP clients of two years ago pass the tests of their patches, by features and not by number; each in a process of its own."""
+"""HTTP clients of two years ago pass the tests of their patches, each in its own process. An older one is refused."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_requests_before_2_29_is_refused_with_the_reason_and_urllib3_traces_its_
 
 @pytest.mark.parametrize("name", REQUIREMENTS)
 def test_the_process_has_the_version_that_is_meant(name: str) -> None:
-    """Else the test above would prove nothing."""
+    """Otherwise the tests above would prove nothing."""
     for requirement in REQUIREMENTS[name]:
         library, _, version = requirement.partition("==")
         environment = {**os.environ, "PYTHONPATH": str(library_path(name))}

@@ -1,4 +1,4 @@
-"""Which library a span names where one calls another (requests calls urllib3, which calls http.client), whatever is switched off."""
+"""The component of a span if one library calls another (requests, urllib3, http.client), and if some are disabled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def traced_with(disabled: str, program: str) -> list[str]:
     """The components of the spans that `program` makes, in the order they end."""
     whole = (
         "import autotrace.activation as a; a.activate()\n"
-        "import requests, urllib3\nfrom autotrace.tracing.span import Span\nfrom autotrace.semantics import span_reader\n"
+        "import requests, urllib3\n"
+        "from autotrace.tracing.span import Span\n"
+        "from autotrace.semantics import span_reader\n"
         f"Span.sink = staticmethod(lambda span: print(dict(span_reader.tags(span))['component']))\n{program}"
     )
     environment = programs.environment(AUTOTRACE_EXPORTER="none", AUTOTRACE_DISABLED_PATCHES=disabled)

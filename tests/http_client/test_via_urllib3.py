@@ -8,7 +8,7 @@ from urllib3._collections import HTTPHeaderDict
 from autotrace.http_client import via_urllib3
 
 
-def test_what_urllib3_is_handed_is_never_the_program_s_own_mapping() -> None:
+def test_urllib3_never_gets_the_program_s_own_mapping() -> None:
     """Through a tunnel urllib3 passes on the very headers of the prepared request."""
     own = requests.structures.CaseInsensitiveDict({"X-A": "1"})
     several = HTTPHeaderDict([("X-A", "1"), ("X-A", "2")])

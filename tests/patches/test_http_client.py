@@ -1,4 +1,4 @@
-"""http.client on a real socket: every promise of an HTTP client that it can keep, and each way to use it."""
+"""http.client on a real socket: every promise of an HTTP client that it can keep, for each way to use it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TestHttpClient(HttpClient):
         return connection.getresponse()
 
     def test_each_redirect_is_a_span_with_its_own_url_and_status(self, peer: Peer, spans: Recorded) -> None:
-        """http.client follows none: what the program sends then is a call of its own."""
+        """http.client follows none: the program's next request is a call of its own."""
         assert self.get(peer.answer("/1", http_peer.redirect("/2"))) == 302
         assert self.get(peer.url + "/2") == 200
         assert [tags(span)["http.status_code"] for span in spans] == [302, 200]
@@ -281,11 +281,11 @@ def test_libraries_on_top_are_http_client(peer: Peer, spans: Recorded) -> None:
         (via_http_client, "_on_response"),
     ],
 )
-def test_when_our_code_fails_the_call_goes_on(
+def test_if_autotrace_fails_the_call_goes_on(
     peer: Peer, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("ours")
+        raise RuntimeError("autotrace's own")
 
     monkeypatch.setattr(owner, name, broken)
     with record():
@@ -333,7 +333,7 @@ def test_disabled_the_layers_above_are_traced_all_the_same(peer: Peer) -> None:
     assert traced == {"/above": True, "/bare": False}
 
 
-def test_our_own_traffic_is_not_traced(peer: Peer, tmp_path: Path) -> None:
+def test_autotrace_s_own_traffic_is_not_traced(peer: Peer, tmp_path: Path) -> None:
     peer.answer("/api/traces", answer(202))
     program = f"import urllib.request; urllib.request.urlopen('{peer.url}/one').read()"
     done = programs.traced(

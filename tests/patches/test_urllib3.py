@@ -1,4 +1,4 @@
-"""urllib3 by itself on a real socket: every promise of an HTTP client, its own redirects and retries, pools, proxies."""
+"""urllib3 by itself on a real socket: every promise of an HTTP client, and those for retries, pools and proxies."""
 
 from __future__ import annotations
 
@@ -177,11 +177,11 @@ def test_what_cannot_be_sent_makes_no_span(spans: Recorded) -> None:
         (via_urllib3, "_copy"),
     ],
 )
-def test_when_our_code_fails_the_call_goes_on(
+def test_if_autotrace_fails_the_call_goes_on(
     peer: Peer, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("ours")
+        raise RuntimeError("autotrace's own")
 
     monkeypatch.setattr(owner, name, broken)
     with record():
