@@ -333,6 +333,21 @@ def test_disabled_the_layers_above_are_traced_all_the_same(peer: Peer) -> None:
     assert traced == {"/above": True, "/bare": False}
 
 
+def test_undone_the_program_s_own_requests_are_not_traced_any_more() -> None:
+    program = (
+        "import http.client\nfrom autotrace.patching import Plan\nfrom autotrace.http_client import via_http_client\n"
+        "from autotrace.patches.http_client import connections\n"
+        "Connection, Response = http.client.HTTPConnection, http.client.HTTPResponse\n"
+        "before = dict(vars(Connection)), dict(vars(Response))\n"
+        "plan = Plan(); connections(http.client, plan); plan.apply()\n"
+        "assert via_http_client.traces_own and vars(Connection)['putrequest'] is not before[0]['putrequest']\n"
+        "plan.undo()\n"
+        "assert not via_http_client.traces_own and (dict(vars(Connection)), dict(vars(Response))) == before\n"
+    )
+    done = programs._run((sys.executable, "-c", program), None, programs.environment())
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_autotrace_s_own_traffic_is_not_traced(peer: Peer, tmp_path: Path) -> None:
     peer.answer("/api/traces", answer(202))
     program = f"import urllib.request; urllib.request.urlopen('{peer.url}/one').read()"
