@@ -84,17 +84,6 @@ class Call:
             self.span = tracer.start(http.CLIENT, SpanKind.CLIENT, facts, server_facts(self.component, self.url))
         return self.span
 
-    def record_unsent(self, method: Any, error: BaseException, started: int) -> None:
-        """A span of a call that was never sent: no name, no proxy, no tunnel. Never raises. `started`: ns."""
-        try:
-            span = self.start_exchange(method)
-            if span is not None:
-                span.start_time = started
-                span.fail(error)
-                span.end()
-        except Exception:
-            contained(self.component)
-
 
 current_call: ContextVar[Call | None] = ContextVar("autotrace-http-call", default=None)
 """The call in progress in this thread or task."""
@@ -162,8 +151,8 @@ def wrap_call(
             finally:
                 leave_call(token)
                 if call is not None and call.follows is not None:
-                    followed, call.follows = call.follows, None
-                    followed.exchanges, followed.status, followed.request = call.exchanges, call.status, call.request
+                    outer, call.follows = call.follows, None
+                    outer.exchanges, outer.status, outer.request = call.exchanges, call.status, call.request
 
         return send
 

@@ -14,22 +14,22 @@ _PORTS = {"http": 80, "https": 443}
 _SERVERS = 1024
 """How many servers are remembered; then all are forgotten."""
 
-_known: dict[tuple[str, str], SharedFacts] = {}
+_facts: dict[tuple[str, str], SharedFacts] = {}
 
 
 def server_facts(component: str, url: str) -> SharedFacts:
     """The shared facts of the client spans that the library `component` makes for the server of `url`."""
     end = url.find("/", url.find("://") + 3)
     server = url if end < 0 else url[:end]
-    known = _known.get((component, server))
-    if known is None:
-        if len(_known) >= _SERVERS:
-            _known.clear()
-        known = _known[component, server] = SharedFacts(_facts(component, server))
-    return known
+    facts = _facts.get((component, server))
+    if facts is None:
+        if len(_facts) >= _SERVERS:
+            _facts.clear()
+        facts = _facts[component, server] = SharedFacts(_read(component, server))
+    return facts
 
 
-def _facts(component: str, server: str) -> dict[str, Any]:
+def _read(component: str, server: str) -> dict[str, Any]:
     try:
         parts = urlsplit(server)
         port = parts.port or _PORTS.get(parts.scheme)

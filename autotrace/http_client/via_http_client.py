@@ -84,8 +84,9 @@ def _start_exchange(connection: Any, method: str, target: str) -> None:
 def _url(connection: Any, target: str) -> str:
     if not target.startswith("/") and "://" in target:  # as a proxy is asked
         return target
-    tunnelled = connection._tunnel_host
-    host, port = (tunnelled, connection._tunnel_port) if tunnelled else (connection.host, connection.port)
+    host, port = connection.host, connection.port
+    if connection._tunnel_host:
+        host, port = connection._tunnel_host, connection._tunnel_port
     return origin(connection.default_port == 443, host, port) + target
 
 

@@ -32,11 +32,11 @@ def clients(module: Any, plan: Plan) -> None:
     plan.method(require(module, "Client"), "send", wrap_call(PLACE, lambda args, kwargs: Call(PLACE)))
     plan.method(require(module, "AsyncClient"), "send", _send_async)
     # handle_request(): one request handed to httpcore. The client span.
-    for owner, name, trace in (
+    for transport, name, trace in (
         (Transport, "handle_request", traced),
         (AsyncTransport, "handle_async_request", traced_await),
     ):
-        plan.method(owner, name, _handle_request(trace), parameters=("request",))
+        plan.method(transport, name, _handle_request(trace), parameters=("request",))
     # The stream of a response's body as it comes from httpcore: read to its end, or closed. The span's end.
     plan.method(Stream, "__iter__", _wrap_parts(_parts))
     plan.method(Stream, "close", wrap_close(SLOT))

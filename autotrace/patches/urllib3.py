@@ -26,9 +26,9 @@ def pools(module: Any, plan: Plan) -> None:
     unsent = tuple(require(library, name) for name in UNSENT)
     # urlopen(): every request, redirect and retry, each from within the one before. It knows the URL and counts.
     # A span only for a failure before anything is sent.
-    for owner, enter in ((Manager, _enter_manager), (Pool, _enter_pool)):
+    for cls, enter in ((Manager, _enter_manager), (Pool, _enter_pool)):
         wrap_send = via_urllib3.wrap_send(PLACE, enter, unsent, _method)
-        plan.method(owner, "urlopen", wrap_send, parameters=("method", "url"))
+        plan.method(cls, "urlopen", wrap_send, parameters=("method", "url"))
     via_urllib3.trace_exchanges(Pool, Response, plan)
 
 

@@ -64,10 +64,10 @@ def is_excluded(url: object) -> bool:
     return bool(separator) and _excluded.match(f"/{rest.partition('/')[2]}") is not None
 
 
-def injected(headers: Any, span: Span, host: str, copied: Callable[[Any], Any]) -> Any:
-    """A copy of `headers`, made by `copied`, with `span` in it. `headers` itself for a host that is no target."""
+def injected(headers: Any, span: Span, host: str, copy: Callable[[Any], Any]) -> Any:
+    """A copy of `headers`, made by `copy`, with `span` in it. `headers` itself for a host that is no target."""
     if is_target(host):
-        headers = copied(headers)
+        headers = copy(headers)
         carriers.inject_http(propagator, headers, span, *_companions())
     return headers
 

@@ -355,6 +355,20 @@ def test_if_autotrace_fails_the_call_goes_on(
     containment.failures.clear()
 
 
+def test_if_the_span_of_an_unsent_request_fails_the_program_gets_the_library_s_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(error: BaseException) -> Any:
+        raise RuntimeError("autotrace's own")
+
+    monkeypatch.setattr(via_urllib3, "_reason", broken)
+    proxy = f"http://127.0.0.1:{free_port()}"
+    with record(), pytest.raises(requests.exceptions.ProxyError):
+        requests.get("https://example.invalid/", proxies={"https": proxy}, timeout=5)
+    assert list(containment.failures) == ["requests"]
+    containment.failures.clear()
+
+
 def test_a_sink_that_fails_breaks_no_read(peer: Peer, spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(span: Any) -> None:
         raise RuntimeError("autotrace's own")
