@@ -1,6 +1,7 @@
-"""HTTP clients of two years ago, each in a cache folder of its own, for the PYTHONPATH of a subprocess; the newest are installed.
+"""HTTP clients of two years ago, each in a cache folder of its own, for the PYTHONPATH of a subprocess.
 
-Limit: what they stand on (httpcore, yarl, …) is the interpreter's. `python -m test_services.http_client_versions` fetches all.
+Limit: the packages that they need (httpcore, yarl, …) are the interpreter's, which also has the newest clients.
+`python -m test_services.http_client_versions` fetches all.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from test_services.pip_folder import installed
 REQUIREMENTS = {
     "aiohttp": ("aiohttp==3.10.10",),
     "httpx": ("httpx==0.27.2", "sniffio==1.3.1"),
-    "urllib3-1": ("urllib3==1.26.20", "requests==2.28.2"),
+    "urllib3-1": ("urllib3==1.26.20", "requests==2.29.0"),
     "urllib3-2": ("urllib3==2.2.3", "requests==2.32.3"),
+    "too-old": ("requests==2.28.2", "urllib3==1.26.20"),
 }
 
 

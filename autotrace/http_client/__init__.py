@@ -1,1 +1,1 @@
-"""HTTP clients: a span per physical exchange, whatever the layers above it. Knows no library but the two that the layers end in."""
+"""HTTP clients: one client span per exchange on the wire, whatever the layers. Knows only the lowest of them."""

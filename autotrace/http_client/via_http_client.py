@@ -1,83 +1,93 @@
-"""What http.client sends, for the program itself or for urllib.request's call in work: a client span per request until its body is read.
+"""http.client's exchanges, for the program itself or for urllib.request: a client span each, until its body is read.
 
-A connection that a layer above has seen already (urllib3's) is left alone.
+An exchange for which a layer above (urllib3) has made the span is left alone.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.http_client import call as client_exchange
-from autotrace.http_client.call import ANY, NEXT, Call, Exchange, next_span
+from autotrace.http_client.call import Call, current_call
+from autotrace.http_client.exchange import Exchange, header_changes, wrap_close
+from autotrace.http_client.server_facts import origin
 from autotrace.patching import Unpatchable, require
-from autotrace.tracing import current, propagate
+from autotrace.tracing import current
 from autotrace.tracing.traced_call import argument
 
 if TYPE_CHECKING:
     from autotrace.patching import Plan
     from autotrace.tracing.span import Span
 
-PLACE = "http.client"
+LAYER = "http.client"
 SLOT = "_autotrace_wire"
 
-bare = False
-"""Are requests traced that nobody's call is in work for? Set by the patch of http.client, which can be disabled by itself."""
+traces_own = False
+"""Are the program's own requests by http.client traced? The patch of http.client, which can be disabled, says so."""
 
 
-def exchanges(module: Any, plan: Plan) -> None:
-    """Fill `plan` for http.client. Does nothing where it has been done."""
+def trace_exchanges(module: Any, plan: Plan, own: bool = False) -> None:
+    """Fill `plan` for http.client; no method is patched twice. `own`: trace also requests without a library above."""
+    if own:
+        plan.step(partial(_trace_own, True), partial(_trace_own, False), "http.client's own requests")
     Connection, Response = require(module, "HTTPConnection"), require(module, "HTTPResponse")
-    # putrequest(): every request begins with it, those of request() too; the CONNECT of a tunnel does not. The client span.
+    # putrequest(): begins every request, those of request() too, but not the CONNECT of a tunnel. The client span.
     plan.method(Connection, "putrequest", _putrequest, parameters=("method", "url"))
     # endheaders(): the last place before the headers leave, and where the connection is made.
     if "_buffer" not in require(Connection, "__init__").__code__.co_names:
         raise Unpatchable("http.client.HTTPConnection keeps its headers elsewhere")
     plan.method(Connection, "endheaders", _endheaders)
-    # send(), getresponse(), close(): what may go wrong until there is an answer, and the answer's status.
+    # send(), getresponse(), close(): the failures until there is a response, and its status.
     plan.method(Connection, "send", _send)
     plan.method(Connection, "getresponse", _getresponse)
-    plan.method(Connection, "close", _close)
-    # All ways to read a body; the rest (iteration, readlines, readall) comes to one of them. The span's end.
+    plan.method(Connection, "close", wrap_close(SLOT))
+    # All ways to read a body: the others (iteration, readlines, readall) call one of these. The span's end.
     for name in ("read", "readinto", "read1", "readline"):
         plan.method(Response, name, _read)
-    plan.method(Response, "close", _closing)
+    plan.method(Response, "close", wrap_close(SLOT))
+
+
+def _trace_own(enabled: bool) -> None:
+    global traces_own
+    traces_own = enabled
 
 
 def _putrequest(original: Any) -> Any:
     def putrequest(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = original(self, *args, **kwargs)  # touches no network: what it refuses was never to be sent
+        result = original(self, *args, **kwargs)  # touches no network: a request that it refuses is never sent
         try:
-            _begin(self, argument(args, kwargs, 0, "method"), argument(args, kwargs, 1, "url"))
+            _start_exchange(self, argument(args, kwargs, 0, "method"), argument(args, kwargs, 1, "url"))
         except Exception:
-            contained(PLACE)
+            contained(LAYER)
         return result
 
     return putrequest
 
 
-def _begin(connection: Any, method: str, target: str) -> None:
-    call = client_exchange.call.get()
-    if call is not None and (call.wire is connection or call.wire is ANY):
+def _start_exchange(connection: Any, method: str, target: str) -> None:
+    call = current_call.get()
+    if call is not None and call.connection is connection:
         return
-    if call is not None and call.wire is NEXT:
-        call.wire = connection
-    elif bare:
-        call = Call(PLACE, None, _url(connection, target or "/"))
+    if call is not None and call.expects(LAYER):
+        call.connection = connection
+    elif traces_own:
+        call = Call(LAYER, url=_url(connection, target or "/"))
     else:
         return
-    span = next_span(call, method)
+    span = call.start_exchange(method)
     if span is not None:
-        vars(connection)[SLOT] = Exchange(span, PLACE)
+        vars(connection)[SLOT] = Exchange(span, LAYER)
 
 
 def _url(connection: Any, target: str) -> str:
     if not target.startswith("/") and "://" in target:  # as a proxy is asked
         return target
-    tunnelled = connection._tunnel_host
-    host, port = (tunnelled, connection._tunnel_port) if tunnelled else (connection.host, connection.port)
-    return client_exchange.origin(connection.default_port == 443, host, port) + target
+    host, port = connection.host, connection.port
+    if connection._tunnel_host:
+        host, port = connection._tunnel_host, connection._tunnel_port
+    return origin(connection.default_port == 443, host, port) + target
 
 
 def _endheaders(original: Any) -> Any:
@@ -87,10 +97,10 @@ def _endheaders(original: Any) -> Any:
             return original(self, *args, **kwargs)
         token = None
         try:
-            _add_headers(self._buffer, exchange.span)
+            _inject(self._buffer, exchange.span)
             token = current.enter(exchange.span)
         except Exception:
-            contained(PLACE)
+            contained(LAYER)
         try:
             return original(self, *args, **kwargs)
         except BaseException as error:
@@ -103,14 +113,12 @@ def _endheaders(original: Any) -> Any:
     return endheaders
 
 
-def _add_headers(lines: list[bytes], span: Span) -> None:
+def _inject(lines: list[bytes], span: Span) -> None:
     """`lines`: the request line and `name: value` of each header, as http.client keeps them until they are sent."""
-    host = client_exchange.host_of(span)
-    if not propagate.is_target(host):
-        return
-    names = [line.partition(b":")[0].decode("latin-1") for line in lines[1:]]
-    stay, added = client_exchange.sent(names, span, host)
-    lines[1:] = [*compress(lines[1:], stay), *(f"{name}: {value}".encode("latin-1") for name, value in added)]
+    changes = header_changes([line.partition(b":")[0].decode("latin-1") for line in lines[1:]], span)
+    if changes is not None:
+        stay, added = changes
+        lines[1:] = [*compress(lines[1:], stay), *(f"{name}: {value}".encode("latin-1") for name, value in added)]
 
 
 def _send(original: Any) -> Any:
@@ -137,38 +145,23 @@ def _getresponse(original: Any) -> Any:
             exchange.end(error)
             raise
         try:
-            _answered(self, exchange, response)
+            _on_response(self, exchange, response)
         except Exception:
-            contained(PLACE)
+            contained(LAYER)
         return response
 
     return getresponse
 
 
-def _answered(connection: Any, exchange: Exchange, response: Any) -> None:
-    call = client_exchange.call.get()
-    of_call = call is not None and call.wire is connection
+def _on_response(connection: Any, exchange: Exchange, response: Any) -> None:
     exchange.span.facts["status"] = response.status
-    if of_call:
-        call.status = response.status  # type: ignore[union-attr]
     if getattr(response, "length", None) == 0 or response.isclosed():
         exchange.end()
         return
     vars(response)[SLOT] = exchange
-    if of_call:
-        call.exchange = exchange  # type: ignore[union-attr]
-
-
-def _close(original: Any) -> Any:
-    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            exchange = vars(self).pop(SLOT, None)
-            if exchange is not None:
-                exchange.end()
-
-    return close
+    call = current_call.get()
+    if call is not None and call.connection is connection:
+        call.exchange = exchange
 
 
 def _read(original: Any) -> Any:
@@ -186,15 +179,3 @@ def _read(original: Any) -> Any:
         return result
 
     return read
-
-
-def _closing(original: Any) -> Any:
-    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            exchange = vars(self).get(SLOT)
-            if exchange is not None:
-                exchange.end()
-
-    return close

@@ -1,83 +1,143 @@
-"""What urllib3 (1.26, 2.x) sends on behalf of the call in work, its own or requests': a client span per attempt, until the body is read."""
+"""urllib3's exchanges (1.26, 2.x), for a call of its own or of requests: a client span each, until its body is read."""
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from autotrace.http_client import call as client_exchange
-from autotrace.http_client.call import Exchange, next_span
+from autotrace.containment import contained
+from autotrace.http_client.call import current_call, leave_call
+from autotrace.http_client.exchange import Exchange
+from autotrace.http_client.server_facts import host_of
 from autotrace.tracing import propagate
 from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autotrace.http_client.call import Call
     from autotrace.patching import Plan
 
-PLACE = "urllib3"
+LAYER = "urllib3"
 SLOT = "_autotrace_exchange"
 
 
-def exchanges(pool: Any, response: Any, plan: Plan) -> None:
-    """Fill `plan` for the classes HTTPConnectionPool and HTTPResponse. Does nothing where it has been done."""
+def trace_exchanges(pool: Any, response: Any, plan: Plan) -> None:
+    """Fill `plan` for the classes HTTPConnectionPool and HTTPResponse; no method is patched twice."""
     # _make_request(): one attempt on one connection, the last place that has the headers as a mapping. The client span.
     plan.method(pool, "_make_request", _make_request, parameters=("conn", "method", "url"))
-    # _error_catcher(): around every read of a body from the wire; close(): when the program has had enough. The span's end.
+    # _error_catcher(): surrounds every read of a body. close(): the program stops reading. The span's end.
     plan.method(response, "_error_catcher", _error_catcher)
     plan.method(response, "close", _close)
 
 
+def wrap_send(
+    place: str,
+    enter: Callable[[Any, Any], tuple[Call | None, Any]],
+    errors: Any,
+    method_of: Callable[[Any, Any], Any],
+) -> Callable[[Any], Any]:
+    """For a function that hands a request to urllib3. A span only if one of `errors` comes before anything is sent.
+
+    enter(args, kwargs): as enter_layer(), or (None, None) for a part of the call in progress.
+    method_of(args, kwargs): the HTTP method.
+    """
+
+    def wrap(original: Any) -> Any:
+        def send(*args: Any, **kwargs: Any) -> Any:
+            call = token = None
+            try:
+                call, token = enter(args, kwargs)
+            except Exception:
+                contained(place)
+            if call is None:
+                return original(*args, **kwargs)
+            started, exchanges = time.time_ns(), call.exchanges
+            try:
+                return original(*args, **kwargs)
+            except errors as error:
+                if call.exchanges == exchanges:
+                    try:
+                        _record_unsent(call, method_of(args, kwargs), error, started)
+                    except Exception:
+                        contained(place)
+                raise
+            finally:
+                call.layer = call.connection = None
+                if token is not None:
+                    leave_call(token)
+
+        return send
+
+    return wrap
+
+
+def _record_unsent(call: Call, method: Any, error: BaseException, started: int) -> None:
+    """A span of a call that was never sent: no name, no proxy, no tunnel. `started`: ns."""
+    span = call.start_exchange(method)
+    if span is not None:
+        span.start_time = started
+        span.fail(_reason(error))
+        span.end()
+
+
+def _reason(error: BaseException) -> BaseException:
+    """MaxRetryError repeats the URL, secrets included; its reason does not. requests' errors have it as argument."""
+    for candidate in (error, *error.args[:1]):
+        reason = getattr(candidate, "reason", None)
+        if isinstance(reason, Exception):
+            return reason
+    return error
+
+
 def _make_request(original: Any) -> Any:
-    sending = traced(original, PLACE, _before, after)
+    make_traced = traced(original, LAYER, _before, _after)
 
     def _make_request(*args: Any, **kwargs: Any) -> Any:
-        call = client_exchange.call.get()
-        # Nobody's call, or the program's own use of urllib3 while a body is being sent: that one has a call of its own.
-        if call is None or not call.active or call.wire is not None:
+        call = current_call.get()
+        # Not expected: the program's own use of urllib3 while a body is being sent, which is a call of its own.
+        if call is None or not call.expects(LAYER):
             return original(*args, **kwargs)
-        call.wire = argument(args, kwargs, 1, "conn")
+        call.connection = argument(args, kwargs, 1, "conn")
         try:
-            return sending(*args, **kwargs)
+            return make_traced(*args, **kwargs)
         finally:
-            call.wire = None
+            call.connection = None
 
     return _make_request
 
 
 def _before(args: Any, kwargs: Any) -> Any:
-    call: Any = client_exchange.call.get()
-    span = next_span(call, argument(args, kwargs, 2, "method"))
+    call: Any = current_call.get()
+    span = call.start_exchange(argument(args, kwargs, 2, "method"))
     if span is None:
         return None
     if "headers" in kwargs:
-        host = client_exchange.host_of(span)
-        if propagate.is_target(host):
-            headers = _copied(kwargs["headers"])
-            propagate.inject_http(headers, span, host)
-            kwargs = {**kwargs, "headers": headers}
+        kwargs = {**kwargs, "headers": propagate.injected(kwargs["headers"], span, host_of(span), _copy)}
     return span, args, kwargs
 
 
-def _copied(headers: Any) -> Any:
-    """A mapping for urllib3 to send. A third of the price for requests' own CaseInsensitiveDict, and names keep their case."""
+def _copy(headers: Any) -> Any:
+    """A copy for urllib3 to send. Reading the store of requests' CaseInsensitiveDict costs a third of its copy()."""
     store = getattr(headers, "_store", None)
     if type(store) is OrderedDict:  # lower-case name -> (name, value)
         return dict(store.values())
     return {} if headers is None else headers.copy()
 
 
-def after(span: Any, response: Any) -> object:
-    """`response`: urllib3's, or http.client's (urllib3 < 2). The exchange hangs on the latter, which is there in both."""
-    call: Call | None = client_exchange.call.get()
+def _after(span: Any, response: Any) -> object:
+    """`response`: urllib3's, or http.client's (urllib3 < 2). The Exchange stands on http.client's, in both cases."""
+    call = current_call.get()
     span.facts["status"] = response.status
     if call is None:
         return None
     call.status = response.status
     wire = getattr(response, "_original_response", None) or response
-    # Nothing to read (HEAD, 204), or read already: an answer of urllib3's HTTP/2, or a stand-in, has no length.
+    # Nothing to read (HEAD, 204), or read already: a response of urllib3's HTTP/2, or a stand-in, has no length.
     if getattr(wire, "length", 0) == 0 or wire.isclosed():
         return None
-    call.exchange = vars(wire)[SLOT] = Exchange(span, PLACE)
+    call.exchange = vars(wire)[SLOT] = Exchange(span, LAYER)
     return LEAVE_OPEN
 
 
@@ -86,8 +146,8 @@ def _exchange(response: Any) -> Exchange | None:
     return getattr(wire, SLOT, None)
 
 
-class _Reading:
-    """urllib3's own context manager of a read, and the exchange that may end with it."""
+class _BodyRead:
+    """urllib3's own context manager of one read of a body, and the exchange, which ends if the body does."""
 
     __slots__ = ("exchange", "manager", "response")
 
@@ -116,7 +176,7 @@ def _error_catcher(original: Any) -> Any:
     def _error_catcher(self: Any, *args: Any, **kwargs: Any) -> Any:
         manager = original(self, *args, **kwargs)
         exchange = _exchange(self)
-        return manager if exchange is None else _Reading(manager, exchange, self)
+        return manager if exchange is None else _BodyRead(manager, exchange, self)
 
     return _error_catcher
 

@@ -1,54 +1,60 @@
-"""aiohttp's client: one client span per exchange on the wire, redirects and repeats included, until the body has arrived or is let go.
+"""aiohttp's client: one client span per exchange on the wire, redirects and repeats included, until the body ends.
 
-aiohttp reads ahead: a body that fits its buffer has arrived before the program asks for it. A websocket's span is that of its
-handshake. The server is another patch.
+aiohttp reads ahead: a body that fits its buffer has arrived before the program asks for it. A websocket's span covers
+its handshake alone. The patch of aiohttp's server is aiohttp_web.
 """
 
 from __future__ import annotations
 
 import sys
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.http_client import call as client_exchange
-from autotrace.http_client.call import Exchange
+from autotrace.http_client.call import current_call, enter_call, leave_call
+from autotrace.http_client.exchange import Exchange
+from autotrace.http_client.server_facts import host_of
 from autotrace.patching import Plan, require
 from autotrace.tracing import current, propagate
 from autotrace.tracing.traced_call import argument, failed, finish, with_argument
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from autotrace.http_client.call import Call
     from autotrace.tracing.span import Span
 
 PLACE = "aiohttp"
+LAYER = "aiohttp.http_writer"
+"""The layer of a call while the next headers to be written are its own, and not those of a CONNECT to a proxy."""
 SLOT = "_autotrace_exchange"
-HEADERS: Any = object()
-"""As Call.wire: the next headers to be written are this call's."""
+_copy = methodcaller("copy")
 
 
 def sessions(module: Any, plan: Plan) -> None:
     Session, Connector = require(module, "ClientSession"), require(module, "BaseConnector")
     Request, Response = require(module, "ClientRequest"), require(module, "ClientResponse")
     Writer = require(sys.modules[Request.__module__], "StreamWriter")
-    # _request(): every request with all its redirects and repeats, websockets' too. No span: it counts, and tells timeouts by name.
+    # _request(): every request with all its redirects and repeats, websockets' too. No span: it counts. Its error names
+    # the timeout by which an exchange is merely cancelled.
     plan.method(Session, "_request", _request)
-    # connect(), send(), start(): one exchange in its three steps. The client span, current in each.
+    # connect(), send(), start(): one exchange in its three steps. The client span, active in each.
     plan.method(Connector, "connect", _connect, parameters=("req",))
     plan.method(Request, "send", _send)
     plan.method(Response, "start", _start)
-    # write_headers(): the last place that has the headers, which then are nobody's but the wire's.
+    # write_headers(): the last place that has the headers. A copy made here goes to the wire alone.
     plan.method(Writer, "write_headers", _write_headers, parameters=("headers",))
-    # What may end a body. The span's end.
-    plan.method(Response, "_response_eof", _ending)
-    plan.method(Response, "close", _ending)
-    plan.method(Response, "release", _ending)
+    # The methods that may end a body. The span's end.
+    plan.method(Response, "_response_eof", _end_exchange)
+    plan.method(Response, "close", _end_exchange)
+    plan.method(Response, "release", _end_exchange)
     plan.method(Response, "read", _read)
     plan.method(Response, "__aexit__", _aexit)
 
 
 def _request(original: Any) -> Any:
     async def _request(*args: Any, **kwargs: Any) -> Any:
-        call, token = client_exchange.enter(PLACE)
+        call, token = enter_call(PLACE)
         try:
             return await original(*args, **kwargs)
         except BaseException as error:
@@ -57,7 +63,7 @@ def _request(original: Any) -> Any:
                 failed(call.span, error, PLACE)
             raise
         finally:
-            client_exchange.leave(token)
+            leave_call(token)
             if call is not None:
                 if call.span is not None:
                     finish(call.span, PLACE)
@@ -69,29 +75,29 @@ def _request(original: Any) -> Any:
 
 def _connect(original: Any) -> Any:
     async def connect(*args: Any, **kwargs: Any) -> Any:
-        call = client_exchange.call.get()
+        call = current_call.get()
         span = None
         try:
             if call is not None and call.component == PLACE:
-                span = _begun(call, argument(args, kwargs, 1, "req"))
+                span = _start_exchange(call, argument(args, kwargs, 1, "req"))
         except Exception:
             contained(PLACE)
-        if call is None or span is None:
+        if span is None:
             return await original(*args, **kwargs)
-        return await _step(span, original(*args, **kwargs))
+        return await _run_in_span(span, original(*args, **kwargs))
 
     return connect
 
 
-def _begun(call: Call, request: Any) -> Span | None:
-    if call.span is not None:  # given up by a middleware
+def _start_exchange(call: Call, request: Any) -> Span | None:
+    if call.span is not None:  # a middleware has given up this exchange
         finish(call.span, PLACE)
     call.url, call.request = str(request.url), request
-    return client_exchange.next_span(call, request.method)
+    return call.start_exchange(request.method)
 
 
-async def _step(span: Span, step: Any) -> Any:
-    """One step of an exchange, the span current in it. A cancelled one leaves the span open, for who may know the reason."""
+async def _run_in_span(span: Span, step: Coroutine[Any, Any, Any]) -> Any:
+    """One step of an exchange. If cancelled, it leaves the span open, because _request() may know a timeout's name."""
     token = None
     try:
         token = current.enter(span)
@@ -100,39 +106,34 @@ async def _step(span: Span, step: Any) -> Any:
     try:
         return await step
     except BaseException as error:
-        _note(span, error)
+        try:
+            span.fail(error)
+            if isinstance(error, Exception):
+                span.end()
+        except Exception:
+            contained(PLACE)
         raise
     finally:
         if token is not None:
             current.leave(token)
 
 
-def _note(span: Span, error: BaseException) -> None:
-    if isinstance(error, Exception):
-        failed(span, error, PLACE)
-        return
-    try:
-        span.fail(error)
-    except Exception:
-        contained(PLACE)
-
-
-def _pending(request: Any) -> Call | None:
-    """The call whose exchange has come to `request` (or response); None for others, such as the CONNECT to a proxy."""
-    call = client_exchange.call.get()
+def _call_of(request: Any) -> Any:
+    """The call, with a span, whose exchange `request` (or response) is. None for others, such as a proxy's CONNECT."""
+    call = current_call.get()
     return call if call is not None and call.span is not None and call.request is request else None
 
 
 def _send(original: Any) -> Any:
     async def send(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _pending(self)
-        if call is None or call.span is None:
+        call = _call_of(self)
+        if call is None:
             return await original(self, *args, **kwargs)
-        call.wire = HEADERS
+        call.layer = LAYER
         try:
-            call.request = response = await _step(call.span, original(self, *args, **kwargs))
+            call.request = response = await _run_in_span(call.span, original(self, *args, **kwargs))
         finally:
-            call.wire = None
+            call.layer = None
         return response
 
     return send
@@ -140,14 +141,12 @@ def _send(original: Any) -> Any:
 
 def _write_headers(original: Any) -> Any:
     async def write_headers(*args: Any, **kwargs: Any) -> Any:
-        call = client_exchange.call.get()
-        if call is not None and call.wire is HEADERS and call.span is not None:
+        call = current_call.get()
+        if call is not None and call.layer == LAYER and call.span is not None:
             try:
-                host = client_exchange.host_of(call.span)
-                if propagate.is_target(host):
-                    headers = argument(args, kwargs, 2, "headers").copy()
-                    propagate.inject_http(headers, call.span, host)
-                    args, kwargs = with_argument(args, kwargs, 2, "headers", headers)
+                headers = argument(args, kwargs, 2, "headers")
+                headers = propagate.injected(headers, call.span, host_of(call.span), _copy)
+                args, kwargs = with_argument(args, kwargs, 2, "headers", headers)
             except Exception:
                 contained(PLACE)
         return await original(*args, **kwargs)
@@ -157,15 +156,15 @@ def _write_headers(original: Any) -> Any:
 
 def _start(original: Any) -> Any:
     async def start(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _pending(self)
-        span = None if call is None else call.span
-        if call is None or span is None:
+        call = _call_of(self)
+        if call is None:
             return await original(self, *args, **kwargs)
-        result = await _step(span, original(self, *args, **kwargs))
+        span = call.span
+        result = await _run_in_span(span, original(self, *args, **kwargs))
         call.span = None
         try:
             span.facts["status"] = self.status
-            if self.content.is_eof():  # a body that has arrived, or none
+            if self.content.is_eof():  # the body has arrived, or there is none
                 span.end()
             else:
                 vars(self)[SLOT] = Exchange(span, PLACE)
@@ -176,18 +175,18 @@ def _start(original: Any) -> Any:
     return start
 
 
-def _ending(original: Any) -> Any:
-    def ending(self: Any, *args: Any, **kwargs: Any) -> Any:
+def _end_exchange(original: Any) -> Any:
+    def end_exchange(self: Any, *args: Any, **kwargs: Any) -> Any:
         exchange = vars(self).get(SLOT)
         if exchange is not None:
-            exchange.end(_broken(self))
+            exchange.end(_body_error(self))
         return original(self, *args, **kwargs)
 
-    return ending
+    return end_exchange
 
 
-def _broken(response: Any) -> Any:
-    """What broke the body off. To be asked before the library notes there that the program has let go of it."""
+def _body_error(response: Any) -> Any:
+    """The error that broke off the body. Read before the library's method, which may put an error of its own there."""
     try:
         return response.content.exception()
     except Exception:
@@ -197,7 +196,7 @@ def _broken(response: Any) -> Any:
 
 def _read(original: Any) -> Any:
     async def read(self: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = vars(self).pop(SLOT, None)  # close(), by which a failing read ends, does not know what failed
+        exchange = vars(self).pop(SLOT, None)  # a read that fails calls close(), which does not know the error
         if exchange is None:
             return await original(self, *args, **kwargs)
         try:

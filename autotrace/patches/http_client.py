@@ -1,6 +1,6 @@
 """http.client used by the program itself: one client span per request, until the body is read, closed or collected.
 
-Follows nothing and sends nothing again, as http.client does not. The CONNECT of a tunnel is part of the request it is made for.
+http.client follows no redirect and repeats nothing. The CONNECT of a tunnel belongs to the request that needs it.
 """
 
 from __future__ import annotations
@@ -12,5 +12,4 @@ from autotrace.patching import Plan
 
 
 def connections(module: Any, plan: Plan) -> None:
-    via_http_client.exchanges(module, plan)
-    plan.value(via_http_client, "bare", True)
+    via_http_client.trace_exchanges(module, plan, own=True)

@@ -1,7 +1,7 @@
-"""httpx (sync, async, HTTP/2): one client span per exchange on the wire, redirects and authentication included, until the body is read.
+"""httpx (sync, async, HTTP/2): one client span per exchange, redirects and challenges included, until the body is read.
 
-Spans are made in httpx's own transports: one of the program's makes none (a mock, an application called in the process), and
-one around httpx's that sends again makes one each time. Connecting anew before anything was sent is part of the exchange.
+Spans are made in httpx's own transports. A transport of the program's makes none itself (a mock, an application called
+in the process); if it sends again through httpx's, each time is a span. Another attempt to connect is no new exchange.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import sys
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from autotrace.http_client import call as client_exchange
-from autotrace.http_client.call import Call, Exchange
+from autotrace.http_client.call import Call, current_call, enter_call, leave_call, wrap_call
+from autotrace.http_client.exchange import Exchange, has_no_body, header_changes, wrap_close
 from autotrace.patching import Plan, require
-from autotrace.tracing import propagate
 from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced, traced_await, with_argument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from autotrace.tracing.span import Span
 
@@ -29,93 +28,85 @@ def clients(module: Any, plan: Plan) -> None:
     Transport, AsyncTransport = require(module, "HTTPTransport"), require(module, "AsyncHTTPTransport")
     transports = sys.modules[require(Transport, "handle_request").__module__]  # httpx renames the module of its classes
     Stream, AsyncStream = require(transports, "ResponseStream"), require(transports, "AsyncResponseStream")
-    # send(): every request with all its redirects, whatever made it. No span: it counts.
-    plan.method(require(module, "Client"), "send", _send)
+    # send(): every request with all its redirects, by whichever function it was made. No span: it counts.
+    plan.method(require(module, "Client"), "send", wrap_call(PLACE, lambda args, kwargs: Call(PLACE)))
     plan.method(require(module, "AsyncClient"), "send", _send_async)
     # handle_request(): one request handed to httpcore. The client span.
-    plan.method(Transport, "handle_request", _handle_request, parameters=("request",))
-    plan.method(AsyncTransport, "handle_async_request", _handle_async_request, parameters=("request",))
+    for transport, name, trace in (
+        (Transport, "handle_request", traced),
+        (AsyncTransport, "handle_async_request", traced_await),
+    ):
+        plan.method(transport, name, _handle_request(trace), parameters=("request",))
     # The stream of a response's body as it comes from httpcore: read to its end, or closed. The span's end.
-    plan.method(Stream, "__iter__", _iter)
-    plan.method(Stream, "close", _close)
-    plan.method(AsyncStream, "__aiter__", _aiter)
+    plan.method(Stream, "__iter__", _wrap_parts(_parts))
+    plan.method(Stream, "close", wrap_close(SLOT))
+    plan.method(AsyncStream, "__aiter__", _wrap_parts(_AsyncParts))
     plan.method(AsyncStream, "aclose", _aclose)
-
-
-def _send(original: Any) -> Any:
-    def send(*args: Any, **kwargs: Any) -> Any:
-        _, token = client_exchange.enter(PLACE)
-        try:
-            return original(*args, **kwargs)
-        finally:
-            client_exchange.leave(token)
-
-    return send
 
 
 def _send_async(original: Any) -> Any:
     async def send(*args: Any, **kwargs: Any) -> Any:
-        _, token = client_exchange.enter(PLACE)
+        _, token = enter_call(PLACE)
         try:
             return await original(*args, **kwargs)
         finally:
-            client_exchange.leave(token)
+            leave_call(token)
 
     return send
 
 
-def _handle_request(original: Any) -> Any:
-    return traced(original, PLACE, _before, _after)
-
-
-def _handle_async_request(original: Any) -> Any:
-    return traced_await(original, PLACE, _before, _after)
+def _handle_request(trace: Callable[..., Any]) -> Callable[[Any], Any]:
+    return lambda original: trace(original, PLACE, _before, _after)
 
 
 def _before(args: Any, kwargs: Any) -> Any:
     request = argument(args, kwargs, 1, "request")
     if request.url.scheme not in ("http", "https") or not request.url.host:
         return None  # httpcore will refuse it
-    call = client_exchange.call.get()
-    if call is None or call.component != PLACE:  # a transport used by itself
-        call = Call(PLACE, None, "")
+    call = current_call.get()
+    if call is None or call.component != PLACE:  # a transport that the program uses without a client
+        call = Call(PLACE)
     call.url = str(request.url)
-    span = client_exchange.next_span(call, request.method)
+    span = call.start_exchange(request.method)
     if span is None:
         return None
-    host = client_exchange.host_of(span)
-    if propagate.is_target(host):
-        args, kwargs = with_argument(args, kwargs, 1, "request", _with_headers(request, span, host))
-    return span, args, kwargs
+    return span, *with_argument(args, kwargs, 1, "request", _injected(request, span))
 
 
-def _with_headers(request: Any, span: Span, host: str) -> Any:
-    """A request of ours, with the body of theirs: copy.copy() would lose that."""
+def _injected(request: Any, span: Span) -> Any:
+    """A copy with new headers and the same body, which copy.copy() loses. The request itself if its host is no target."""
+    raw = request.headers.raw
+    changes = header_changes([name.decode("latin-1") for name, _ in raw], span)
+    if changes is None:
+        return request
+    stay, added = changes
     copy = object.__new__(type(request))
     vars(copy).update(vars(request))
-    own = request.headers.raw
-    stay, added = client_exchange.sent([name.decode("latin-1") for name, _ in own], span, host)
-    ours = [(name.encode(), value.encode("latin-1")) for name, value in added]
-    copy.headers = type(request.headers)([*compress(own, stay), *ours])
+    pairs = [(name.encode(), value.encode("latin-1")) for name, value in added]
+    copy.headers = type(request.headers)([*compress(raw, stay), *pairs])
     return copy
 
 
 def _after(span: Span, response: Any) -> object:
     span.facts["status"] = response.status_code
-    length = response.headers.get("content-length")
-    if client_exchange.has_no_body(span.facts["method"], response.status_code, length):
+    if has_no_body(span.facts["method"], response.status_code, response.headers.get("content-length")):
         return None
     vars(response.stream)[SLOT] = Exchange(span, PLACE)
     return LEAVE_OPEN
 
 
-def _iter(original: Any) -> Any:
-    def __iter__(self: Any) -> Any:
-        parts = original(self)
-        exchange = vars(self).get(SLOT)
-        return parts if exchange is None else _parts(parts, exchange)
+def _wrap_parts(wrap: Callable[[Any, Exchange], Any]) -> Callable[[Any], Any]:
+    """For __iter__ and __aiter__ of a body's stream: the program gets wrap(parts, exchange), not httpx's parts."""
 
-    return __iter__
+    def make(original: Any) -> Any:
+        def __iter__(self: Any) -> Any:
+            parts = original(self)
+            exchange = vars(self).get(SLOT)
+            return parts if exchange is None else wrap(parts, exchange)
+
+        return __iter__
+
+    return make
 
 
 def _parts(parts: Any, exchange: Exchange) -> Iterator[bytes]:
@@ -127,17 +118,8 @@ def _parts(parts: Any, exchange: Exchange) -> Iterator[bytes]:
     exchange.end()
 
 
-def _aiter(original: Any) -> Any:
-    def __aiter__(self: Any) -> Any:
-        parts = original(self)
-        exchange = vars(self).get(SLOT)
-        return parts if exchange is None else _AsyncParts(parts, exchange)
-
-    return __aiter__
-
-
 class _AsyncParts:
-    """No generator around a generator: who drops this drops that, and it is closed by the event loop as without us."""
+    """No generator around a generator: if the program drops this, the event loop closes httpx's as usual."""
 
     __slots__ = ("exchange", "parts")
 
@@ -162,27 +144,13 @@ class _AsyncParts:
         return self.parts.aclose()
 
 
-def _close(original: Any) -> Any:
-    def close(self: Any) -> Any:
-        try:
-            return original(self)
-        finally:
-            _ended(self)
-
-    return close
-
-
 def _aclose(original: Any) -> Any:
     async def aclose(self: Any) -> Any:
         try:
             return await original(self)
         finally:
-            _ended(self)
+            exchange = vars(self).get(SLOT)
+            if exchange is not None:
+                exchange.end()
 
     return aclose
-
-
-def _ended(stream: Any) -> None:
-    exchange = vars(stream).get(SLOT)
-    if exchange is not None:
-        exchange.end()

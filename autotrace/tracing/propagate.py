@@ -11,7 +11,7 @@ from autotrace.propagation import Propagator, carriers
 from autotrace.tracing.current import FORWARD_KEY, get
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping
 
     from autotrace.propagation.context import Headers, Remote
     from autotrace.tracing.span import Span
@@ -62,6 +62,14 @@ def is_excluded(url: object) -> bool:
         return True
     _, separator, rest = text.partition("://")
     return bool(separator) and _excluded.match(f"/{rest.partition('/')[2]}") is not None
+
+
+def injected(headers: Any, span: Span, host: str, copy: Callable[[Any], Any]) -> Any:
+    """A copy of `headers`, made by `copy`, with `span` in it. `headers` itself for a host that is no target."""
+    if is_target(host):
+        headers = copy(headers)
+        carriers.inject_http(propagator, headers, span, *_companions())
+    return headers
 
 
 def inject_http(headers: MutableMapping[str, str], span: Span, host: str) -> None:

@@ -1,4 +1,4 @@
-"""What every asynchronous HTTP client keeps to, beside the promises of all: whose context a span is current in, cancelled tasks."""
+"""The promises of an asynchronous HTTP client, beside those of all: tasks, in which a span is active, and cancellation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.recorded import Recorded, is_child, nothing_current, tags
 
 
 class AsyncHttpClient(HttpClient):
-    """Say how to call by aget(), aopen() and acclose(); everything runs in one event loop per test."""
+    """Inherit it and write aget() and aopen(). One event loop runs a whole test."""
 
     loop: asyncio.AbstractEventLoop
 
@@ -34,7 +34,7 @@ class AsyncHttpClient(HttpClient):
         return self.loop.run_until_complete(work)
 
     async def begin(self) -> None:
-        """Make what all calls of a test share."""
+        """Make the objects that all calls of a test share."""
 
     async def end(self) -> None: ...
 
@@ -52,7 +52,7 @@ class AsyncHttpClient(HttpClient):
     def open(self, url: str) -> Any:
         return Body(self, self.run(self.aopen(url)))
 
-    def test_a_span_is_current_in_the_awaiting_task_only(self, peer: Peer, spans: Recorded) -> None:
+    def test_a_span_is_active_in_the_awaiting_task_only(self, peer: Peer, spans: Recorded) -> None:
         peer.answer("/slow", b"hold")
 
         async def story() -> None:
@@ -82,12 +82,12 @@ class AsyncHttpClient(HttpClient):
             await asyncio.gather(*(one(f"/{number}") for number in range(8)))
 
         self.run(story())
-        told = {request.target: request.header("X-B3-SpanId") for request in peer.received}
+        received = {request.target: request.header("X-B3-SpanId") for request in peer.received}
         assert len(spans.clients) == 8
         for client in spans.clients:
             target = tags(client)["http.url"].removeprefix(peer.url)
             assert is_child(client, works[target])
-            assert told[target] == f"{client.span_id:016x}"
+            assert received[target] == f"{client.span_id:016x}"
             assert "http.request.resend_count" not in tags(client)
 
     def test_a_cancelled_call_ends_its_span_with_the_error(self, peer: Peer, spans: Recorded) -> None:
@@ -124,7 +124,7 @@ class AsyncHttpClient(HttpClient):
 
 
 class Body:
-    """An asynchronous body as the contract reads it."""
+    """An asynchronous body with the read() and close() of the contract."""
 
     def __init__(self, client: AsyncHttpClient, body: Any) -> None:
         self.client = client

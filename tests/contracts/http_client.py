@@ -1,4 +1,4 @@
-"""What every HTTP client keeps to, whichever library makes the calls. Inherit HttpClient and say how to call."""
+"""The promises of every HTTP client, whichever library it is. Inherit HttpClient and write get() and open()."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class HttpClient:
     connection_error: type[Exception]
     read_error: type[Exception]
     reads_ahead = False
-    """A short body has arrived, and the span ended, before the program asks for it."""
+    """A short body arrives, and the span ends, before the program asks for the body."""
     misses_the_end = False
-    """The library itself takes a body for whole that is shorter than its Content-Length."""
+    """The library itself accepts a body that is shorter than its Content-Length."""
 
     @pytest.fixture
     def peer(self) -> Iterator[Peer]:
@@ -35,11 +35,11 @@ class HttpClient:
             yield server
 
     def get(self, url: str, headers: dict[str, str] | None = None) -> int:
-        """GET with redirects followed, the body read; the status."""
+        """The status of a GET that follows redirects and reads the body."""
         raise NotImplementedError
 
     def open(self, url: str) -> Any:
-        """GET whose body is not read yet: something with read(), all of it, and close()."""
+        """The response of a GET, not read yet: read() reads all of its body, close() closes it."""
         raise NotImplementedError
 
     # A call -------------------------------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ class HttpClient:
         assert "error" not in known
         assert "http.request.resend_count" not in known
 
-    def test_the_server_is_told_of_the_span(self, peer: Peer, spans: Recorded) -> None:
+    def test_the_server_gets_the_span_in_the_headers(self, peer: Peer, spans: Recorded) -> None:
         with trace.get_tracer("t").start_as_current_span("work") as work:
             self.get(peer.url + "/")
         (client,) = spans.clients
@@ -75,7 +75,7 @@ class HttpClient:
         assert request.header("X-B3-TraceId") == f"{client.trace_id:032x}"
         assert request.header("X-B3-SpanId") == f"{client.span_id:016x}"
 
-    def test_the_mesh_headers_of_the_request_in_work_travel_on(self, peer: Peer, spans: Recorded) -> None:
+    def test_the_mesh_headers_of_the_request_being_served_travel_on(self, peer: Peer, spans: Recorded) -> None:
         remote = Remote(1 << 100, 7, 1, True)
         remote.forwarded = (("x-request-id", "abc-9-def"),)
         span = trace.get_tracer("t").start_span("serving")
@@ -107,7 +107,7 @@ class HttpClient:
         assert spans.one().kind.name == "CLIENT"
         names = [name.lower() for name, _ in peer.received[0].headers]
         assert "x-b3-traceid" not in names
-        assert peer.received[0].header("traceparent") == OLD, "what the program sends there itself is its own affair"
+        assert peer.received[0].header("traceparent") == OLD, "the program sends this header itself"
 
     def test_suppressed_there_is_no_span(self, peer: Peer, spans: Recorded) -> None:
         token = attach(set_value(SUPPRESS_KEY, True))
@@ -164,8 +164,8 @@ class HttpClient:
         found = [(tags(span)["http.url"], tags(span)["http.status_code"]) for span in spans]
         assert found == [(peer.url + "/1", 301), (peer.url + "/2", 302), (peer.url + "/3", 200)]
         assert [tags(span).get("http.request.resend_count") for span in spans] == [None, 1, 2]
-        told = [request.header("X-B3-SpanId") for request in peer.received]
-        assert told == [f"{span.span_id:016x}" for span in spans]
+        received = [request.header("X-B3-SpanId") for request in peer.received]
+        assert received == [f"{span.span_id:016x}" for span in spans]
 
     # Bodies -------------------------------------------------------------------------------------------------------
 

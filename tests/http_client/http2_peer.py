@@ -1,4 +1,4 @@
-"""An HTTP/2 server of a few lines on a plain socket (prior knowledge, no TLS): answers every request and keeps its headers."""
+"""A small HTTP/2 server on a plain socket (prior knowledge, no TLS): answers every request and keeps its headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import h2.events
 
 
 class Http2Peer:
-    """`received`: the headers of each request, pseudo-headers included. A path `/reset` is answered by a reset of the stream."""
+    """`received`: the headers of each request, pseudo-headers included. For the path `/reset` it resets the stream."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -36,7 +36,8 @@ class Http2Peer:
             while data := sock.recv(65536):
                 for event in connection.receive_data(data):
                     if isinstance(event, h2.events.RequestReceived):
-                        self._answer(connection, event.stream_id or 0, dict(event.headers or ()))  # type: ignore[arg-type]
+                        headers: dict[str, str] = dict(event.headers or ())  # type: ignore[arg-type]
+                        self._answer(connection, event.stream_id or 0, headers)
                 sock.sendall(connection.data_to_send())
 
     def _answer(self, connection: h2.connection.H2Connection, stream: int, headers: dict[str, str]) -> None:

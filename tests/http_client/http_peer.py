@@ -1,4 +1,4 @@
-"""An HTTP server of a few lines on a plain socket, which nothing traces: answers as it is told and keeps what it was sent."""
+"""A small HTTP server on a plain socket, so that no patch traces it: answers by its table and keeps the requests."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ class Received(NamedTuple):
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """The only value of it."""
+        """The value of a header that may come once only."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         assert len(values) <= 1, values
         return values[0] if values else None
 
 
 class Peer:
-    """`answers`: target -> the raw bytes to answer with, one after the other, the last one from then on. b"" hangs up."""
+    """`answers`: target -> raw responses, sent one after the other, the last one again and again.
+
+    b"" hangs up; b"hold" sends nothing until the peer is closed.
+    """
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -109,6 +112,6 @@ def peer() -> Iterator[Peer]:
 
 
 def free_port() -> int:
-    """A port that refuses."""
+    """A port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

@@ -1,4 +1,4 @@
-"""An HTTPS server and a proxy that tunnels to it, on plain sockets, which nothing traces: keep the headers of what they were sent."""
+"""An HTTPS server and a tunnelling proxy on plain sockets, so that no patch traces them. They keep requests' heads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import trustme
 
 
 class TlsPeer:
-    """`url`: of the server; `proxy`: of the proxy. `received`, `tunnels`: the heads of requests, as text."""
+    """`url`: the server's; `proxy`: the proxy's. `received`, `tunnels`: the heads of the requests to each, as text."""
 
     def __init__(self, authority: trustme.CA, ca_file: Path) -> None:
         self.ca_file = str(ca_file)

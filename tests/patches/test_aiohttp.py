@@ -1,4 +1,4 @@
-"""aiohttp's client on a real socket: every promise of an HTTP client, and what is peculiar to sessions, connectors and websockets."""
+"""aiohttp's client on a real socket: every promise of an HTTP client, and those for sessions and websockets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import aiohttp.web
 import pytest
 
 from autotrace import containment
-from autotrace.http_client import call as client_exchange
+from autotrace.http_client import call
+from autotrace.http_client.call import Call
 from autotrace.patches import aiohttp as patch
 from autotrace.patching import Plan
 from tests import programs
@@ -56,7 +57,7 @@ class TestAiohttp(AsyncHttpClient):
         return AsyncBody(await self.session.get(url))
 
     def test_the_span_ends_when_nobody_holds_the_response(self, peer: Peer, spans: Recorded) -> None:
-        """aiohttp's connection holds it: it ends with that."""
+        """aiohttp's connection holds the response, so the span ends with the connection."""
         body = self.open(peer.answer("/s", http_peer.PART))
         assert spans == []
         del body
@@ -84,7 +85,7 @@ async def get(url: str, **options: Any) -> bytes:
         return await response.read()
 
 
-# What the program holds --------------------------------------------------------------------------------------------------
+# What the program holds -----------------------------------------------------------------------------------------------
 
 
 def test_no_trace_header_is_to_be_seen_in_what_the_program_holds(peer: Peer, spans: Recorded) -> None:
@@ -108,7 +109,7 @@ def test_functions_stay_what_they_were() -> None:
     assert inspect.iscoroutinefunction(aiohttp.ClientResponse.read)
 
 
-def test_the_hooks_of_the_program_run_within_the_span(peer: Peer, spans: Recorded) -> None:
+def test_the_span_is_active_in_the_program_s_hooks(peer: Peer, spans: Recorded) -> None:
     from opentelemetry import trace
 
     seen: list[Any] = []
@@ -128,7 +129,7 @@ def test_the_hooks_of_the_program_run_within_the_span(peer: Peer, spans: Recorde
     assert seen == [spans.one()] * len(seen) != []
 
 
-# Bodies ------------------------------------------------------------------------------------------------------------------
+# Bodies ---------------------------------------------------------------------------------------------------------------
 
 
 def test_a_body_beyond_the_buffer_ends_its_span_with_the_last_piece(peer: Peer, spans: Recorded) -> None:
@@ -203,7 +204,7 @@ def test_an_async_body_that_makes_calls_while_it_is_sent(peer: Peer, spans: Reco
     assert resends(spans) == [None, None]
 
 
-# Calls in several parts --------------------------------------------------------------------------------------------------
+# Calls in several parts -----------------------------------------------------------------------------------------------
 
 
 def test_a_kept_connection_that_the_server_has_closed_is_two_exchanges(peer: Peer, spans: Recorded) -> None:
@@ -287,7 +288,7 @@ def test_a_websocket_is_the_span_of_its_handshake(spans: Recorded) -> None:
     assert tags(client)["http.status_code"] == 101
 
 
-# Failures, proxies -------------------------------------------------------------------------------------------------------
+# Failures, proxies ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("timeout", [aiohttp.ClientTimeout(total=0.05), aiohttp.ClientTimeout(sock_read=0.05)])
@@ -348,19 +349,19 @@ def test_what_cannot_be_sent_makes_no_span(spans: Recorded) -> None:
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (client_exchange, "Call"),
-        (client_exchange, "start"),
-        (client_exchange, "host_of"),
+        (call, "Call"),
+        (Call, "start_exchange"),
+        (patch, "host_of"),
         (patch, "Exchange"),
-        (patch, "_begun"),
-        (patch.propagate, "inject_http"),
+        (patch, "_start_exchange"),
+        (patch.propagate, "injected"),
     ],
 )
-def test_when_our_code_fails_the_call_goes_on(
+def test_if_autotrace_fails_the_call_goes_on(
     peer: Peer, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("ours")
+        raise RuntimeError("autotrace's own")
 
     monkeypatch.setattr(owner, name, broken)
     with record():

@@ -1,4 +1,4 @@
-"""http.client on a real socket: every promise of an HTTP client that it can keep, and each way to use it."""
+"""http.client on a real socket: every promise of an HTTP client that it can keep, for each way to use it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from autotrace import containment
-from autotrace.http_client import call as client_exchange
-from autotrace.http_client import via_http_client
+from autotrace.http_client import exchange, via_http_client
+from autotrace.http_client.call import Call
 from autotrace.patches import http_client as patch
 from autotrace.patching import Plan, Unpatchable
 from tests import programs
@@ -54,7 +54,7 @@ class TestHttpClient(HttpClient):
         return connection.getresponse()
 
     def test_each_redirect_is_a_span_with_its_own_url_and_status(self, peer: Peer, spans: Recorded) -> None:
-        """http.client follows none: what the program sends then is a call of its own."""
+        """http.client follows none: the program's next request is a call of its own."""
         assert self.get(peer.answer("/1", http_peer.redirect("/2"))) == 302
         assert self.get(peer.url + "/2") == 200
         assert [tags(span)["http.status_code"] for span in spans] == [302, 200]
@@ -255,24 +255,6 @@ def test_a_proxy_is_asked_with_the_whole_url(
     assert tags(spans.one())["peer.hostname"] == "billing.invalid"
 
 
-@pytest.mark.parametrize(
-    ("made", "url"),
-    [
-        (http.client.HTTPConnection("h"), "http://h/x"),
-        (http.client.HTTPConnection("h", 80), "http://h/x"),
-        (http.client.HTTPConnection("h", 443), "http://h:443/x"),
-        (http.client.HTTPSConnection("h"), "https://h/x"),
-        (http.client.HTTPSConnection("h", 8443), "https://h:8443/x"),
-        (http.client.HTTPConnection("[::1]:8080"), "http://[::1]:8080/x"),
-        (http.client.HTTPConnection("::1", 80), "http://[::1]/x"),
-    ],
-)
-def test_the_url_is_as_one_would_write_it(made: Any, url: str) -> None:
-    assert via_http_client._url(made, "/x") == url
-    facts = client_exchange.peer("c", url).facts
-    assert facts["remote"] == (made.host, made.port)
-
-
 def test_ipv6(spans: Recorded) -> None:
     with pytest.raises(OSError):
         http.client.HTTPConnection("::1", free_port(), timeout=5).request("GET", "/")
@@ -291,19 +273,19 @@ def test_libraries_on_top_are_http_client(peer: Peer, spans: Recorded) -> None:
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (client_exchange, "start"),
-        (client_exchange, "sent"),
-        (client_exchange, "host_of"),
+        (Call, "start_exchange"),
+        (via_http_client, "header_changes"),
+        (exchange, "host_of"),
         (via_http_client, "Exchange"),
         (via_http_client, "_url"),
-        (via_http_client, "_answered"),
+        (via_http_client, "_on_response"),
     ],
 )
-def test_when_our_code_fails_the_call_goes_on(
+def test_if_autotrace_fails_the_call_goes_on(
     peer: Peer, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("ours")
+        raise RuntimeError("autotrace's own")
 
     monkeypatch.setattr(owner, name, broken)
     with record():
@@ -335,7 +317,7 @@ def test_an_http_client_that_keeps_headers_elsewhere_is_refused_whole() -> None:
     plan = Plan()
     with pytest.raises(Unpatchable, match="keeps its headers elsewhere"):
         patch.connections(fake, plan)
-    assert via_http_client.bare
+    assert via_http_client.traces_own
 
 
 def test_disabled_the_layers_above_are_traced_all_the_same(peer: Peer) -> None:
@@ -351,7 +333,22 @@ def test_disabled_the_layers_above_are_traced_all_the_same(peer: Peer) -> None:
     assert traced == {"/above": True, "/bare": False}
 
 
-def test_our_own_traffic_is_not_traced(peer: Peer, tmp_path: Path) -> None:
+def test_undone_the_program_s_own_requests_are_not_traced_any_more() -> None:
+    program = (
+        "import http.client\nfrom autotrace.patching import Plan\nfrom autotrace.http_client import via_http_client\n"
+        "from autotrace.patches.http_client import connections\n"
+        "Connection, Response = http.client.HTTPConnection, http.client.HTTPResponse\n"
+        "before = dict(vars(Connection)), dict(vars(Response))\n"
+        "plan = Plan(); connections(http.client, plan); plan.apply()\n"
+        "assert via_http_client.traces_own and vars(Connection)['putrequest'] is not before[0]['putrequest']\n"
+        "plan.undo()\n"
+        "assert not via_http_client.traces_own and (dict(vars(Connection)), dict(vars(Response))) == before\n"
+    )
+    done = programs._run((sys.executable, "-c", program), None, programs.environment())
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_autotrace_s_own_traffic_is_not_traced(peer: Peer, tmp_path: Path) -> None:
     peer.answer("/api/traces", answer(202))
     program = f"import urllib.request; urllib.request.urlopen('{peer.url}/one').read()"
     done = programs.traced(

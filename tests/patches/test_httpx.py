@@ -1,4 +1,4 @@
-"""httpx on a real socket, sync, async and HTTP/2: every promise of an HTTP client, and what is peculiar to its transports."""
+"""httpx on a real socket, sync, async and HTTP/2: every promise of an HTTP client, and those for its transports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from autotrace import containment
-from autotrace.http_client import call as client_exchange
+from autotrace.http_client import call
+from autotrace.http_client.call import Call, current_call, leave_call
 from autotrace.patches import httpx as patch
 from autotrace.patching import Plan
 from tests import programs
@@ -83,7 +84,7 @@ def resends(spans: Recorded) -> list[int | None]:
     return [tags(span).get("http.request.resend_count") for span in spans]
 
 
-# HTTP/2 ------------------------------------------------------------------------------------------------------------------
+# HTTP/2 ---------------------------------------------------------------------------------------------------------------
 
 
 def test_http2_streams_of_one_connection_are_a_span_each(two: http2_peer.Http2Peer, spans: Recorded) -> None:
@@ -93,8 +94,8 @@ def test_http2_streams_of_one_connection_are_a_span_each(two: http2_peer.Http2Pe
             assert {response.http_version for response in answers} == {"HTTP/2"}
 
     asyncio.run(story())
-    told = {headers[":path"]: headers["x-b3-spanid"] for headers in two.received}
-    assert {tags(s)["http.url"].removeprefix(two.url): f"{s.span_id:016x}" for s in spans} == told
+    received = {headers[":path"]: headers["x-b3-spanid"] for headers in two.received}
+    assert {tags(s)["http.url"].removeprefix(two.url): f"{s.span_id:016x}" for s in spans} == received
     assert all(headers["traceparent"] for headers in two.received)
 
 
@@ -108,7 +109,7 @@ def test_http2_sync_and_a_stream_that_is_reset(two: http2_peer.Http2Peer, spans:
     assert bad.failure is not None
 
 
-# What the program holds --------------------------------------------------------------------------------------------------
+# What the program holds -----------------------------------------------------------------------------------------------
 
 
 def test_no_trace_header_is_to_be_seen_in_what_the_program_holds(peer: Peer, spans: Recorded) -> None:
@@ -122,7 +123,7 @@ def test_no_trace_header_is_to_be_seen_in_what_the_program_holds(peer: Peer, spa
         assert seen == [dict(request.headers)]
         assert [(n, v) for n, v in peer.received[0].headers if n == "X-A"] == [("X-A", "1"), ("X-A", "2")]
         client.send(request)
-    assert resends(spans) == [None, None], "the program sent it twice; nothing was sent again for it"
+    assert resends(spans) == [None, None], "the program sent it twice, each time for the first time"
     assert [received.body for received in peer.received] == [b"abc", b"abc"]
 
 
@@ -141,7 +142,7 @@ def test_functions_stay_what_they_were() -> None:
     assert list(inspect.signature(httpx.Client.send).parameters)[:2] == ["self", "request"]
 
 
-# Bodies ------------------------------------------------------------------------------------------------------------------
+# Bodies ---------------------------------------------------------------------------------------------------------------
 
 
 def test_reading_by_pieces_ends_the_span_with_the_last(peer: Peer, spans: Recorded) -> None:
@@ -210,7 +211,7 @@ def test_an_async_body_that_makes_calls_while_it_is_sent(peer: Peer, spans: Reco
     assert inner.parent_id == outer.span_id
 
 
-# Calls in several parts --------------------------------------------------------------------------------------------------
+# Calls in several parts -----------------------------------------------------------------------------------------------
 
 
 def test_digest_authentication_sends_again(peer: Peer, spans: Recorded) -> None:
@@ -269,14 +270,15 @@ def test_transports_of_the_program(peer: Peer, spans: Recorded) -> None:
 
 
 def test_a_transport_without_a_client(peer: Peer, spans: Recorded) -> None:
-    """Even while another library's call is in work, and though nobody closes the body that has been read."""
-    other = client_exchange.Call("requests", None, "http://other/", 3)
-    token = client_exchange.call.set(other)
+    """Even if another library's call is in progress, and nobody closes the body after reading it."""
+    other = Call("requests", None, "http://other/")
+    other.exchanges = 3
+    token = current_call.set(other)
     with httpx.HTTPTransport(verify=False) as transport:
         response = transport.handle_request(httpx.Request("GET", peer.url + "/x"))
         assert b"".join(response.stream) == b"hello"  # type: ignore[arg-type]
         assert tags(spans.one())["http.url"] == peer.url + "/x"
-    client_exchange.leave(token)
+    leave_call(token)
     assert (other.url, other.exchanges, resends(spans)) == ("http://other/", 3, [None])
 
 
@@ -290,7 +292,7 @@ def test_an_async_transport_without_a_client(peer: Peer, spans: Recorded) -> Non
     asyncio.run(story())
 
 
-# Failures, proxies -------------------------------------------------------------------------------------------------------
+# Failures, proxies ----------------------------------------------------------------------------------------------------
 
 
 def test_a_timeout_is_recorded_by_its_name(peer: Peer, spans: Recorded) -> None:
@@ -318,7 +320,7 @@ def test_a_proxy_that_refuses_the_tunnel_is_recorded(peer: Peer, spans: Recorded
     assert peer.received[0].header("traceparent") is None
 
 
-def test_what_cannot_be_sent_fails_as_without_us(spans: Recorded) -> None:
+def test_what_cannot_be_sent_fails_as_without_autotrace(spans: Recorded) -> None:
     with pytest.raises(httpx.UnsupportedProtocol):
         get("no-url")
     with pytest.raises(httpx.UnsupportedProtocol):
@@ -334,19 +336,19 @@ def test_what_cannot_be_sent_fails_as_without_us(spans: Recorded) -> None:
     ("owner", "name"),
     [
         (patch, "Call"),
-        (client_exchange, "Call"),
+        (call, "Call"),
         (patch, "Exchange"),
-        (patch, "_with_headers"),
-        (client_exchange, "start"),
-        (client_exchange, "sent"),
-        (client_exchange, "has_no_body"),
+        (patch, "_injected"),
+        (Call, "start_exchange"),
+        (patch, "header_changes"),
+        (patch, "has_no_body"),
     ],
 )
-def test_when_our_code_fails_the_call_goes_on(
+def test_if_autotrace_fails_the_call_goes_on(
     peer: Peer, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("ours")
+        raise RuntimeError("autotrace's own")
 
     async def story() -> None:
         async with AsyncClient() as client:

@@ -1,4 +1,4 @@
-"""requests on a real socket: every promise of an HTTP client, and what is peculiar to requests and urllib3."""
+"""requests on a real socket: every promise of an HTTP client, and the promises for requests alone."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ import requests.sessions
 import urllib3
 from requests import get as early_get
 from requests.adapters import HTTPAdapter
-from urllib3._collections import HTTPHeaderDict
 from urllib3.util.retry import Retry
 
 from autotrace import containment
-from autotrace.http_client import call as client_exchange
-from autotrace.http_client import via_urllib3
+from autotrace.http_client import call, via_urllib3
+from autotrace.http_client.call import Call
 from autotrace.patches import requests as patch
 from autotrace.patching import Plan, Unpatchable
 from tests import programs
@@ -137,7 +136,7 @@ def test_no_trace_header_is_to_be_seen_in_what_the_program_holds(peer: Peer, spa
     session.send(prepared)
     ids = [request.header("X-B3-SpanId") for request in peer.received]
     assert ids == [f"{span.span_id:016x}" for span in spans]
-    assert resends(spans) == [None, None], "the program sent it twice; nothing was sent again for it"
+    assert resends(spans) == [None, None], "the program sent it twice, each time for the first time"
 
 
 @pytest.mark.parametrize("data", [iter([b"ab", b"cd"]), b"abcd"], ids=["chunked", "length"])
@@ -149,7 +148,7 @@ def test_bodies_arrive_as_they_are_sent(peer: Peer, spans: Recorded, data: Any) 
 
 
 def test_a_body_that_makes_calls_while_it_is_sent(peer: Peer, spans: Recorded) -> None:
-    """Its own are calls of their own, children of the one they are made for, urllib3's too."""
+    """Each is a call of its own and a child of the request whose body makes it, also by urllib3."""
 
     def body() -> Iterator[bytes]:
         yield b"a"
@@ -264,7 +263,7 @@ def test_adapters_of_the_program(peer: Peer, spans: Recorded) -> None:
             return super().send(request, *args, **kwargs)
 
     class Alone(HTTPAdapter):
-        """Replaces send() and goes to urllib3 itself."""
+        """Replaces send() and calls urllib3 itself."""
 
         def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
             raw = self.poolmanager.urlopen(
@@ -304,13 +303,13 @@ def test_sessions_are_pickled_and_used_in_threads(peer: Peer, spans: Recorded) -
         thread.start()
     for thread in threads:
         thread.join()
-    told = {request.target: request.header("X-B3-SpanId") for request in peer.received}
-    assert {tags(s)["http.url"].removeprefix(peer.url): f"{s.span_id:016x}" for s in spans} == told
+    received = {request.target: request.header("X-B3-SpanId") for request in peer.received}
+    assert {tags(s)["http.url"].removeprefix(peer.url): f"{s.span_id:016x}" for s in spans} == received
     assert resends(spans) == [None] * 8
     assert pickle.loads(pickle.dumps(requests.get(peer.url + "/p"))).content == b"hello"
 
 
-def test_what_cannot_be_sent_fails_as_without_us(spans: Recorded) -> None:
+def test_what_cannot_be_sent_fails_as_without_autotrace(spans: Recorded) -> None:
     with pytest.raises(requests.exceptions.MissingSchema):
         requests.get("no-url")
     with pytest.raises(requests.exceptions.InvalidSchema):
@@ -324,47 +323,28 @@ def test_what_cannot_be_sent_fails_as_without_us(spans: Recorded) -> None:
     assert spans == []
 
 
-def test_what_urllib3_is_handed_is_never_the_program_s_own_mapping() -> None:
-    """Through a tunnel urllib3 passes on the very headers of the prepared request."""
-    own = requests.structures.CaseInsensitiveDict({"X-A": "1"})
-    several = HTTPHeaderDict([("X-A", "1"), ("X-A", "2")])
-    for headers in (own, several, {"X-A": "1"}):
-        before = list(headers.items())
-        copy = via_urllib3._copied(headers)
-        assert list(copy.items()) == before
-        copy["X-B"] = "2"
-        assert list(headers.items()) == before
-    assert via_urllib3._copied(None) == {}
-
-
-def test_an_exchange_that_everybody_has_dropped_ends(spans: Recorded) -> None:
-    span = client_exchange.start("requests", "GET", "http://h/", 0)
-    assert span is not None
-    exchange = client_exchange.Exchange(span, "here")
-    assert spans == []
-    del exchange
-    assert spans == [span]
-
-
-# Our own failures --------------------------------------------------------------------------------------------------------
+# Contained errors -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (client_exchange, "start"),
+        (Call, "start_exchange"),
+        (call, "server_facts"),
         (via_urllib3, "Exchange"),
+        (via_urllib3, "_after"),
         (patch, "Call"),
-        (patch.propagate, "inject_http"),
-        (client_exchange, "host_of"),
-        (via_urllib3, "_copied"),
+        (patch, "enter_layer"),
+        (via_urllib3.propagate, "injected"),
+        (via_urllib3, "host_of"),
+        (via_urllib3, "_copy"),
     ],
 )
-def test_when_our_code_fails_the_call_goes_on(
+def test_if_autotrace_fails_the_call_goes_on(
     peer: Peer, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("ours")
+        raise RuntimeError("autotrace's own")
 
     monkeypatch.setattr(owner, name, broken)
     with record():
@@ -375,9 +355,23 @@ def test_when_our_code_fails_the_call_goes_on(
     containment.failures.clear()
 
 
+def test_if_the_span_of_an_unsent_request_fails_the_program_gets_the_library_s_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(error: BaseException) -> Any:
+        raise RuntimeError("autotrace's own")
+
+    monkeypatch.setattr(via_urllib3, "_reason", broken)
+    proxy = f"http://127.0.0.1:{free_port()}"
+    with record(), pytest.raises(requests.exceptions.ProxyError):
+        requests.get("https://example.invalid/", proxies={"https": proxy}, timeout=5)
+    assert list(containment.failures) == ["requests"]
+    containment.failures.clear()
+
+
 def test_a_sink_that_fails_breaks_no_read(peer: Peer, spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(span: Any) -> None:
-        raise RuntimeError("ours")
+        raise RuntimeError("autotrace's own")
 
     from autotrace.tracing.span import Span
 
@@ -389,7 +383,7 @@ def test_a_sink_that_fails_breaks_no_read(peer: Peer, spans: Recorded, monkeypat
     containment.failures.clear()
 
 
-# Patching ----------------------------------------------------------------------------------------------------------------
+# Patching -------------------------------------------------------------------------------------------------------------
 
 
 def test_patched_twice_is_patched_once(peer: Peer, spans: Recorded) -> None:

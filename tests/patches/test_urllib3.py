@@ -1,9 +1,8 @@
-"""urllib3 by itself on a real socket: every promise of an HTTP client, its own redirects and retries, pools, proxies."""
+"""urllib3 by itself on a real socket: every promise of an HTTP client, and those for retries, pools and proxies."""
 
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,11 +13,10 @@ from urllib3._collections import HTTPHeaderDict
 from urllib3.util.retry import Retry
 
 from autotrace import containment
-from autotrace.http_client import call as client_exchange
 from autotrace.http_client import via_urllib3
+from autotrace.http_client.call import Call
 from autotrace.patches import urllib3 as patch
 from autotrace.patching import Plan
-from tests import programs
 from tests.contracts.http_client import HttpClient
 from tests.http_client import http_peer
 from tests.http_client.http_peer import Peer, answer, free_port, ok, redirect
@@ -172,17 +170,18 @@ def test_what_cannot_be_sent_makes_no_span(spans: Recorded) -> None:
     ("owner", "name"),
     [
         (patch, "Call"),
-        (patch, "_is_free"),
-        (client_exchange, "start"),
+        (patch, "_enter"),
+        (patch, "_full_url"),
+        (Call, "start_exchange"),
         (via_urllib3, "Exchange"),
-        (via_urllib3, "_copied"),
+        (via_urllib3, "_copy"),
     ],
 )
-def test_when_our_code_fails_the_call_goes_on(
+def test_if_autotrace_fails_the_call_goes_on(
     peer: Peer, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("ours")
+        raise RuntimeError("autotrace's own")
 
     monkeypatch.setattr(owner, name, broken)
     with record():
@@ -198,51 +197,3 @@ def test_patched_twice_is_patched_once(peer: Peer, spans: Recorded) -> None:
     plan.apply()
     urllib3.PoolManager().request("GET", peer.url + "/")
     assert len(spans) == 1
-
-
-def traced_with(disabled: str, program: str) -> list[str]:
-    """The components of the spans that `program` makes, in the order they end."""
-    whole = (
-        "import autotrace.activation as a; a.activate()\n"
-        "import requests, urllib3\nfrom autotrace.tracing.span import Span\nfrom autotrace.semantics import span_reader\n"
-        f"Span.sink = staticmethod(lambda span: print(dict(span_reader.tags(span))['component']))\n{program}"
-    )
-    environment = programs.environment(AUTOTRACE_EXPORTER="none", AUTOTRACE_DISABLED_PATCHES=disabled)
-    done = programs._run((sys.executable, "-c", whole), None, environment)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.split()
-
-
-@pytest.mark.parametrize(
-    ("disabled", "components"),
-    [
-        ("", ["urllib3", "requests"]),
-        ("urllib3", ["http.client", "requests"]),
-        ("urllib3,http.client", ["requests"]),
-    ],
-)
-def test_a_body_s_own_calls_are_never_counted_as_its_request_s(
-    peer: Peer, disabled: str, components: list[str]
-) -> None:
-    program = (
-        f"def body():\n    yield urllib3.PoolManager().request('GET', '{peer.url}/inner').data\n"
-        f"requests.post('{peer.url}/outer', data=body())\n"
-    )
-    assert traced_with(disabled, program) == components
-    assert [request.target for request in peer.received] in (["/inner", "/outer"], ["/outer", "/inner"])
-
-
-@pytest.mark.parametrize(
-    ("disabled", "components"),
-    [
-        ("", ["requests", "urllib3"]),
-        ("urllib3", ["requests", "http.client"]),
-        ("urllib3,http.client", ["requests"]),
-        ("requests", ["urllib3", "urllib3"]),
-        ("requests,urllib3", ["http.client", "http.client"]),
-    ],
-)
-def test_whichever_layers_are_traced_a_call_is_one_span(peer: Peer, disabled: str, components: list[str]) -> None:
-    program = f"requests.get('{peer.url}/').text\nurllib3.PoolManager().request('GET', '{peer.url}/')\n"
-    assert traced_with(disabled, program) == components
-    assert [request.header("traceparent") is not None for request in peer.received].count(True) == len(components)

@@ -1,4 +1,4 @@
-"""urllib3's own experiment with HTTP/2 (2.3 or later), whose answers come whole. Here without TLS."""
+"""urllib3's experimental HTTP/2 (2.3 or later), whose bodies arrive whole. Limit: without TLS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""urllib.request on a real socket: every promise of an HTTP client, and what is peculiar to openers and their handlers."""
+"""urllib.request on a real socket: every promise of an HTTP client, and those for openers and handlers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from autotrace import containment
-from autotrace.http_client import call as client_exchange
+from autotrace.http_client.call import current_call
 from autotrace.patches import urllib_request as patch
 from autotrace.patching import Plan
 from tests.contracts.http_client import HttpClient
@@ -66,7 +66,7 @@ def test_no_trace_header_is_to_be_seen_in_what_the_program_holds(peer: Peer, spa
     ]
     urllib.request.urlopen(request).read()
     assert [received.body for received in peer.received] == [b"a=1", b"a=1"]
-    assert resends(spans) == [None, None], "the program sent it twice; nothing was sent again for it"
+    assert resends(spans) == [None, None], "the program sent it twice, each time for the first time"
     assert [received.header("X-B3-SpanId") for received in peer.received] == [f"{s.span_id:016x}" for s in spans]
 
 
@@ -204,13 +204,13 @@ def test_a_handler_without_an_opener(peer: Peer, spans: Recorded) -> None:
     request.timeout = 5  # type: ignore[attr-defined]
     assert urllib.request.HTTPHandler().http_open(request).read() == b"hello"
     assert tags(spans.one())["component"] == "urllib.request"
-    assert client_exchange.call.get() is None
+    assert current_call.get() is None
 
 
-@pytest.mark.parametrize("name", ["_call", "_sent", "_goes_on"])
-def test_when_our_code_fails_the_call_goes_on(peer: Peer, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize("name", ["Call", "enter_layer", "_follows"])
+def test_if_autotrace_fails_the_call_goes_on(peer: Peer, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("ours")
+        raise RuntimeError("autotrace's own")
 
     monkeypatch.setattr(patch, name, broken)
     peer.answer("/1", redirect("/2"))

@@ -1,4 +1,4 @@
-"""Every HTTP client over TLS, straight and through a proxy's tunnel: one span, the server's name and port, no trace for the proxy."""
+"""Every HTTP client over TLS, directly and through a tunnel: one span for the server, no headers for the proxy."""
 
 from __future__ import annotations
 
@@ -97,9 +97,9 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("tunnelled", [False, True], ids=["straight", "tunnel"])
+@pytest.mark.parametrize("tunnelled", [False, True], ids=["direct", "tunnel"])
 @pytest.mark.parametrize("way", WAYS)
-def test_one_span_and_the_server_alone_is_told(
+def test_one_span_and_only_the_server_gets_its_headers(
     peer: TlsPeer, spans: Recorded, way: Callable[[TlsPeer, str | None], str], tunnelled: bool
 ) -> None:
     assert way(peer, peer.proxy if tunnelled else None) == "hello"
