@@ -157,13 +157,8 @@ def thread_start() -> Iterator[Operation]:
 OPERATIONS: dict[str, Callable[[], Any]] = {
     "sqlite3": sqlite_execute,
     "sqlite3, failing": sqlite_failing,
-    "requests": _exchange(_requests),
     "urllib3": _exchange(_urllib3),
     "httpx": _exchange(_httpx),
-    "urllib.request": _exchange(_urllib),
-    "http.client": _exchange(_http_client),
-    "flask": flask_request,
-    "wsgiref": wsgi_request,
     "concurrent.futures": pool_submit,
     "threading": thread_start,
 }
