@@ -10,10 +10,10 @@ from typing import Any
 LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
 UNREADABLE = "(its text cannot be read)"
 
-Plain = str | bool | int | float | bytes
+TagValue = str | bool | int | float | bytes
 
 
-def plain(value: Any) -> Plain:
+def to_tag_value(value: Any) -> TagValue:
     """The value itself where it has one of the five types. A larger int and what is not finite become text, a collection JSON."""
     kind = type(value)
     if kind is str or kind is bool or (kind is int and LOWEST <= value <= HIGHEST):
@@ -24,7 +24,7 @@ def plain(value: Any) -> Plain:
         return UNREADABLE
 
 
-def _converted(value: Any) -> Plain:
+def _converted(value: Any) -> TagValue:
     if isinstance(value, str):
         return str.__str__(value)  # not what a subclass (an enum) makes of it
     if isinstance(value, int):
@@ -63,7 +63,7 @@ def _inner(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
-def shortened(value: Plain, most: int) -> Plain:
+def shorten(value: TagValue, most: int) -> TagValue:
     """Text or bytes of at most `most` bytes (UTF-8), text ending in `...` where it was cut; other values as they are."""
     if isinstance(value, str):
         raw = value.encode("utf-8", "replace")

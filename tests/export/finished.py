@@ -7,7 +7,7 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 
-from autotrace.export.tag_value import plain
+from autotrace.export.tag_value import to_tag_value
 from autotrace.semantics import database, http, messaging, span_reader
 from autotrace.semantics.family import Family, SharedFacts
 from autotrace.settings import Settings
@@ -141,7 +141,7 @@ def expected(span: Span, resource: Any) -> ReceivedSpan:
 
 
 def as_sent(tags: dict[str, Any]) -> dict[str, Any]:
-    return {sendable(key): sendable(plain(value)) for key, value in tags.items() if value is not None}
+    return {sendable(key): sendable(to_tag_value(value)) for key, value in tags.items() if value is not None}
 
 
 def sendable(value: Any) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from autotrace.export import tree
-from autotrace.export.console import LONGEST, Console, make
+from autotrace.export.console import LONGEST_WAIT, Console, make
 from autotrace.semantics import http
 from autotrace.tracing.span import FOLLOWS_FROM, Span
 from tests.export.finished import Resource, ended, named, new, settings, story
@@ -98,7 +98,7 @@ class TestATraceIsHeld:
     def test_for_seconds_and_no_longer(self) -> None:
         watch, root = Watch(), named("root")
         assert watch.export(ended(named("child", parent=root))) == ""
-        watch.now += LONGEST
+        watch.now += LONGEST_WAIT
         text = watch.export(ended(named("another trace")))
         assert f"child of {root.span_id:016x}" in text
         assert text.count("trace ") == 3
@@ -110,7 +110,7 @@ class TestATraceIsHeld:
         assert watch.close() == ""
 
     def test_within_bounds(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("autotrace.export.console.MOST", 2)
+        monkeypatch.setattr("autotrace.export.console.MOST_WAITING", 2)
         watch = Watch()
         orphans = [ended(named("orphan", parent=named("root"))) for _ in range(3)]
         assert watch.export(*orphans[:2]) == ""

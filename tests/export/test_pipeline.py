@@ -1,10 +1,12 @@
-"""The outbox and its thread within this process, with exporters that fail in every way: what is counted, kept, said; and that the thread lives on."""
+"""The queue and its thread in this process, with exporters that fail in every way: what is counted, kept and reported."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +15,11 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from autotrace import containment
-from autotrace.export import background_thread, sender
-from autotrace.export.sender import BATCH, Delivery
-from autotrace.export.span_queue import Outbox
-from autotrace.settings import Settings
+from autotrace.export import background_thread
+from autotrace.export.loss_report import LossReport
+from autotrace.export.sender import BATCH_SIZE, Sender
+from autotrace.export.span_queue import SpanQueue
+from autotrace.settings import EXPORTERS, TABLE, Settings
 from autotrace.tracing import tracer
 from autotrace.tracing.span import Span
 
@@ -64,18 +67,18 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return lines
 
 
-Make = Callable[..., Outbox]
+Make = Callable[..., SpanQueue]
 
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> Iterator[Make]:
-    made: list[Outbox] = []
+    made: list[SpanQueue] = []
 
-    def make(exporter: Any, /, **settings: object) -> Outbox:
+    def make(exporter: Any, /, **settings: object) -> SpanQueue:
         home = SimpleNamespace(make=exporter if callable(exporter) else lambda settings: exporter)
         monkeypatch.setitem(sys.modules, "autotrace.export.jaeger.exporter", home)
         given = {"flush_seconds": 60, "exit_seconds": 10, **settings}
-        made.append(Outbox(Settings({f"AUTOTRACE_{name.upper()}": str(value) for name, value in given.items()})))
+        made.append(SpanQueue(Settings({f"AUTOTRACE_{name.upper()}": str(value) for name, value in given.items()})))
         return made[-1]
 
     yield make
@@ -92,88 +95,88 @@ def until(predicate: Callable[[], bool], seconds: float = 20) -> None:
 
 def test_spans_arrive_in_order_in_batches_of_at_most_512(make: Make) -> None:
     exporter = Scripted()
-    box = make(exporter, queue_size=4096)
+    queue = make(exporter, queue_size=4096)
     for number in range(1300):
-        box.sink(span(number))
-    assert box.flush(20)
+        queue.sink(span(number))
+    assert queue.flush(20)
     assert exporter.ids == list(range(1300))
-    assert max(map(len, exporter.taken)) <= BATCH
+    assert max(map(len, exporter.taken)) <= BATCH_SIZE
 
 
 def test_no_thread_and_no_exporter_before_the_first_span(make: Make) -> None:
     asked: list[object] = []
-    box = make(lambda settings: asked.append(settings) or Scripted())
-    assert box.flush(1) and not box.alive and not asked
-    box.sink(span(1))
-    assert box.alive
-    assert box.flush(20) and len(asked) == 1
+    queue = make(lambda settings: asked.append(settings) or Scripted())
+    assert queue.flush(1) and queue.thread is None and not asked
+    queue.sink(span(1))
+    assert queue.thread is not None
+    assert queue.flush(20) and len(asked) == 1
 
 
 def test_the_queue_is_sent_at_intervals_unasked(make: Make) -> None:
     exporter = Scripted()
-    box = make(exporter, flush_seconds=0.02)
+    queue = make(exporter, flush_seconds=0.02)
     for number in (1, 2, 3):
-        box.sink(span(number))
+        queue.sink(span(number))
         until(lambda number=number: number in exporter.ids)  # type: ignore[misc]
 
 
 def test_a_half_full_queue_is_sent_at_once(make: Make) -> None:
     exporter = Scripted()
-    box = make(exporter, queue_size=100, flush_seconds=600)
+    queue = make(exporter, queue_size=100, flush_seconds=600)
     for number in range(51):
-        box.sink(span(number))
+        queue.sink(span(number))
     until(lambda: len(exporter.ids) == 51)
 
 
 def test_a_full_queue_drops_what_comes_and_counts_it_exactly(make: Make, said: list[str]) -> None:
     gate = threading.Event()
     exporter = Scripted(lambda: gate.wait(20) and None)
-    box = make(exporter, queue_size=100)
-    box.sink(span(0))
-    box._ring()
+    queue = make(exporter, queue_size=100)
+    queue.sink(span(0))
+    queue.thread.wake()
     until(lambda: exporter.attempts == 1)
     for number in range(1, 151):
-        box.sink(span(number))
-    assert (len(box.queue), box.delivery.lost) == (100, 50)
+        queue.sink(span(number))
+    assert (len(queue.spans), queue.report.lost) == (100, 50)
     gate.set()
-    assert box.flush(20)
+    assert queue.flush(20)
     assert exporter.ids == list(range(101))
-    assert said == ["50 spans were lost: 100 were waiting, as many as AUTOTRACE_QUEUE_SIZE allows"]
+    assert said == ["50 spans were lost because the queue was full (AUTOTRACE_QUEUE_SIZE=100)"]
 
 
 def test_what_is_lost_later_is_told_in_one_sum_at_the_end(make: Make, said: list[str]) -> None:
-    box = make(Scripted(), queue_size=100)
+    queue = make(Scripted(), queue_size=100)
     for lost in (50, 7, 3):
-        box.sink(span(0))
-        box.delivery.lost += lost
-        assert box.flush(20)
-    box.leave()
+        queue.sink(span(0))
+        queue.report.lost += lost
+        assert queue.flush(20)
+    queue.shutdown()
     assert said == [
-        "50 spans were lost: 100 were waiting, as many as AUTOTRACE_QUEUE_SIZE allows",
-        "60 spans were lost in all, for want of room (AUTOTRACE_QUEUE_SIZE)",
+        "50 spans were lost because the queue was full (AUTOTRACE_QUEUE_SIZE=100)",
+        "60 spans were lost in all because the queue was full (AUTOTRACE_QUEUE_SIZE=100)",
     ]
 
 
 def test_of_a_burst_from_many_threads_every_span_is_sent_or_counted(make: Make) -> None:
     exporter = Scripted()
-    box = make(exporter, queue_size=2000, flush_seconds=0.02)
-    threads = [threading.Thread(target=lambda: [box.sink(span(1)) for _ in range(10_000)]) for _ in range(4)]
+    queue = make(exporter, queue_size=2000, flush_seconds=0.02)
+    threads = [threading.Thread(target=lambda: [queue.sink(span(1)) for _ in range(10_000)]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert box.flush(30)
-    assert len(exporter.ids) + box.delivery.lost == 40_000
+    assert queue.flush(30)
+    assert len(exporter.ids) + queue.report.lost == 40_000
 
 
 def test_what_nobody_took_is_kept_and_sent_once_somebody_does(make: Make, said: list[str]) -> None:
     exporter = Scripted(ConnectionRefusedError("http://x: refused"), TimeoutError("http://x: late"))
-    box = make(exporter)
-    box.sink(span(1))
-    assert not box.flush(20)
-    box.sink(span(2))
-    assert not box.flush(20)
-    assert box.flush(20)
+    queue = make(exporter)
+    queue.sink(span(1))
+    assert not queue.flush(20)
+    queue.sink(span(2))
+    assert not queue.flush(20)
+    assert queue.flush(20)
     assert exporter.ids == [1, 2]
     assert said == [
         "spans cannot be sent: http://x: refused; 1 wait, kept until the queue is full",
@@ -183,22 +186,22 @@ def test_what_nobody_took_is_kept_and_sent_once_somebody_does(make: Make, said: 
 
 def test_recovery_tells_how_many_were_lost(make: Make, said: list[str]) -> None:
     exporter = Scripted(ConnectionRefusedError("refused"))
-    box = make(exporter, queue_size=10)
-    box.sink(span(0))
-    assert not box.flush(20)
+    queue = make(exporter, queue_size=10)
+    queue.sink(span(0))
+    assert not queue.flush(20)
     for number in range(1, 15):
-        box.sink(span(number))
-    assert box.flush(20)
+        queue.sink(span(number))
+    assert queue.flush(20)
     assert exporter.ids == list(range(11))
     assert said[1:] == ["spans are sent again; 4 were lost"]
 
 
 def test_an_unanswered_collector_is_asked_ever_more_rarely_however_busy_the_program(make: Make) -> None:
     exporter = Scripted(*[ConnectionRefusedError("refused")] * 1000)
-    box = make(exporter, queue_size=20, flush_seconds=0.02)
+    queue = make(exporter, queue_size=20, flush_seconds=0.02)
     started = time.monotonic()
     while time.monotonic() < started + 1:
-        box.sink(span(1))
+        queue.sink(span(1))
         time.sleep(0.0005)
     # Pauses of 0.04, 0.08, 0.16, 0.32, … s; without them there would be fifty attempts.
     assert 2 <= exporter.attempts <= 10
@@ -213,10 +216,10 @@ def test_what_the_exporter_leaves_of_a_batch_is_all_that_is_sent_again(make: Mak
         if spans:
             raise TimeoutError("late")
 
-    box = make(SimpleNamespace(export=partly, close=exporter.close))
+    queue = make(SimpleNamespace(export=partly, close=exporter.close))
     for number in range(5):
-        box.sink(span(number))
-    assert [box.flush(20) for _ in range(3)] == [False, False, True]
+        queue.sink(span(number))
+    assert [queue.flush(20) for _ in range(3)] == [False, False, True]
     assert exporter.ids == [0, 1, 2, 3, 4]
 
 
@@ -226,22 +229,22 @@ def test_what_the_exporter_leaves_of_a_batch_is_all_that_is_sent_again(make: Mak
 )
 def test_a_refused_batch_is_lost_and_the_next_ones_go(make: Make, said: list[str], failure: BaseException) -> None:
     exporter = Scripted(failure)
-    box = make(exporter, queue_size=4096)
-    for number in range(BATCH + 1):
-        box.sink(span(number))
-    assert not box.flush(20)
-    assert exporter.ids == [BATCH]
-    assert box.delivery.lost == BATCH
-    assert len(said) == 2 and "\n" not in said[0] and said[1] == f"spans are sent again; {BATCH} were lost"
-    box.sink(span(7))
-    assert box.flush(20)
-    assert exporter.ids == [BATCH, 7]
+    queue = make(exporter, queue_size=4096)
+    for number in range(BATCH_SIZE + 1):
+        queue.sink(span(number))
+    assert not queue.flush(20)
+    assert exporter.ids == [BATCH_SIZE]
+    assert queue.report.lost == BATCH_SIZE
+    assert len(said) == 2 and "\n" not in said[0] and said[1] == f"spans are sent again; {BATCH_SIZE} were lost"
+    queue.sink(span(7))
+    assert queue.flush(20)
+    assert exporter.ids == [BATCH_SIZE, 7]
 
 
 def test_the_thread_that_dies_all_the_same_is_replaced(make: Make) -> None:
     exporter = Scripted(KeyboardInterrupt())
-    box = make(exporter, flush_seconds=0.02)
-    box.sink(span(1))
+    queue = make(exporter, flush_seconds=0.02)
+    queue.sink(span(1))
     until(lambda: exporter.ids == [1])
     assert list(containment.failures) == ["the export thread"]
 
@@ -250,35 +253,35 @@ def test_an_exporter_that_cannot_be_made_is_told_once(make: Make, said: list[str
     def unmade(settings: object) -> object:
         raise ImportError("no module named x")
 
-    box = make(unmade)
+    queue = make(unmade)
     for number in range(3):
-        box.sink(span(number))
-        assert not box.flush(20)
+        queue.sink(span(number))
+        assert not queue.flush(20)
     assert said == ["the exporter 'jaeger' cannot be used: no module named x; spans are dropped"]
-    assert box.delivery.lost == 3
+    assert queue.report.lost == 3
 
 
 def test_a_flush_waits_no_longer_than_it_was_told_to(make: Make) -> None:
     gate = threading.Event()
     exporter = Scripted(lambda: gate.wait(20) and None)
-    box = make(exporter)
-    box.sink(span(1))
-    assert not box.flush(0.1)
+    queue = make(exporter)
+    queue.sink(span(1))
+    assert not queue.flush(0.1)
     assert not gate.is_set()
     gate.set()
-    assert box.flush(20)
+    assert queue.flush(20)
     assert exporter.ids == [1]
 
 
 def test_leaving_closes_the_exporter_and_has_one_deadline_for_all_calls(make: Make) -> None:
     exporter = Scripted()
-    box = make(exporter, exit_seconds=7)
-    box.sink(span(1))
+    queue = make(exporter, exit_seconds=7)
+    queue.sink(span(1))
     began = time.monotonic()
-    box.leave()
-    assert (exporter.ids, exporter.closed, box.alive) == ([1], 1, False)
-    box.sink(span(2))
-    box.leave()
+    queue.shutdown()
+    assert (exporter.ids, exporter.closed, queue.thread) == ([1], 1, None)
+    queue.sink(span(2))
+    queue.shutdown()
     assert exporter.ids == [1, 2]
     assert all(deadline <= began + 7 + 0.01 for deadline in exporter.deadlines)
 
@@ -288,12 +291,12 @@ def test_where_no_thread_can_be_started_leaving_sends_by_itself(make: Make, monk
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     exporter = Scripted()
-    box = make(exporter)
+    queue = make(exporter)
     monkeypatch.setattr(background_thread._thread, "start_new_thread", refuse)
     for number in (1, 2):
-        box.sink(span(number))
-    assert not box.alive
-    box.leave()
+        queue.sink(span(number))
+    assert queue.thread is None
+    queue.shutdown()
     assert (exporter.ids, exporter.closed) == ([1, 2], 1)
 
 
@@ -302,9 +305,9 @@ def test_no_signal_of_the_program_is_given_to_the_thread(make: Make) -> None:
 
     seen: list[set[int]] = []
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    box = make(Scripted(lambda: seen.append(set(signal.pthread_sigmask(signal.SIG_BLOCK, ())))))
-    box.sink(span(1))
-    assert box.flush(20)
+    queue = make(Scripted(lambda: seen.append(set(signal.pthread_sigmask(signal.SIG_BLOCK, ())))))
+    queue.sink(span(1))
+    assert queue.flush(20)
     assert {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGUSR1} <= seen[0]
     assert signal.SIGSEGV not in seen[0]
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
@@ -325,10 +328,10 @@ def test_processors_of_the_program_get_every_span_once_even_while_nobody_takes_t
 
     theirs = [SimpleNamespace(on_end=broken), SimpleNamespace(on_end=got.append)]
     monkeypatch.setattr(tracer.provider, "processors", theirs)
-    box = make(Scripted(TimeoutError("late"), TimeoutError("late")))
+    queue = make(Scripted(TimeoutError("late"), TimeoutError("late")))
     for number in (1, 2, 3):
-        box.sink(span(number))
-    while not box.flush(20):
+        queue.sink(span(number))
+    while not queue.flush(20):
         pass
     assert got == [1, 2, 3]
     assert containment.failures["the span processor SimpleNamespace"][0] == 3
@@ -344,35 +347,36 @@ def test_exporter_none_queues_nothing_unless_the_program_has_a_processor(
         SimpleNamespace(to_readable=lambda span, resource: span.span_id),
     )
     monkeypatch.setattr(tracer.provider, "processors", [])
-    box = make(Scripted(), exporter="none")
-    box.sink(span(1))
-    assert not box.queue and not box.alive
+    queue = make(Scripted(), exporter="none")
+    queue.sink(span(1))
+    assert not queue.spans and queue.thread is None
     tracer.provider.processors.append(SimpleNamespace(on_end=got.append))
-    box.sink(span(2))
-    assert box.flush(20)
+    queue.sink(span(2))
+    assert queue.flush(20)
     assert got == [2]
 
 
 def test_every_exporter_of_the_settings_has_its_module() -> None:
-    row = next(row for row in __import__("autotrace.settings", fromlist=["TABLE"]).TABLE if row.attribute == "exporter")
-    for name in (*sender.EXPORTERS, "none"):
+    row = next(row for row in TABLE if row.attribute == "exporter")
+    for name, module in EXPORTERS.items():
         assert row.kind(name) == name
+        assert name == "none" or callable(importlib.import_module(module).make)
     with pytest.raises(ValueError) as allowed:
         row.kind("?")
-    assert set(str(allowed.value).removeprefix("write one of ").split(", ")) == {*sender.EXPORTERS, "none"}
+    assert set(str(allowed.value).removeprefix("write one of ").split(", ")) == set(EXPORTERS)
 
 
 def test_the_sink_may_be_called_in_the_midst_of_itself(make: Make) -> None:
     """The garbage collector closes a record's scope wherever it happens to run."""
     exporter = Scripted()
-    box = make(exporter, queue_size=64)
+    queue = make(exporter, queue_size=64)
 
     class Scope:
         def __init__(self) -> None:
             self.me = self
 
         def __del__(self) -> None:
-            box.sink(span(2))
+            queue.sink(span(2))
 
     import gc
 
@@ -381,15 +385,15 @@ def test_the_sink_may_be_called_in_the_midst_of_itself(make: Make) -> None:
     try:
         for _ in range(300):
             Scope()
-            box.sink(span(1))
+            queue.sink(span(1))
     finally:
         gc.set_threshold(*before)
     gc.collect()
-    assert box.flush(20)
-    assert len(exporter.ids) + box.delivery.lost == 600
+    assert queue.flush(20)
+    assert len(exporter.ids) + queue.report.lost == 600
 
 
-def test_a_delivery_without_anything_to_send_makes_no_exporter() -> None:
-    from collections import deque
-
-    assert Delivery(Settings({})).drain(deque()) is True
+def test_a_sender_without_anything_to_send_makes_no_exporter() -> None:
+    sender = Sender(Settings({}), LossReport(10))
+    assert sender.drain(deque()) is True
+    assert sender._exporter is None

@@ -1,6 +1,7 @@
-"""Exporter `jaeger`: spans to a Jaeger collector (HTTP, binary thrift) or agent (UDP, compact or binary), split by measured bytes.
+"""Exporter `jaeger`: spans to a Jaeger collector (HTTP, binary Thrift) or agent (UDP, compact or binary Thrift).
 
-Limits: UDP is never confirmed: `sent` counts what the socket took. Links lose their attributes: thrift has no place for them.
+Limits: over UDP nobody confirms anything, and `sent` counts the spans that the socket took. Links lose their attributes,
+because Jaeger's Thrift has no place for them.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from autotrace.containment import contained, say
-from autotrace.export import transport
 from autotrace.export.jaeger import thrift_binary, thrift_compact
 from autotrace.export.jaeger.encoder import Encoder
 from autotrace.export.jaeger.endpoint import Agent, endpoint
+from autotrace.export.transport import udp
+from autotrace.export.transport.http import Http
 
 if TYPE_CHECKING:
     from autotrace.export.jaeger.thrift import Thrift
@@ -22,14 +24,14 @@ if TYPE_CHECKING:
 
 POST_LIMIT = 1 << 20
 """Bytes of one POST: small enough for any proxy, large enough to be worth its headers."""
-COUNT = 8
+LIST_HEAD = 8
 """Bytes that the head of the list of spans may take at most."""
-PAUSE = 0.001
-"""Seconds between two packets: a receiver's buffer holds three of this size by default, and nobody sends again what it loses."""
+PACKET_PAUSE = 0.001
+"""Seconds between two packets. A receiver's buffer holds three of them by default, and a packet that is lost is not repeated."""
 
 
 class Exporter:
-    """export() raises where spans were not taken; `sent` and `dropped` count spans either way."""
+    """export() raises if spans were not taken. `sent` and `dropped` count spans in any case."""
 
     def __init__(self, thrift: Thrift, limit: int) -> None:
         self.sent = 0
@@ -41,12 +43,12 @@ class Exporter:
         self._process = b""
 
     def export(self, spans: list[Span], resource: Resource, deadline: float) -> None:
-        """Encode and send; what is done with is taken out of `spans`, so that what a failure leaves in it is what was not sent.
+        """Encode and send. Spans that are sent or dropped are removed from `spans`: after a failure it holds the others.
 
-        `deadline`: a moment of time.monotonic(). Raises what the transport raises, of one line.
+        `deadline` is a time.monotonic(). Raises the transport's exceptions, whose text is one line.
         """
         process = self._process_of(resource)
-        room = self.limit - len(self._frame(process, [])) - COUNT
+        room = self.limit - len(self._frame(process, [])) - LIST_HEAD
         bodies: list[bytes] = []
         size = done = 0
         for span in list(spans):
@@ -69,31 +71,29 @@ class Exporter:
     def _frame(self, process: bytes, bodies: list[bytes]) -> bytes:
         raise NotImplementedError
 
-    def _deliver(self, frame: bytes, deadline: float) -> None:
+    def _transmit(self, frame: bytes, deadline: float) -> None:
         raise NotImplementedError
 
     def _send(self, process: bytes, bodies: list[bytes], deadline: float) -> None:
-        self._deliver(self._frame(process, bodies), deadline)
+        self._transmit(self._frame(process, bodies), deadline)
         self.sent += len(bodies)
 
     def _body(self, span: Span, room: int) -> bytes | None:
-        """None, and counted: a span that cannot be encoded, or not in `room` bytes. The others go out all the same."""
+        """None if the span cannot be encoded, or not in `room` bytes: it is dropped, and the others are sent."""
         try:
             body = self._encoder.encode_within(span, room)
         except Exception:
-            contained("export.jaeger")
+            contained("the exporter jaeger")
             body = None
         else:
             if body is None and not self.dropped:
-                say(
-                    f"a span of more than {self.limit} bytes is dropped, though its texts were cut; so are others like it"
-                )
+                say(f"a span is dropped because it takes more than {self.limit} bytes, even with its texts cut")
         if body is None:
             self.dropped += 1
         return body
 
     def _process_of(self, resource: Resource) -> bytes:
-        """Encoded once. Half of a packet must be left for spans: tags of the process are cut before spans are."""
+        """Encoded once. It takes half of a packet at most, so that tags of the process are cut before spans are."""
         if resource is not self._resource:
             most = None
             self._process = self._encoder.process(resource.service_name, resource.tags)
@@ -107,12 +107,12 @@ class Exporter:
 class ToCollector(Exporter):
     def __init__(self, url: str) -> None:
         super().__init__(cast("Thrift", thrift_binary), POST_LIMIT)
-        self._http = transport.Http(url)
+        self._http = Http(url)
 
     def _frame(self, process: bytes, bodies: list[bytes]) -> bytes:
         return self.thrift.batch(process, bodies)
 
-    def _deliver(self, frame: bytes, deadline: float) -> None:
+    def _transmit(self, frame: bytes, deadline: float) -> None:
         self._http.post(frame, "application/x-thrift", deadline)
 
     def close(self) -> None:
@@ -122,16 +122,16 @@ class ToCollector(Exporter):
 class ToAgent(Exporter):
     def __init__(self, agent: Agent) -> None:
         thrift = thrift_binary if agent.binary else thrift_compact
-        super().__init__(cast("Thrift", thrift), transport.UDP_LIMIT)
-        self._udp = transport.Udp(agent.host, agent.port)
+        super().__init__(cast("Thrift", thrift), udp.LIMIT)
+        self._udp = udp.Udp(agent.host, agent.port)
         self._last = 0.0
 
     def _frame(self, process: bytes, bodies: list[bytes]) -> bytes:
         return self.thrift.message(process, bodies)
 
-    def _deliver(self, frame: bytes, deadline: float) -> None:
-        if time.monotonic() - self._last < PAUSE:
-            time.sleep(PAUSE)
+    def _transmit(self, frame: bytes, deadline: float) -> None:
+        if time.monotonic() - self._last < PACKET_PAUSE:
+            time.sleep(PACKET_PAUSE)
         self._udp.send(frame, deadline)
         self._last = time.monotonic()
 

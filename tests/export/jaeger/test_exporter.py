@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from autotrace import containment
-from autotrace.export import transport
 from autotrace.export.jaeger import exporter as jaeger
 from autotrace.export.otel.jaeger_package import load
+from autotrace.export.transport import Unavailable
+from autotrace.export.transport.http import Http
 from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED, SHORT
 from autotrace.tracing.span import FOLLOWS_FROM, Span
 from test_services.jaeger import Jaeger
@@ -130,7 +131,7 @@ def test_a_span_that_cannot_be_encoded_costs_no_other(receiver: Receiver) -> Non
     send(exporter, [spoiled, fine])
     assert [span.name for span in receiver.wait(1)] == ["fine"]
     assert (exporter.sent, exporter.dropped) == (1, 1)
-    assert containment.failures.pop("export.jaeger")[0] == 1
+    assert containment.failures.pop("the exporter jaeger")[0] == 1
 
 
 class TestAFailure:
@@ -142,17 +143,17 @@ class TestAFailure:
             span.set_attribute("text", "x" * 600_000)
             spans.append(ended(span))
         exporter = jaeger.make(settings(endpoint=receiver.http_url))
-        post, posts = transport.Http.post, []
+        post, posts = Http.post, []
 
         def failing(self: Any, body: bytes, *rest: Any) -> None:
             posts.append(len(body))
             if len(posts) == 3:
-                raise transport.Unavailable("gone")
+                raise Unavailable("gone")
             post(self, body, *rest)
 
-        monkeypatch.setattr(transport.Http, "post", failing)
+        monkeypatch.setattr(Http, "post", failing)
         left = list(spans)
-        with pytest.raises(transport.Unavailable, match="gone"):
+        with pytest.raises(Unavailable, match="gone"):
             exporter.export(left, Resource(), time.monotonic() + 5)
         assert left == spans[2:]
         assert exporter.sent == 2

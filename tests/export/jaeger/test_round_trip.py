@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind
 
 from autotrace.export.jaeger import thrift_binary, thrift_compact
 from autotrace.export.jaeger.encoder import Encoder
-from autotrace.export.tag_value import plain, shortened
+from autotrace.export.tag_value import shorten, to_tag_value
 from autotrace.semantics import http
 from autotrace.tracing.span import FOLLOWS_FROM
 from test_services.jaeger_thrift import ReceivedSpan, from_batch, from_message
@@ -30,11 +30,11 @@ TRACE_IDS = IDS_64 | st.integers(1, 2**128 - 1)
 def round_trips(spans: list[Any], resource: Any) -> list[list[ReceivedSpan]]:
     """Through each protocol."""
     decoded = []
-    for thrift in (thrift_binary, thrift_compact):
+    for thrift, protocol in ((thrift_binary, "binary"), (thrift_compact, "compact")):
         encoder = Encoder(thrift)  # type: ignore[arg-type]
         process = encoder.process(resource.service_name, resource.tags)
         bodies = [encoder.encode(span) for span in spans]
-        decoded.append(from_message(thrift.message(process, bodies), thrift.name))
+        decoded.append(from_message(thrift.message(process, bodies), protocol))
         if thrift is thrift_binary:
             decoded.append(from_batch(thrift.batch(process, bodies)))
     return decoded
@@ -149,13 +149,13 @@ circle.append(circle)
     ],
 )
 def test_other_values_are_said_as_well_as_thrift_can(value: Any, sent: Any) -> None:
-    assert plain(value) == sent
-    assert type(plain(value)) is type(sent)
+    assert to_tag_value(value) == sent
+    assert type(to_tag_value(value)) is type(sent)
 
 
 @given(TEXT | st.binary(), st.integers(32, 80))
 def test_what_is_shortened_fits(value: Any, most: int) -> None:
-    cut = shortened(value, most)
+    cut = shorten(value, most)
     raw = cut.encode("utf-8", "replace") if isinstance(cut, str) else cut
     whole = value.encode("utf-8", "replace") if isinstance(value, str) else value
     assert len(raw) <= most

@@ -1,4 +1,4 @@
-"""HTTP and UDP within a deadline, against sockets that behave, and that do not."""
+"""HTTP within a deadline, against servers that behave, and that do not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from autotrace.export.transport import UDP_LIMIT, Http, Rejected, Udp, Unavailable
+from autotrace.export.transport import Rejected, Unavailable
+from autotrace.export.transport.http import Http
 from test_services.processes import free_ports
 from tests.export.collector import answering, closing_after_each, collecting, hanging, trickling
 
@@ -117,36 +118,6 @@ def test_something_else_than_http_is_told_and_the_next_post_starts_afresh() -> N
 def test_a_url_that_is_none_is_named(url: str) -> None:
     with pytest.raises(ValueError, match="is not a URL such as"):
         Http(url)
-
-
-def test_datagrams_arrive_as_they_were_given() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
-        receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(10)
-        udp = Udp("127.0.0.1", receiver.getsockname()[1])
-        for datagram in (b"small", b"x" * UDP_LIMIT):
-            udp.send(datagram, soon())
-            assert receiver.recv(70_000) == datagram
-        udp.close()
-
-
-def test_a_datagram_too_long_is_rejected_by_its_size() -> None:
-    with pytest.raises(Rejected, match="65001 bytes"):
-        Udp("127.0.0.1", 1).send(b"x" * (UDP_LIMIT + 1), soon())
-
-
-def test_an_agent_that_is_not_there_is_noticed_each_time_until_it_is() -> None:
-    port = free_ports(1, socket.SOCK_DGRAM)[0]
-    udp = Udp("127.0.0.1", port)
-    for _ in range(3):
-        with pytest.raises(Unavailable, match="Connection refused"):
-            udp.send(b"x", soon())
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
-        receiver.bind(("127.0.0.1", port))
-        receiver.settimeout(10)
-        udp.send(b"at last", soon())
-        assert receiver.recv(100) == b"at last"
-    udp.close()
 
 
 def test_a_forked_child_lets_go_of_the_connection_and_the_parent_keeps_it() -> None:
