@@ -2,7 +2,7 @@
 
 It takes none of the program's signals, is in no list of threads, and ends before the program forks.
 It is not a threading.Thread. That class waits for the new thread, takes locks that the program may hold at this moment
-(the garbage collector may end a span), and counts in threading.active_count().
+(because the garbage collector may end a span), and counts in threading.active_count().
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class BackgroundThread:
     def start(self, run: Callable[[BackgroundThread], None]) -> None:
         """Call run(self) on a new thread. Raises RuntimeError where the process can have no more threads.
 
-        A thread inherits which signals are blocked, so all are blocked here for a moment. The kernel would otherwise give
-        the program's signals to this thread, and the program would see them late, or only at its exit, where they are
-        lost. Faults are not blocked, because each thread must take its own.
-        The program's own KeyboardInterrupt may come out of this too; then the thread may have started, or not.
+        A thread inherits which signals are blocked, so all are blocked here for a moment. Otherwise the kernel may give
+        this thread a signal of the program, which sees it late, or only at its exit, where it is lost.
+        Faults are not blocked, because each thread must take its own.
+        The program's own KeyboardInterrupt may come out of this too, whether the thread has started or not.
         """
         if not self.native:
             _thread.start_new_thread(self._main, (run,))

@@ -1,7 +1,7 @@
 """Exporter `console`: each trace as a tree on stderr, once its local roots have ended. For development, not for speed.
 
-Limits: traces are looked at only when spans come, and at the exit. Spans that come after their trace was printed are printed
-as another tree.
+Limits: traces are looked at only when spans come, and at the exit. Spans that come after their trace was printed make
+another tree.
 """
 
 from __future__ import annotations

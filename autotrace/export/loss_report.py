@@ -1,4 +1,4 @@
-"""The lines on stderr about spans that are not sent: one for each outage, one for its end, and how many spans were lost."""
+"""The lines on stderr about spans that are not sent: one for each outage, one for its end, and the number of losses."""
 
 from __future__ import annotations
 

@@ -51,10 +51,10 @@ def shutdown() -> None:
 
 
 def _restore_interrupt() -> None:
-    """If Ctrl-C ended the program, keep its exit status "killed by SIGINT".
+    """If Ctrl-C ended the program, its exit status stays "killed by SIGINT".
 
-    CPython forgets the KeyboardInterrupt when it runs source code after it, as importing an exporter does (namedtuple); the
-    status would be 1. Running source code that ends with a KeyboardInterrupt makes CPython remember again.
+    CPython forgets the KeyboardInterrupt when it runs source code later, and the status becomes 1. Importing an
+    exporter does that (namedtuple). CPython remembers again after source code that ends with a KeyboardInterrupt.
     """
     if getattr(sys, "last_type", None) is KeyboardInterrupt and not hasattr(sys, "ps1"):
         try:
@@ -70,7 +70,7 @@ def _use(queue: SpanQueue) -> None:
 
 
 def _before_fork() -> None:
-    # Not only for the child: Python 3.12 and later warn about a fork while threads run, and ours may be the only one.
+    # Not only for the child: Python 3.12 and later warn of a fork while threads run, and this may be the only one.
     try:
         if _queue is not None:
             _queue.pause()
@@ -114,11 +114,11 @@ def _in_child() -> None:
 
 
 def _shut_down_with_multiprocessing(*, starting: bool = False) -> None:
-    """Children of multiprocessing end with os._exit(), which skips atexit, but they run multiprocessing's finalizers first.
+    """Children of multiprocessing end by os._exit(), without atexit; but they run multiprocessing's finalizers first.
 
-    The child's _bootstrap() clears the finalizers that were registered before it. It then calls the hooks registered with
-    register_after_fork(), and such a hook registers ours. If tracing starts only in the child, that call may be over, so
-    the finalizer is registered directly too.
+    The child's _bootstrap() clears the finalizers that were registered before it. Then it calls the hooks of
+    register_after_fork(), and such a hook registers shutdown(). If tracing starts only in the child, that call may be
+    over, so that shutdown() is registered directly too.
     """
     util, process = sys.modules.get("multiprocessing.util"), sys.modules.get("multiprocessing.process")
     if util is None or process is None:
@@ -132,5 +132,5 @@ def _shut_down_with_multiprocessing(*, starting: bool = False) -> None:
 
 
 def _register_finalizer(_: object) -> None:
-    # It runs after all finalizers of the program: the lowest priority of multiprocessing's own is -5.
+    # It runs after all finalizers of the program, because multiprocessing's own have a priority of -5 at the lowest.
     sys.modules["multiprocessing.util"].Finalize(None, shutdown, exitpriority=-1000)

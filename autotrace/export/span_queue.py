@@ -1,7 +1,7 @@
 """The queue of finished spans of one process, and the thread that empties it. Forks are pipeline's matter.
 
-The program's thread only appends to a deque. Everything else happens on the export thread, the flush at exit included. The
-exiting thread waits until its deadline at most, whatever hangs: a name server, a socket, an exporter.
+The program's thread only appends to a deque. Everything else happens on the export thread, the flush at exit included.
+The exiting thread waits until its deadline at most, whatever hangs: a name server, a socket, an exporter.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SHORTEST_INTERVAL = 0.01
 """Seconds between two flushes, at least."""
 DAEMON_INTERVAL = 0.1
-"""Seconds between two flushes, at most, in daemonic children of multiprocessing: `with Pool()` kills its workers."""
+"""Seconds between two flushes, at most, in daemonic children of multiprocessing, because `with Pool()` kills those."""
 
 
 class SpanQueue:
@@ -126,7 +126,7 @@ class SpanQueue:
         thread = self.thread
         if thread is not None:
             thread.stopping = False
-        # Read once more: a thread that saw `stopping` in time ends, and one that ended before left it to us.
+        # Looked at again, because the thread may have ended just before `stopping` was taken back.
         if self.thread is None and (self.spans or self.flush_requests or self.sender.batch):
             self.start()
 

@@ -15,7 +15,7 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from autotrace import containment
-from autotrace.export import background_thread
+from autotrace.export import background_thread, span_processors
 from autotrace.export.loss_report import LossReport
 from autotrace.export.sender import BATCH_SIZE, Sender
 from autotrace.export.span_queue import SpanQueue
@@ -300,6 +300,34 @@ def test_where_no_thread_can_be_started_leaving_sends_by_itself(make: Make, monk
     assert (exporter.ids, exporter.closed) == ([1, 2], 1)
 
 
+def test_an_interrupt_while_the_thread_starts_leaves_one_thread_at_most(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = Scripted()
+    queue = make(exporter, flush_seconds=0.02)
+    mask, calls = background_thread.signal.pthread_sigmask, []
+
+    def interrupted(how: int, signals: Any) -> Any:
+        calls.append(how)
+        before = mask(how, signals)
+        if len(calls) == 3:  # the program's signals are unblocked again: the thread has started
+            raise KeyboardInterrupt
+        return before
+
+    monkeypatch.setattr(background_thread.signal, "pthread_sigmask", interrupted)
+    threads = background_thread._thread._count()
+    with pytest.raises(KeyboardInterrupt):
+        queue.sink(span(1))
+    assert queue.thread is None
+    assert queue.flush(20)
+    until(lambda: background_thread._thread._count() == threads + 1)
+    assert queue.thread is not None
+    queue.sink(span(2))
+    assert queue.flush(20)
+    assert background_thread._thread._count() == threads + 1
+    assert exporter.ids == [1, 2]
+
+
 def test_no_signal_of_the_program_is_given_to_the_thread(make: Make) -> None:
     import signal
 
@@ -335,6 +363,41 @@ def test_processors_of_the_program_get_every_span_once_even_while_nobody_takes_t
         pass
     assert got == [1, 2, 3]
     assert containment.failures["the span processor SimpleNamespace"][0] == 3
+
+
+@pytest.mark.parametrize("what", ["the exporter", "the sdk"])
+def test_a_fork_waits_while_the_thread_imports(make: Make, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """The child would find the import locks held for ever."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def importing(*_: object) -> Any:
+        begun.set()
+        gate.wait(20)
+        return Scripted()
+
+    if what == "the sdk":
+        monkeypatch.setattr(span_processors, "load", importing)
+        monkeypatch.setattr(tracer.provider, "processors", [SimpleNamespace(on_end=lambda readable: None)])
+        queue = make(Scripted(), flush_seconds=0.02)
+    else:
+        queue = make(importing, flush_seconds=0.02)
+    queue.sink(span(1))
+    assert begun.wait(20)
+    threading.Timer(0.3, gate.set).start()
+    queue.pause()
+    assert gate.is_set() and queue.thread is None
+
+
+def test_every_processor_is_shut_down_although_one_fails(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
+    def broken() -> None:
+        raise ValueError("theirs")
+
+    closed: list[int] = []
+    processors = [SimpleNamespace(shutdown=broken), SimpleNamespace(shutdown=lambda: closed.append(1))]
+    monkeypatch.setattr(tracer.provider, "processors", processors)
+    span_processors.shutdown()
+    assert closed == [1]
+    assert list(containment.failures) == ["the span processor SimpleNamespace"]
 
 
 def test_exporter_none_queues_nothing_unless_the_program_has_a_processor(

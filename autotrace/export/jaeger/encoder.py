@@ -1,7 +1,7 @@
 """A finished span as Jaeger's struct Span, in either Thrift protocol.
 
-There are two paths, which write the same bytes. The fast one encodes the facts of a family and keeps their encoded tags by
-value. The program's own attributes may replace tags, so a span that has any takes the plain path, span_reader.tags().
+Two paths write the same bytes. The fast path encodes the facts of a family and keeps their encoded tags by value. The
+plain path takes span_reader.tags(). The program's own attributes may replace tags, so a span that has any needs it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CACHE_BYTES = 1 << 20
 
 
 class Encoder:
-    """Belongs to one exporter, and is used by one thread at a time. It keeps the convention in force when it was made."""
+    """Used by one exporter, on one thread at a time. Its convention is the one in force when it is made."""
 
     def __init__(self, thrift: Thrift) -> None:
         self._thrift = thrift
@@ -35,7 +35,7 @@ class Encoder:
         self._families: dict[Family, _FamilyTags] = {}
 
     def encode(self, span: Span, most: int | None = None) -> bytes:
-        """The struct Span. `most`: how many bytes each text (name, key, value) may have, if the span is too large otherwise."""
+        """The struct Span. If it is too large, `most` limits the bytes of each text: name, keys, values."""
         name = span_reader.name(span)
         if most is not None:
             name = str(shorten(name, most))
@@ -62,7 +62,7 @@ class Encoder:
         )
 
     def encode_within(self, span: Span, room: int) -> bytes | None:
-        """The struct in at most `room` bytes, with its longest texts cut as far as needed. None if that is not enough."""
+        """The struct in at most `room` bytes, its longest texts cut as far as needed. None if that is not enough."""
         body = self.encode(span)
         most = room
         while len(body) > room:
@@ -167,7 +167,7 @@ class _FamilyTags:
 
 
 def _all_tags(span: Span) -> list[tuple[str, Any]]:
-    """span_reader.tags(), and the scope and status that the program's own spans have, as OpenTelemetry maps them to Jaeger."""
+    """span_reader.tags(), and the scope and status of the program's own spans, as OpenTelemetry maps them to Jaeger."""
     tags = span_reader.tags(span)
     if span_reader.convention != "opentracing":
         if span.scope is not None:

@@ -35,7 +35,10 @@ class Agent(NamedTuple):
 
 
 def endpoint(settings: Settings) -> Collector | Agent:
-    """The setting `endpoint`; without it the agent, if its host is set; else the default URL. A bad one is one line on stderr."""
+    """The setting `endpoint`; without it the agent, if its host is set; else the default URL.
+
+    A bad endpoint is one line on stderr, and the default URL is used.
+    """
     if settings.endpoint:
         try:
             return parse(settings.endpoint)
@@ -49,7 +52,7 @@ def endpoint(settings: Settings) -> Collector | Agent:
 
 
 def parse(text: str) -> Collector | Agent:
-    """`http(s)://host[:port][/path]` or `udp://host[:port]`. The ValueError for any other text says how it must look."""
+    """`http(s)://host[:port][/path]` or `udp://host[:port]`. The ValueError for any other text has the reason."""
     parts = urlsplit(text.strip())
     port = parts.port  # raises ValueError for a bad port
     if parts.scheme not in ("http", "https", "udp") or not parts.hostname:

@@ -1,12 +1,11 @@
 """Exporter `jaeger`: spans to a Jaeger collector (HTTP, binary Thrift) or agent (UDP, compact or binary Thrift).
 
-Limits: over UDP nobody confirms anything, and `sent` counts the spans that the socket took. Links lose their attributes,
-because Jaeger's Thrift has no place for them.
+Limits: nobody confirms what comes over UDP, so `sent` counts the spans that the socket took. Links lose their
+attributes, because Jaeger's Thrift has no place for them.
 """
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, cast
 
 from autotrace.containment import contained, say
@@ -15,35 +14,40 @@ from autotrace.export.jaeger.encoder import Encoder
 from autotrace.export.jaeger.endpoint import Agent, endpoint
 from autotrace.export.transport import udp
 from autotrace.export.transport.http import Http
+from autotrace.export.transport.udp import Udp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autotrace.export.jaeger.thrift import Thrift
     from autotrace.export.resource import Resource
     from autotrace.settings import Settings
     from autotrace.tracing.span import Span
 
 POST_LIMIT = 1 << 20
-"""Bytes of one POST: small enough for any proxy, large enough to be worth its headers."""
+"""Bytes of one POST: small enough for any proxy, and large enough to be worth its headers."""
 LIST_HEAD = 8
 """Bytes that the head of the list of spans may take at most."""
-PACKET_PAUSE = 0.001
-"""Seconds between two packets. A receiver's buffer holds three of them by default, and a packet that is lost is not repeated."""
 
 
 class Exporter:
     """export() raises if spans were not taken. `sent` and `dropped` count spans in any case."""
 
-    def __init__(self, thrift: Thrift, limit: int) -> None:
+    def __init__(
+        self, thrift: Thrift, frame: Callable[[bytes, list[bytes]], bytes], transport: Http | Udp, limit: int
+    ) -> None:
+        """`frame` makes the bytes to send, at most `limit`, of the process and the spans."""
         self.sent = 0
         self.dropped = 0
         self.limit = limit
-        self.thrift = thrift
+        self._frame = frame
+        self._transport = transport
         self._encoder = Encoder(thrift)
         self._resource: Resource | None = None
         self._process = b""
 
     def export(self, spans: list[Span], resource: Resource, deadline: float) -> None:
-        """Encode and send. Spans that are sent or dropped are removed from `spans`: after a failure it holds the others.
+        """Encode and send. What is sent or dropped is removed from `spans`, so that a failure leaves the others in it.
 
         `deadline` is a time.monotonic(). Raises the transport's exceptions, whose text is one line.
         """
@@ -66,16 +70,10 @@ class Exporter:
         del spans[:done]
 
     def close(self) -> None:
-        raise NotImplementedError
-
-    def _frame(self, process: bytes, bodies: list[bytes]) -> bytes:
-        raise NotImplementedError
-
-    def _transmit(self, frame: bytes, deadline: float) -> None:
-        raise NotImplementedError
+        self._transport.close()
 
     def _send(self, process: bytes, bodies: list[bytes], deadline: float) -> None:
-        self._transmit(self._frame(process, bodies), deadline)
+        self._transport.send(self._frame(process, bodies), deadline)
         self.sent += len(bodies)
 
     def _body(self, span: Span, room: int) -> bytes | None:
@@ -104,41 +102,10 @@ class Exporter:
         return self._process
 
 
-class ToCollector(Exporter):
-    def __init__(self, url: str) -> None:
-        super().__init__(cast("Thrift", thrift_binary), POST_LIMIT)
-        self._http = Http(url)
-
-    def _frame(self, process: bytes, bodies: list[bytes]) -> bytes:
-        return self.thrift.batch(process, bodies)
-
-    def _transmit(self, frame: bytes, deadline: float) -> None:
-        self._http.post(frame, "application/x-thrift", deadline)
-
-    def close(self) -> None:
-        self._http.close()
-
-
-class ToAgent(Exporter):
-    def __init__(self, agent: Agent) -> None:
-        thrift = thrift_binary if agent.binary else thrift_compact
-        super().__init__(cast("Thrift", thrift), udp.LIMIT)
-        self._udp = udp.Udp(agent.host, agent.port)
-        self._last = 0.0
-
-    def _frame(self, process: bytes, bodies: list[bytes]) -> bytes:
-        return self.thrift.message(process, bodies)
-
-    def _transmit(self, frame: bytes, deadline: float) -> None:
-        if time.monotonic() - self._last < PACKET_PAUSE:
-            time.sleep(PACKET_PAUSE)
-        self._udp.send(frame, deadline)
-        self._last = time.monotonic()
-
-    def close(self) -> None:
-        self._udp.close()
-
-
 def make(settings: Settings) -> Exporter:
     where = endpoint(settings)
-    return ToAgent(where) if isinstance(where, Agent) else ToCollector(where.url)
+    if isinstance(where, Agent):
+        thrift = cast("Thrift", thrift_binary if where.binary else thrift_compact)
+        return Exporter(thrift, thrift.message, Udp(where.host, where.port), udp.LIMIT)
+    thrift = cast("Thrift", thrift_binary)
+    return Exporter(thrift, thrift.batch, Http(where.url, "application/x-thrift"), POST_LIMIT)

@@ -1,7 +1,7 @@
-"""Jaeger's structs in Thrift's binary protocol, written straight to bytes. Source: jaeger.thrift, agent.thrift of jaeger-idl.
+"""Jaeger's structs (jaeger.thrift, agent.thrift of jaeger-idl) in Thrift's binary protocol, written straight to bytes.
 
-A field is its type (1 byte), its id (2 bytes) and the value. Text is its length (4 bytes) and UTF-8. A struct ends with a
-zero byte. `tag` is fast because it adds only the value to a prefix that is made once for each key.
+A field is its type (1 byte), its id (2 bytes) and the value. Text is its length (4 bytes) and UTF-8. A struct ends with
+a zero byte. `tag` is fast because it adds only the value to a prefix that is made once for each key.
 """
 
 from __future__ import annotations
@@ -71,7 +71,10 @@ def span(
     tags: Sequence[bytes],
     logs: Sequence[tuple[int, Sequence[bytes]]],
 ) -> bytes:
-    """Times in µs. references: (SpanRefType, trace id, span id). logs: (µs, fields). `tags` together hold `tag_count` tags."""
+    """Times are in µs. `tags` together hold `tag_count` tags.
+
+    references: (SpanRefType, trace id, span id). logs: (µs, fields).
+    """
     return b"".join(
         (
             IDS(10, 1, trace_id & MASK, 10, 2, trace_id >> 64, 10, 3, span_id, 10, 4, parent_id, 11, 5, len(operation)),

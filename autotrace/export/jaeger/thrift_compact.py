@@ -1,7 +1,7 @@
 """Jaeger's structs in Thrift's compact protocol, written straight to bytes. The functions are those of thrift_binary.
 
-A field begins with one byte: its upper half is the distance from the last field's id, its lower half the type. Whole numbers
-are zigzag varints. A struct ends with a zero byte. Source: thrift-compact-protocol.md of Apache Thrift.
+A field begins with one byte: its upper half is the distance from the last field's id, its lower half the type. Whole
+numbers are zigzag varints. A struct ends with a zero byte. Source: thrift-compact-protocol.md of Apache Thrift.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """OpenTelemetry's package opentelemetry-exporter-jaeger-thrift, made importable again beside an SDK that has moved on.
 
 opentelemetry-sdk 1.40 removed seven names that the package imports, and the package does not declare that it needs
-`deprecated`. Both are lent to it while it is imported and then taken away. So the program's own imports find the same as
-without autotrace.
+`deprecated`. Both are lent to it while it is imported. Then they are taken away, because the program's own imports must
+find the same as without autotrace.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def load(module: str = "") -> Any:
 def new_exporter(**arguments: Any) -> Any:
     """A JaegerExporter. ImportError if the package is not installed.
 
-    Its constructor asks the SDK's detectors for the service's name, which each span has anyway. The detectors need a thread
-    pool, and a program that is exiting gets none. Short programs send their spans only then.
+    Its constructor asks the SDK's detectors for the service's name, although each span has it. The detectors need a
+    thread pool, and a program that is exiting gets none. Short programs send their spans only then.
     """
     package = load()
     sdk_resource = package.Resource

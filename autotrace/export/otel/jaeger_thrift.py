@@ -1,6 +1,6 @@
 """Exporter `jaeger_thrift`: spans through OpenTelemetry's own package opentelemetry-exporter-jaeger-thrift.
 
-Limit: the package reports success in any case. Over HTTP the exporter asks for the status; over UDP losses are not seen.
+Limit: the package reports success in any case. Over HTTP the status is read from it; over UDP losses are not seen.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class JaegerThrift:
 
 
 def _for_jaeger(span: Span, resource: Resource) -> ReadableSpan:
-    """The package passes flags on unchanged, and W3C's random flag is Jaeger's debug flag. So they are translated here."""
+    """With Jaeger's flags: the package passes flags on unchanged, and W3C's random flag is Jaeger's debug flag."""
     flags = (1 if span.flags & SAMPLED else 0) | (2 if span.flags & DEBUG else 0)
     own = span.get_span_context()
     return to_readable(

@@ -1,4 +1,4 @@
-"""HTTP POSTs to one URL over one kept connection. Nothing is sent twice, except after a kept connection that was stale."""
+"""HTTP POSTs to one URL over one kept connection. A POST is repeated only if the kept connection proves closed."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _RETRYABLE = (408, 425, 429)
 
 
 class Http(Transport):
-    """`headers` go with every request; user and password of the URL become Basic authorization.
+    """User and password of the URL become Basic authorization. `target` is the URL without them.
 
-    Raises ValueError for a URL that is none. Messages name `target`, the URL without user and password.
+    Raises ValueError for a URL that is none.
     """
 
-    def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, url: str, content_type: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is not a URL such as http://host:14268/api/traces")
         super().__init__(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
         self.host, self.port, self.secure = parts.hostname, parts.port, parts.scheme == "https"
         self.path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self.headers = {**(headers or {}), **_authorization(parts)}
+        self.headers = {"Content-Type": content_type, **_authorization(parts)}
         self._client: Any = __import__("http.client", fromlist=["client"])  # 10 ms and more: not before it is needed
 
-    def post(self, body: bytes, content_type: str, deadline: float) -> None:
+    def send(self, body: bytes, deadline: float) -> None:
         """Returns after a 2xx response. Raises Unavailable (not reached, too late, 408, 425, 429, 5xx) or Rejected."""
         try:
-            response = self._exchange(body, content_type, deadline)
+            response = self._exchange(body, deadline)
             text = response.read(_READ_AT_MOST)
             # A longer response is not worth reading. A connection that the server closes is not worth keeping.
             if response.will_close or not response.isclosed():
@@ -51,15 +51,15 @@ class Http(Transport):
             retryable = response.status in _RETRYABLE or response.status >= 500
             raise (Unavailable if retryable else Rejected)(message)
 
-    def _exchange(self, body: bytes, content_type: str, deadline: float) -> HTTPResponse:
+    def _exchange(self, body: bytes, deadline: float) -> HTTPResponse:
         """Once; a second time if the server had closed the kept connection before it sent any byte of a response."""
         if self.connection is not None:
             try:
-                return self._request(self.connection, body, content_type, deadline)
+                return self._request(self.connection, body, deadline)
             except ConnectionError:  # http.client.RemoteDisconnected is one
                 self.close()
         self.connection = self._connect(deadline)
-        return self._request(self.connection, body, content_type, deadline)
+        return self._request(self.connection, body, deadline)
 
     def _connect(self, deadline: float) -> HTTPConnection:
         kind = self._client.HTTPSConnection if self.secure else self._client.HTTPConnection
@@ -68,13 +68,13 @@ class Http(Transport):
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    def _request(self, connection: Any, body: bytes, content_type: str, deadline: float) -> HTTPResponse:
+    def _request(self, connection: Any, body: bytes, deadline: float) -> HTTPResponse:
         connection.sock.settimeout(seconds_left(deadline))
         # A socket's timeout starts again with every packet; a server that trickles would pass any deadline.
         connection.response_class = lambda sock, *args, **named: self._client.HTTPResponse(
             _DeadlineSocket(sock, deadline), *args, **named
         )
-        connection.request("POST", self.path, body, {"Content-Type": content_type, **self.headers})
+        connection.request("POST", self.path, body, self.headers)
         response: HTTPResponse = connection.getresponse()
         return response
 

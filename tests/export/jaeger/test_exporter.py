@@ -143,15 +143,15 @@ class TestAFailure:
             span.set_attribute("text", "x" * 600_000)
             spans.append(ended(span))
         exporter = jaeger.make(settings(endpoint=receiver.http_url))
-        post, posts = Http.post, []
+        send_whole, posts = Http.send, []
 
         def failing(self: Any, body: bytes, *rest: Any) -> None:
             posts.append(len(body))
             if len(posts) == 3:
                 raise Unavailable("gone")
-            post(self, body, *rest)
+            send_whole(self, body, *rest)
 
-        monkeypatch.setattr(Http, "post", failing)
+        monkeypatch.setattr(Http, "send", failing)
         left = list(spans)
         with pytest.raises(Unavailable, match="gone"):
             exporter.export(left, Resource(), time.monotonic() + 5)
