@@ -81,13 +81,11 @@ class SpanQueue:
             self._start_token.pop()
         except IndexError:  # another thread is starting it, or it is just ending
             return
-        thread = None
         try:
-            self.thread = thread = BackgroundThread()
-            thread.start(self._run)
+            self.thread = BackgroundThread()
+            self.thread.start(self._run)
         except BaseException as failure:
-            if thread is not None:
-                thread.stopping = True  # it may have started, if `failure` is the program's own Ctrl-C
+            # After the program's own Ctrl-C it may have started. It ends when it sees that it is not this queue's thread.
             self.thread = None
             self._start_token.append(None)
             if not isinstance(failure, Exception):
@@ -99,6 +97,8 @@ class SpanQueue:
             seconds = max(SHORTEST_INTERVAL, _interval(self.settings.flush_seconds))
             while not thread.stopping:
                 thread.sleep(seconds)
+                if self.thread is not thread:
+                    break
                 self._answer_flush_requests()
                 if not thread.stopping and time.monotonic() >= self.sender.retry_at:
                     self.sender.drain(self.spans)

@@ -304,13 +304,14 @@ def test_an_interrupt_while_the_thread_starts_leaves_one_thread_at_most(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exporter = Scripted()
-    queue = make(exporter, flush_seconds=0.02)
+    queue = make(exporter, flush_seconds=0.3)
     mask, calls = background_thread.signal.pthread_sigmask, []
 
     def interrupted(how: int, signals: Any) -> Any:
         calls.append(how)
         before = mask(how, signals)
         if len(calls) == 3:  # the program's signals are unblocked again: the thread has started
+            time.sleep(0.05)
             raise KeyboardInterrupt
         return before
 
