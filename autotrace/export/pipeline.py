@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from autotrace.containment import contained
-from autotrace.export import span_processors
 from autotrace.export.span_queue import SpanQueue
 from autotrace.tracing import forks, tracer
 from autotrace.tracing.span import Span
@@ -33,7 +32,11 @@ def flush(seconds: float) -> bool:
     if _queue is None:
         return True
     sent = _queue.flush(seconds)
-    return span_processors.force_flush(seconds) and sent
+    if tracer.provider.processors:
+        from autotrace.export import span_processors
+
+        sent = span_processors.force_flush(seconds) and sent
+    return sent
 
 
 def shutdown() -> None:
@@ -44,7 +47,10 @@ def shutdown() -> None:
     try:
         if _queue is not None:
             _queue.shutdown()
-        span_processors.shutdown()
+        if tracer.provider.processors:
+            from autotrace.export import span_processors
+
+            span_processors.shutdown()
     except BaseException:
         pass
     _restore_interrupt()

@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.export import span_processors
 from autotrace.export.loss_report import ORPHANED, LossReport, Unusable, first_line
 from autotrace.settings import EXPORTERS
 from autotrace.tracing import tracer
@@ -93,13 +92,18 @@ class Sender:
             pass
         self.batch = batch
         if batch and tracer.provider.processors:
-            try:
-                resource, to_readable = self._while_importing(lambda: (self._own_resource(), span_processors.load()))
-            except Exception:
-                contained("span processors")
-            else:
-                span_processors.on_end(batch, resource, to_readable)
+            self._process(batch)
         return batch
+
+    def _process(self, batch: list[Span]) -> None:
+        try:
+            from autotrace.export import span_processors
+
+            resource, to_readable = self._while_importing(lambda: (self._own_resource(), span_processors.load()))
+        except Exception:
+            contained("span processors")
+        else:
+            span_processors.on_end(batch, resource, to_readable)
 
     def _send(self, deadline: float) -> None:
         if not EXPORTERS[self.settings.exporter]:

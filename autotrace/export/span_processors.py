@@ -1,4 +1,7 @@
-"""The SpanProcessors that the program added to the provider. One that fails costs no spans, and no other processor."""
+"""The SpanProcessors that the program added to the provider. One that fails costs no spans, and no other processor.
+
+Imported only if there are any.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def receiver() -> Iterator[Receiver]:
         yield listening
 
 
-PIPELINE = ("background_thread", "loss_report", "pipeline", "sender", "span_processors", "span_queue")
+PIPELINE = ("background_thread", "loss_report", "pipeline", "sender", "span_queue")
 """The modules that an exporter of nothing needs."""
 
 
