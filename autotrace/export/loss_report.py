@@ -23,7 +23,10 @@ class LossReport:
     def __init__(self, queue_size: int, state: str = WORKING) -> None:
         self.state = state
         self.lost = 0
-        """Spans that will not arrive. SpanQueue's sink counts those that find the queue full."""
+        """Spans that will not arrive. SpanQueue's sink counts those that find the queue full.
+
+        Several threads add to it. No other thread runs amid `+=` as long as the right side calls nothing.
+        """
         self._queue_size = queue_size
         self._reported = 0
         self._full_reported = False

@@ -64,8 +64,8 @@ class Sender:
                     raise
                 # The batch was refused or cannot be encoded. It would fail again, and all spans behind it would wait.
                 complete = False
-                self.report.lost += len(self.batch)
-                self.batch = []
+                lost, self.batch = len(self.batch), []
+                self.report.lost += lost
                 self.report.failed(failure, 0, exiting=self.exit_deadline is not None)
             else:
                 self.batch = []
@@ -114,7 +114,8 @@ class Sender:
         try:
             self._exporter.export(self.batch, self._resource, deadline)
         finally:
-            self.report.lost += getattr(self._exporter, "dropped", 0) - before
+            dropped = getattr(self._exporter, "dropped", 0) - before
+            self.report.lost += dropped
 
     def _make_exporter(self) -> Any:
         """Two attempts, because gevent breaks an import that is under way on this thread while gevent patches."""

@@ -61,7 +61,7 @@ class SpanQueue:
                 append(span)
                 self._start_or_wake()
             else:
-                report.lost += 1  # no other thread runs between the read and the write
+                report.lost += 1
 
         if EXPORTERS[self.settings.exporter]:
             return sink
