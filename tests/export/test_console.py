@@ -1,4 +1,4 @@
-"""Exporter `console`: what a developer reads on stderr, and when."""
+"""Exporter `console`: the text on stderr, and when it is printed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Watch:
         self.console = Console(lambda: self.stream, lambda: self.now)
 
     def export(self, *spans: Span) -> str:
-        """What is written meanwhile."""
+        """The text that is written meanwhile."""
         return self._new(lambda: self.console.export(list(spans), Resource("shop"), time.monotonic() + 1))
 
     def close(self) -> str:

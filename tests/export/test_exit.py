@@ -1,10 +1,9 @@
-"""How traced programs end: everything finished is sent, a collector that is away costs no more than the deadline, nothing else is printed."""
+"""How traced programs exit: all ended spans are sent, a dead collector costs the deadline at most, all is quiet."""
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ from tests.export.programs import end, nowhere, run, start
 
 LATE = 5.0
 """Seconds by which a loaded machine may miss a deadline in these tests."""
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as listening:
-        yield listening
 
 
 PIPELINE = ("background_thread", "loss_report", "pipeline", "sender", "span_queue")
@@ -191,7 +184,7 @@ for line in sys.stdin:
             process.stdout.readline()
         ended = end(process)
     assert ended.said == [
-        f"autotrace: spans cannot be sent: {collector.url}: 503 Told; 1 wait, kept until the queue is full",
+        f"autotrace: spans cannot be sent: {collector.url}: 503 Reason; 1 wait, kept until the queue is full",
         "autotrace: spans are sent again; 0 were lost",
     ]
     taken = b"".join(collector.bodies[:1] + collector.bodies[4:])

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from autotrace import containment
 from autotrace.export.loss_report import INHERITED, ORPHANED, OUTAGE, WORKING, LossReport
 
 LATE = TimeoutError("no answer in time")
-
-
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    lines: list[str] = []
-    monkeypatch.setattr(containment, "say", lines.append)
-    return lines
 
 
 def test_an_outage_is_one_line_and_its_end_another(said: list[str]) -> None:

@@ -28,7 +28,7 @@ def endpoint_of(receiver: Receiver, way: str) -> str:
 
 
 def exporter_to(receiver: Receiver, way: str, monkeypatch: pytest.MonkeyPatch) -> jaeger.Exporter:
-    if way == "udp binary":  # the protocol goes by the well-known port, which is not ours to take
+    if way == "udp binary":  # the port decides the protocol, and the test cannot take the well-known one
         monkeypatch.setattr("autotrace.export.jaeger.endpoint.BINARY_PORT", receiver.udp_binary_port)
     return jaeger.make(settings(endpoint=endpoint_of(receiver, way)))
 
@@ -52,7 +52,7 @@ def test_what_arrives_is_what_went_in(
 
 
 def test_the_caches_of_the_encoder_change_nothing(receiver: Receiver, convention: str) -> None:
-    """The second time all facts are known; 1 and True, equal as keys, stay what they are."""
+    """The second time all facts are cached. 1 and True are equal as keys and keep their types."""
     exporter = jaeger.make(settings(endpoint=receiver.http_url))
     resource = Resource()
     spans = story() + story()
@@ -103,7 +103,7 @@ class TestASpanThatIsTooLarge:
         assert sum(map(len, (got.tags["long"], got.logs[0][1]["stack"], got.name))) > 10_000, "not more than needed"
         assert (exporter.sent, exporter.dropped) == (1, 0)
 
-    def test_is_dropped_counted_and_told_where_that_does_not_help(
+    def test_is_dropped_counted_and_reported_if_that_does_not_help(
         self, receiver: Receiver, capsys: pytest.CaptureFixture[str]
     ) -> None:
         span, small = named("hopeless"), ended(named("small"))
@@ -135,8 +135,8 @@ def test_a_span_that_cannot_be_encoded_costs_no_other(receiver: Receiver) -> Non
 
 
 class TestAFailure:
-    def test_leaves_what_was_not_sent(self, monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
-        """What a collector took is not sent again, and nothing is claimed that it did not take."""
+    def test_leaves_the_spans_that_were_not_sent(self, monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
+        """Spans that a collector took are not sent again, and no others are counted as sent."""
         spans = []
         for number in range(4):
             span = named(f"{number}")
@@ -162,14 +162,14 @@ class TestAFailure:
         assert left == []
         assert [span.name for span in receiver.wait(4)] == ["0", "1", "2", "3"]
 
-    def test_says_who_does_not_answer_in_one_line(self) -> None:
+    def test_names_the_collector_that_does_not_answer_in_one_line(self) -> None:
         with pytest.raises(OSError, match=r"http://127\.0\.0\.1:1/api/traces") as raised:
             send(jaeger.make(settings(endpoint="http://127.0.0.1:1")), [ended(named("x"))])
         assert "\n" not in str(raised.value)
 
 
 class TestReferences:
-    """Jaeger reads parentSpanId as CHILD_OF; a reference to that very span replaces it."""
+    """Jaeger reads parentSpanId as CHILD_OF; a reference to the same span replaces that."""
 
     def references(self, receiver: Receiver, span: Span) -> list[tuple[str, int, int]]:
         send(jaeger.make(settings(endpoint=receiver.http_url)), [ended(span)])
@@ -250,11 +250,11 @@ def test_the_generated_code_of_opentelemetrys_package_reads_the_same(receiver: R
     batch.read(TBinaryProtocol(TMemoryBuffer(receiver.bodies[0])))
     assert batch.process.serviceName == "shop"
     fields = ("vStr", "vDouble", "vBool", "vLong", "vBinary")
-    for theirs, ours in zip(batch.spans, got, strict=True):
-        assert (theirs.operationName, theirs.spanId & (1 << 64) - 1) == (ours.name, ours.span_id)
-        assert (theirs.startTime, theirs.duration, theirs.flags) == (ours.start_us, ours.duration_us, ours.flags)
-        assert {tag.key: getattr(tag, fields[tag.vType]) for tag in theirs.tags} == ours.tags
-        assert [ref.refType for ref in theirs.references or ()] == [1] * len(ours.references)
+    for read, received in zip(batch.spans, got, strict=True):
+        assert (read.operationName, read.spanId & (1 << 64) - 1) == (received.name, received.span_id)
+        assert (read.startTime, read.duration, read.flags) == (received.start_us, received.duration_us, received.flags)
+        assert {tag.key: getattr(tag, fields[tag.vType]) for tag in read.tags} == received.tags
+        assert [ref.refType for ref in read.references or ()] == [1] * len(received.references)
 
 
 def test_the_generated_code_reads_a_packet_too(receiver: Receiver) -> None:

@@ -1,4 +1,4 @@
-"""Whatever a program puts into a span arrives at an independent decoder as it was, in both protocols; or as the nearest thrift can say."""
+"""Each value in a span reaches an independent decoder, in both protocols, unchanged or as the nearest in Thrift."""
 
 from __future__ import annotations
 
@@ -57,8 +57,17 @@ def unique(tags: dict[Any, Any]) -> bool:
     failure=st.none() | st.builds(ValueError, TEXT),
 )
 def test_anything_comes_out_as_it_went_in(
-    tags: Any, process: Any, name: str, ids: Any, kind: Any, start: int, duration: int, events: Any, links: Any, failure: Any
-) -> None:  # fmt: skip
+    tags: Any,
+    process: Any,
+    name: str,
+    ids: Any,
+    kind: Any,
+    start: int,
+    duration: int,
+    events: Any,
+    links: Any,
+    failure: Any,
+) -> None:
     span = new(kind, http.CLIENT, {"method": "GET", "status": 200})
     span.trace_id, span.span_id, span.parent_id = ids
     span.given_name, span.start_time = name, start
@@ -91,7 +100,7 @@ def test_the_fast_path_writes_what_the_plain_one_writes(facts: list[dict[str, An
 
 @pytest.mark.parametrize("count", [0, 1, 13, 14, 15, 16, 127, 128, 129])
 def test_lists_of_every_length_can_be_read(count: int) -> None:
-    """The compact protocol writes fourteen and fifteen differently; the kind is a tag too."""
+    """The compact protocol writes fourteen and fifteen differently. The span's kind is one tag more."""
     span, small = new(), ended(new())
     span.attributes = {f"key {number}": number for number in range(count)}
     for number in range(min(count, 128)):
@@ -148,7 +157,7 @@ circle.append(circle)
         (int, "<class 'int'>"),
     ],
 )
-def test_other_values_are_said_as_well_as_thrift_can(value: Any, sent: Any) -> None:
+def test_other_values_become_the_nearest_that_thrift_has(value: Any, sent: Any) -> None:
     assert to_tag_value(value) == sent
     assert type(to_tag_value(value)) is type(sent)
 

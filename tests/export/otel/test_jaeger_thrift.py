@@ -39,7 +39,7 @@ def send(exporter: Any, spans: Any) -> None:
 
 class TestOpenTelemetrysPackage:
     @pytest.mark.parametrize("way", ["http", "udp"])
-    def test_sends_our_spans(self, receiver: Receiver, way: str) -> None:
+    def test_sends_the_spans(self, receiver: Receiver, way: str) -> None:
         where = receiver.http_url if way == "http" else f"udp://127.0.0.1:{receiver.udp_port}"
         exporter = jaeger_thrift.make(settings(exporter="jaeger_thrift", endpoint=where))
         assert isinstance(exporter, jaeger_thrift.JaegerThrift)
@@ -72,7 +72,7 @@ class TestOpenTelemetrysPackage:
         )
         assert receiver.wait(1)[0].flags == sent
 
-    def test_does_not_call_a_refusal_a_success(self, receiver: Receiver) -> None:
+    def test_reports_a_refusal(self, receiver: Receiver) -> None:
         wrong = receiver.http_url.replace("/api/traces", "/elsewhere")
         with pytest.raises(OSError, match=r"/elsewhere: 404"):
             send(jaeger_thrift.make(settings(exporter="jaeger_thrift", endpoint=wrong)), story())
@@ -86,26 +86,29 @@ class TestOpenTelemetrysPackage:
 
     @pytest.mark.parametrize("way", ["http", "udp"])
     def test_sends_the_spans_of_a_program_that_ends_at_once(self, receiver: Receiver, way: str) -> None:
-        """Everything is then imported and made in the midst of the exit."""
+        """Then everything is imported and made during the exit."""
         where = receiver.http_url if way == "http" else f"udp://127.0.0.1:{receiver.udp_port}"
-        program = "from autotrace import activation; activation.activate(); import sqlite3; sqlite3.connect(':memory:').execute('SELECT 1')"
+        program = (
+            "from autotrace import activation; activation.activate(); "
+            "import sqlite3; sqlite3.connect(':memory:').execute('SELECT 1')"
+        )
         environment = {**os.environ, "AUTOTRACE_EXPORTER": "jaeger_thrift", "AUTOTRACE_ENDPOINT": where}
         done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
         assert [span.name for span in receiver.wait(1)] == ["SELECT"]
 
-    def test_to_a_port_of_another_protocol_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_to_a_port_of_another_protocol_is_reported(self, capsys: pytest.CaptureFixture[str]) -> None:
         jaeger_thrift.make(settings(exporter="jaeger_thrift", endpoint="udp://127.0.0.1:6832")).close()
         assert "6832" in capsys.readouterr().err
 
-    def test_missing_is_told_with_the_remedy_and_ours_is_used(
+    def test_missing_is_reported_with_the_remedy_and_the_exporter_jaeger_is_used(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(jaeger_package, "NAME", "opentelemetry.exporter.jaeger.absent")
         assert isinstance(jaeger_thrift.make(settings(exporter="jaeger_thrift")), jaeger.Exporter)
-        told = capsys.readouterr().err
-        assert "pip install autotrace[jaeger_thrift]" in told
-        assert told.count("\n") == 1
+        err = capsys.readouterr().err
+        assert "pip install autotrace[jaeger_thrift]" in err
+        assert err.count("\n") == 1
 
 
 # In an interpreter of its own: nothing must be imported yet.
@@ -128,7 +131,10 @@ class TestWhatThePackageLacks:
         ("before", "after"),
         [
             ("", ""),
-            ("environment.OTEL_EXPORTER_JAEGER_USER = 'theirs'", "assert environment.OTEL_EXPORTER_JAEGER_USER == 'theirs'"),
+            (
+                "environment.OTEL_EXPORTER_JAEGER_USER = 'given'",
+                "assert environment.OTEL_EXPORTER_JAEGER_USER == 'given'",
+            ),
             (
                 "class Hide:\\n def find_spec(self, name, *rest):\\n"
                 "  if name == 'deprecated': raise ModuleNotFoundError(name)\\n"
@@ -146,7 +152,7 @@ class TestWhatThePackageLacks:
         assert done.returncode == 0, done.stderr
 
     def test_is_really_lacking_here(self) -> None:
-        """Else the tests above show nothing."""
+        """Otherwise the tests above would prove nothing."""
         assert importlib.util.find_spec("opentelemetry.exporter.jaeger.thrift") is not None
         done = subprocess.run(
             [sys.executable, "-c", "import opentelemetry.exporter.jaeger.thrift"], capture_output=True, text=True

@@ -56,7 +56,10 @@ class TestAReadableSpan:
     ) -> None:
         span = named("mine")
         span.scope = "my.module"
-        span.set_attributes({"list": [1, 2], "mixed": [1, "a"], "none": None, "object": {1: 2}, 5: "five", "empty": []})  # type: ignore[dict-item]
+        attributes: Any = {
+            "list": [1, 2], "mixed": [1, "a"], "none": None, "object": {1: 2}, 5: "five", "empty": [],
+        }  # fmt: skip
+        span.set_attributes(attributes)
         span.set_status(StatusCode.OK)
         got = readable_span.to_readable(ended(span), Resource())  # type: ignore[arg-type]
         assert got.instrumentation_scope.name == "my.module"

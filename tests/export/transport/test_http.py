@@ -37,7 +37,7 @@ def test_a_connection_closed_while_idle_is_replaced_without_losing_the_post() ->
         http = Http(collector.url, THRIFT)
         for body in (b"one", b"two", b"three"):
             http.send(body, soon())
-            time.sleep(0.05)  # the server's end of the connection arrives
+            time.sleep(0.05)  # until the server has closed the connection
         http.close()
     assert collector.bodies == [b"one", b"two", b"three"]
 
@@ -52,22 +52,22 @@ def test_a_long_answer_costs_the_connection_not_the_next_post() -> None:
     assert collector.connections == 2
 
 
-def test_path_query_and_credentials_of_the_url_are_sent_and_the_credentials_never_told() -> None:
+def test_path_query_and_credentials_of_the_url_are_sent_and_the_credentials_never_printed() -> None:
     with collecting(answering(418, text=b"no coffee\nsecond line")) as collector:
         http = Http(f"http://me:s%40crt@127.0.0.1:{collector.port}/a/b?format=jaeger.thrift", THRIFT)
-        with pytest.raises(Rejected) as told:
+        with pytest.raises(Rejected) as raised:
             http.send(b"x", soon())
         http.close()
     assert collector.heads[0].startswith(b"POST /a/b?format=jaeger.thrift HTTP/1.1\r\n")
     assert b"Authorization: Basic bWU6c0BjcnQ=" in collector.heads[0]
-    assert str(told.value) == f"http://127.0.0.1:{collector.port}/a/b: 418 Told no coffee"
+    assert str(raised.value) == f"http://127.0.0.1:{collector.port}/a/b: 418 Reason no coffee"
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
 def test_an_answer_of_not_now_is_unavailable(status: int) -> None:
     with collecting(answering(status)) as collector:
         http = Http(collector.url, THRIFT)
-        with pytest.raises(Unavailable, match=f"{status} Told"):
+        with pytest.raises(Unavailable, match=f"{status} Reason"):
             http.send(b"x", soon())
         http.close()
 
@@ -76,12 +76,12 @@ def test_an_answer_of_not_now_is_unavailable(status: int) -> None:
 def test_an_answer_of_never_is_rejected(status: int) -> None:
     with collecting(answering(status)) as collector:
         http = Http(collector.url, THRIFT)
-        with pytest.raises(Rejected, match=f"{status} Told"):
+        with pytest.raises(Rejected, match=f"{status} Reason"):
             http.send(b"x", soon())
         http.close()
 
 
-def test_nobody_there_is_told_in_one_line() -> None:
+def test_a_refused_connection_is_one_line() -> None:
     port = free_ports(1)[0]
     with pytest.raises(Unavailable, match=f"^http://127.0.0.1:{port}/api/traces: Connection refused$"):
         Http(f"http://127.0.0.1:{port}/api/traces", THRIFT).send(b"x", soon())
@@ -89,7 +89,10 @@ def test_nobody_there_is_told_in_one_line() -> None:
 
 @pytest.mark.parametrize("behaviour", [hanging, trickling])
 def test_the_deadline_ends_a_post_whatever_the_server_does(behaviour: object) -> None:
-    with collecting(behaviour) as collector, pytest.raises(Unavailable, match="no answer in time"):  # type: ignore[arg-type]
+    with (
+        collecting(behaviour) as collector,  # type: ignore[arg-type]
+        pytest.raises(Unavailable, match="no answer in time"),
+    ):
         Http(collector.url, THRIFT).send(b"x", soon(0.3))
 
 
@@ -101,7 +104,7 @@ def test_a_server_that_takes_nothing_ends_with_the_deadline_too() -> None:
         Http(collector.url, THRIFT).send(b"x" * 50_000_000, soon(0.3))
 
 
-def test_something_else_than_http_is_told_and_the_next_post_starts_afresh() -> None:
+def test_a_server_that_speaks_no_http_is_reported_and_the_next_post_connects_again() -> None:
     def ssh(collector: object, connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
