@@ -68,7 +68,7 @@ class Receiver:
         with self._changed:
             self._changed.wait_for(lambda: bool(self.errors) or predicate(self.spans), seconds)
             if self.errors:
-                raise AssertionError(f"received bytes that do not decode: {self.errors}")
+                raise AssertionError(f"received a body that does not decode: {self.errors}")
             if not predicate(self.spans):
                 names = [f"{span.service}: {span.name}" for span in self.spans]
                 raise AssertionError(f"after {seconds:g} s there are {len(names)} spans: {names[-20:]}")

@@ -62,7 +62,7 @@ class SidecarSpans:
         with self.changed:
             self.changed.wait_for(lambda: bool(self.errors) or len(self.spans) >= count, seconds)
             if self.errors:
-                raise AssertionError(f"received bytes that do not decode: {self.errors}")
+                raise AssertionError(f"received a body that does not decode: {self.errors}")
             if len(self.spans) < count:
                 names = [f"{span.service}: {span.name}" for span in self.spans]
                 raise AssertionError(f"after {seconds:g} s there are {len(names)} spans of sidecars: {names}")

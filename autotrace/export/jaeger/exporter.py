@@ -85,7 +85,9 @@ class Exporter:
             body = None
         else:
             if body is None and not self.dropped:
-                say(f"a span is dropped because it takes more than {self.limit} bytes, even with its texts cut")
+                say(
+                    f"spans of more than {self.limit} bytes are dropped, if cutting their texts is not enough; this was one"
+                )
         if body is None:
             self.dropped += 1
         return body
