@@ -6,7 +6,7 @@ attributes, because Jaeger's Thrift has no place for them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from autotrace.containment import contained, say
 from autotrace.export.jaeger import thrift_binary, thrift_compact
@@ -54,20 +54,21 @@ class Exporter:
         process = self._process_of(resource)
         room = self.limit - len(self._frame(process, [])) - LIST_HEAD
         bodies: list[bytes] = []
-        size = done = 0
+        size = 0
         for span in list(spans):
             body = self._body(span, room)
-            if body is not None:
-                if size + len(body) > room:
-                    self._send(process, bodies, deadline)
-                    del spans[:done]
-                    bodies, size, done = [], 0, 0
-                bodies.append(body)
-                size += len(body)
-            done += 1
+            if body is None:
+                del spans[len(bodies)]  # at once, or it would be dropped and counted again after a failure
+                continue
+            if size + len(body) > room:
+                self._send(process, bodies, deadline)
+                del spans[: len(bodies)]
+                bodies, size = [], 0
+            bodies.append(body)
+            size += len(body)
         if bodies:
             self._send(process, bodies, deadline)
-        del spans[:done]
+            del spans[: len(bodies)]
 
     def close(self) -> None:
         self._transport.close()
@@ -107,7 +108,6 @@ class Exporter:
 def make(settings: Settings) -> Exporter:
     where = endpoint(settings)
     if isinstance(where, Agent):
-        thrift = cast("Thrift", thrift_binary if where.binary else thrift_compact)
+        thrift: Thrift = thrift_binary if where.binary else thrift_compact
         return Exporter(thrift, thrift.message, Udp(where.host, where.port), udp.LIMIT)
-    thrift = cast("Thrift", thrift_binary)
-    return Exporter(thrift, thrift.batch, Http(where.url, "application/x-thrift"), POST_LIMIT)
+    return Exporter(thrift_binary, thrift_binary.batch, Http(where.url, "application/x-thrift"), POST_LIMIT)

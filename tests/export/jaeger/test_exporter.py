@@ -162,6 +162,18 @@ class TestAFailure:
         assert left == []
         assert [span.name for span in receiver.wait(4)] == ["0", "1", "2", "3"]
 
+    def test_counts_a_span_that_cannot_be_encoded_once(self) -> None:
+        first, spoiled, last = (ended(named(name)) for name in ("first", "spoiled", "last"))
+        spoiled.start_time = 1.5  # type: ignore[assignment]
+        exporter = jaeger.make(settings(endpoint="http://127.0.0.1:1"))
+        left = [first, spoiled, last]
+        for _ in range(3):
+            with pytest.raises(OSError):
+                exporter.export(left, Resource(), time.monotonic() + 5)
+        assert left == [first, last]
+        assert (exporter.sent, exporter.dropped) == (0, 1)
+        assert containment.failures.pop("the exporter jaeger")[0] == 1
+
     def test_names_the_collector_that_does_not_answer_in_one_line(self) -> None:
         with pytest.raises(OSError, match=r"http://127\.0\.0\.1:1/api/traces") as raised:
             send(jaeger.make(settings(endpoint="http://127.0.0.1:1")), [ended(named("x"))])
