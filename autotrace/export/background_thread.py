@@ -75,7 +75,7 @@ class BackgroundThread:
         return True
 
     def orphan(self) -> None:
-        """In a forked child: if the parent's thread was a greenlet, end its copy before anything wakes it."""
+        """In a forked child: if the parent's thread was a greenlet, its copy here ends at once."""
         self.stopping = True
         kill = getattr(self._greenlet, "kill", None)
         if kill is not None:

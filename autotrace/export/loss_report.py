@@ -16,7 +16,7 @@ class LossReport:
 
     WORKING: spans are sent, as far as is known.
     OUTAGE: they cannot be sent, and stderr says so.
-    INHERITED: an outage that began before the fork that made this process. The parent reported it, so only losses are.
+    INHERITED: an outage that the parent reported before it forked. This process reports only its losses.
     ORPHANED: this object was copied into a forked child, where nobody sends; it prints nothing.
     """
 

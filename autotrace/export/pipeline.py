@@ -102,7 +102,7 @@ def _resume_with_next_span() -> None:
 
 
 def _resuming_sink(span: Span) -> None:
-    """The sink from a pause to the first span after it."""
+    """The sink between a pause and the next span."""
     if _queue is not None:
         _use(_queue)
         _queue.sink(span)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def load() -> Callable[[Span, Resource], Any]:
-    """The function that makes a ReadableSpan. It is imported with OpenTelemetry's SDK, when the first span needs it."""
+    """The function that makes a ReadableSpan. Its import brings OpenTelemetry's SDK, so it waits for the first span."""
     from autotrace.export.otel.readable_span import to_readable
 
     return to_readable

@@ -16,7 +16,7 @@ from test_services.jaeger_thrift import ReceivedSpan
 
 
 class Resource:
-    """As export/resource.py makes it."""
+    """Has the attributes of the Resource in export/resource.py."""
 
     def __init__(self, service_name: str = "shop", **tags: Any) -> None:
         self.service_name = service_name

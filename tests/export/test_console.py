@@ -44,7 +44,7 @@ class Watch:
         return str(self.stream.getvalue()[before:])
 
 
-def test_a_trace_is_a_tree_of_what_happened() -> None:
+def test_a_trace_is_a_tree_of_its_spans() -> None:
     spans = story()
     for span in spans:
         span.start_time, span.end_time = 1_000_000_000 + spans.index(span), 1_012_300_000
@@ -122,7 +122,7 @@ class TestColours:
         assert "\x1b[" in Watch(Terminal()).export(*story())
         assert "\x1b[" not in Watch().export(*story())
 
-    def test_what_failed_is_red(self) -> None:
+    def test_a_span_that_failed_is_red(self) -> None:
         lines = Watch(Terminal()).export(*story()).splitlines()
         assert [number for number, line in enumerate(lines) if "\x1b[31m" in line] == [5]
         assert "\x1b[31m! ConnectionError: no route" in lines[5]

@@ -28,7 +28,7 @@ def names(receiver: Receiver) -> list[str]:
     ("ending", "code"),
     [("", 0), ("raise SystemExit(3)", 3), ("1/0", 1), ("import os; os.kill(os.getpid(), 2)", -signal.SIGINT)],
 )
-def test_what_was_finished_is_sent_however_the_program_ends(
+def test_spans_that_have_ended_are_sent_however_the_program_exits(
     receiver: Receiver, tmp_path: Path, ending: str, code: int
 ) -> None:
     ended = run(tmp_path, f"work('a', 'b')\n{ending}", receiver.http_url)
@@ -62,7 +62,7 @@ threading.Thread(target=lambda: (time.sleep(0.2), work('in a thread'))).start()
     assert names(receiver) == ["at exit", "in a thread"]
 
 
-def test_a_thread_that_goes_on_finishing_spans_does_not_disturb_the_end(receiver: Receiver, tmp_path: Path) -> None:
+def test_a_thread_that_goes_on_ending_spans_does_not_disturb_the_exit(receiver: Receiver, tmp_path: Path) -> None:
     source = """
 import threading
 threading.Thread(target=lambda: [work('endless') for _ in iter(int, 1)], daemon=True).start()
@@ -138,7 +138,7 @@ def test_an_impatient_second_interrupt_ends_the_wait_without_a_traceback(tmp_pat
     assert not [line for line in ended.said if "Traceback" in line or "Exception" in line]
 
 
-def test_os_exit_loses_no_more_than_what_was_not_yet_flushed(receiver: Receiver, tmp_path: Path) -> None:
+def test_os_exit_loses_only_spans_that_were_not_flushed(receiver: Receiver, tmp_path: Path) -> None:
     source = """
 import os, time
 work('flushed'); print(trace.get_tracer_provider().force_flush()); work('lost'); os._exit(0)

@@ -1,4 +1,4 @@
-"""What stderr says of spans that are not sent, in each state of the report."""
+"""The lines on stderr about spans that are not sent, in each state of the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What thrift_binary and thrift_compact share: Jaeger's constants, and the bounded table of bytes that begin a tag.
+"""The shared part of thrift_binary and thrift_compact: Jaeger's constants, and the table of bytes that begin a tag.
 
 Their function `tag` is written out in each of them, because it runs some thirty times for every span.
 """

@@ -1,4 +1,4 @@
-"""Bytes to a collector within a deadline: what HTTP and UDP share. Knows no format."""
+"""Bytes to a collector within a deadline: the shared part of HTTP and UDP. Knows no format."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _open: weakref.WeakSet[Transport] = weakref.WeakSet()
 
 
 def _close_all() -> None:
-    """A forked child closes its copies of the parent's connections and sends nothing on them."""
+    """A forked child closes its copies of the parent's connections and sends nothing over those."""
     for transport in list(_open):
         try:
             transport.close()

@@ -17,7 +17,7 @@ REFUSAL_SECONDS = 0.02
 
 
 class Udp(Transport):
-    """That report is waited for after the first datagram, and after each one that follows a refusal."""
+    """The kernel's report is waited for after the first datagram, and after each one that follows a refusal."""
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(f"udp://{f'[{host}]' if ':' in host else host}:{port}")

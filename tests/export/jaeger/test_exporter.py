@@ -41,9 +41,7 @@ def send(exporter: Any, spans: list[Span], resource: Any = None, seconds: float 
 
 
 @pytest.mark.parametrize("way", ["http", "udp", "udp binary"])
-def test_what_arrives_is_what_went_in(
-    receiver: Receiver, way: str, convention: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_spans_arrive_unchanged(receiver: Receiver, way: str, convention: str, monkeypatch: pytest.MonkeyPatch) -> None:
     spans, resource = story(), Resource(région="é")
     exporter = exporter_to(receiver, way, monkeypatch)
     send(exporter, spans, resource)

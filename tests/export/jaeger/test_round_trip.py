@@ -89,7 +89,7 @@ def test_anything_comes_out_as_it_went_in(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(["method", "url", "status", "route", "resend"]), VALUES), max_size=4))
-def test_the_fast_path_writes_what_the_plain_one_writes(facts: list[dict[str, Any]]) -> None:
+def test_the_fast_path_writes_the_same_as_the_plain_one(facts: list[dict[str, Any]]) -> None:
     resource = Resource()
     spans = [ended(new(SpanKind.CLIENT, http.CLIENT, one)) for one in facts]
     for decoded in round_trips(spans, resource):
@@ -163,7 +163,7 @@ def test_other_values_become_the_nearest_that_thrift_has(value: Any, sent: Any) 
 
 
 @given(TEXT | st.binary(), st.integers(32, 80))
-def test_what_is_shortened_fits(value: Any, most: int) -> None:
+def test_a_shortened_value_fits(value: Any, most: int) -> None:
     cut = shorten(value, most)
     raw = cut.encode("utf-8", "replace") if isinstance(cut, str) else cut
     whole = value.encode("utf-8", "replace") if isinstance(value, str) else value

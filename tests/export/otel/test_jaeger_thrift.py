@@ -53,7 +53,7 @@ class TestOpenTelemetrysPackage:
             assert one.tags.items() >= dict(span_reader.tags(span)).items()
         assert got[4].references == [("FOLLOWS_FROM", spans[1].trace_id, spans[1].span_id)]
 
-    def test_splits_what_it_would_lose(self, receiver: Receiver) -> None:
+    def test_splits_batches_that_are_too_large(self, receiver: Receiver) -> None:
         spans = [named(f"{number}") for number in range(40)]
         for span in spans:
             span.set_attribute("text", "x" * 10_000)
@@ -126,7 +126,7 @@ assert names() == before
 """
 
 
-class TestWhatThePackageLacks:
+class TestAMissingName:
     @pytest.mark.parametrize(
         ("before", "after"),
         [

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("nothing_contained")
 
 
 class TestAReadableSpan:
-    def test_says_what_the_span_says(self, convention: str) -> None:
+    def test_has_the_content_of_the_span(self, convention: str) -> None:
         resource = Resource()
         for span in story():
             got = readable_span.to_readable(span, resource)  # type: ignore[arg-type]

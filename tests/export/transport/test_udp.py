@@ -32,7 +32,7 @@ def test_a_datagram_too_long_is_rejected_by_its_size() -> None:
         Udp("127.0.0.1", 1).send(b"x" * (LIMIT + 1), soon())
 
 
-def test_an_agent_that_is_not_there_is_noticed_each_time_until_it_is() -> None:
+def test_a_missing_agent_is_noticed_each_time_until_it_listens() -> None:
     port = free_ports(1, socket.SOCK_DGRAM)[0]
     udp = Udp("127.0.0.1", port)
     for _ in range(3):
