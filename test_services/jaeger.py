@@ -117,7 +117,7 @@ class Jaeger(Service):
         return Server([binary, *options, *_ROOMY, "--log-level=warn"], folder, environment=_ENVIRONMENT)
 
     def _answers(self) -> bool:
-        """All components are up, also the query API, and the UDP side has reached the collector (else it drops packets)."""
+        """All components are up, the query API too, and the UDP side reaches the collector (else it drops packets)."""
         admin = f"http://127.0.0.1:{self.ports['admin']}"
         try:
             _direct.open(admin, timeout=2).close()

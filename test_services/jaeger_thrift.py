@@ -24,7 +24,7 @@ _VALUES = {0: "vStr", 1: "vDouble", 2: "vBool", 3: "vLong", 4: "vBinary"}
 
 @dataclass
 class ReceivedSpan:
-    """Ids are not negative, 0 if there is none. Times are in µs. `references`: (name of the type, trace id, span id)."""
+    """Ids are not negative, and 0 for none. Times are in µs. `references`: (name of the type, trace id, span id)."""
 
     service: str
     process_tags: dict[str, Any]

@@ -85,7 +85,7 @@ class SpanQueue:
             self.thread = BackgroundThread()
             self.thread.start(self._run)
         except BaseException as failure:
-            # After the program's own Ctrl-C it may have started. It ends when it sees that it is not this queue's thread.
+            # After the program's own Ctrl-C it may have started. It ends when it sees that it is not self.thread.
             self.thread = None
             self._start_token.append(None)
             if not isinstance(failure, Exception):

@@ -155,7 +155,7 @@ if __name__ == '__main__':
 
 
 def test_a_pool_that_is_terminated_loses_at_most_the_last_moment(receiver: Receiver, tmp_path: Path) -> None:
-    """`with Pool()` kills its workers by SIGTERM. Spans that ended a while before are sent, in spite of flush_seconds."""
+    """`with Pool()` kills its workers by SIGTERM. Spans that ended a while before are sent, whatever flush_seconds."""
     source = MULTI.replace("METHOD", "fork").replace(
         "BODY", "with context.Pool(2) as pool: pool.map(task, range(4)); sys.stdin.read()"
     )

@@ -87,7 +87,7 @@ class Exporter:
         else:
             if body is None and not self.dropped:
                 say(
-                    f"spans of more than {self.limit} bytes are dropped, if cutting their texts is not enough; this was one"
+                    f"a span of more than {self.limit} bytes is dropped, though its texts were cut; so are others like it"
                 )
         if body is None:
             self.dropped += 1
