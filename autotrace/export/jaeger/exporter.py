@@ -86,9 +86,7 @@ class Exporter:
             body = None
         else:
             if body is None and not self.dropped:
-                say(
-                    f"a span of more than {self.limit} bytes is dropped, though its texts were cut; so are others like it"
-                )
+                say(f"a span of over {self.limit} bytes is dropped, though its texts were cut; so are others like it")
         if body is None:
             self.dropped += 1
         return body
