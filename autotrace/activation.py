@@ -56,7 +56,7 @@ def _begin() -> bool:
         _beginning = True
         try:
             __import__("autotrace.tracing.configure", fromlist=["begin"]).begin(settings)
-            __import__("autotrace.export.pipeline", fromlist=["begin"]).begin(settings)
+            __import__("autotrace.export.pipeline", fromlist=["start"]).start(settings)
             _begun = True
         except Exception as failure:
             _begun = False
@@ -71,4 +71,4 @@ def _begin() -> bool:
 
 def _leave() -> None:
     if _begun:
-        sys.modules["autotrace.export.pipeline"].leave()
+        sys.modules["autotrace.export.pipeline"].shutdown()

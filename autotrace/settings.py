@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
     Source = str | tuple[str, Callable[[str], str | None]]
 
+EXPORTERS = {
+    "jaeger": "autotrace.export.jaeger.exporter",
+    "jaeger_thrift": "autotrace.export.otel.jaeger_thrift",
+    "console": "autotrace.export.console",
+    "none": "",
+}
+"""Name -> the module whose make(settings) returns the exporter: export(spans, resource, deadline), close()."""
 FORMATS = ("b3multi", "b3", "tracecontext", "baggage", "jaeger")
 SAMPLERS = (
     "always_on",
@@ -70,7 +77,7 @@ TABLE = (
             "appended to an unset service name (`<program>.<namespace>`), as Kiali expects; unset: read from the Kubernetes service account"),
     Setting("tags", ("AUTOTRACE_TAGS", "OTEL_RESOURCE_ATTRIBUTES", "JAEGER_TAGS"), pairs, "",
             "`key=value,…` added to the process (resource)"),
-    Setting("exporter", ("AUTOTRACE_EXPORTER", ("OTEL_TRACES_EXPORTER", otel_exporter)), choice("jaeger", "jaeger_thrift", "console", "none"), "jaeger",
+    Setting("exporter", ("AUTOTRACE_EXPORTER", ("OTEL_TRACES_EXPORTER", otel_exporter)), choice(*EXPORTERS), "jaeger",
             "`jaeger`, `console` (a tree on stderr), `jaeger_thrift` (OpenTelemetry's exporter package), `none`"),
     Setting("endpoint", ("AUTOTRACE_ENDPOINT", "JAEGER_ENDPOINT"), text, "",
             "where spans go: `http://host:14268/api/traces` or `udp://host:6831`; unset: the agent below if its host is set, else `http://localhost:14268/api/traces`"),

@@ -1,4 +1,4 @@
-"""HTTP and UDP within a deadline, against sockets that behave, and that do not."""
+"""HTTP within a deadline, against servers that behave, and that do not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from autotrace.export.transport import UDP_LIMIT, Http, Rejected, Udp, Unavailable
+from autotrace.export.transport import Rejected, Unavailable
+from autotrace.export.transport.http import Http
 from test_services.processes import free_ports
 from tests.export.collector import answering, closing_after_each, collecting, hanging, trickling
 
@@ -21,9 +22,9 @@ def soon(seconds: float = 5.0) -> float:
 
 def test_one_connection_carries_every_post() -> None:
     with collecting(answering(202)) as collector:
-        http = Http(collector.url)
+        http = Http(collector.url, THRIFT)
         for body in (b"one", b"two" * 100_000, b"three"):
-            http.post(body, THRIFT, soon())
+            http.send(body, soon())
         http.close()
     assert collector.bodies == [b"one", b"two" * 100_000, b"three"]
     assert collector.connections == 1
@@ -33,63 +34,66 @@ def test_one_connection_carries_every_post() -> None:
 
 def test_a_connection_closed_while_idle_is_replaced_without_losing_the_post() -> None:
     with collecting(closing_after_each) as collector:
-        http = Http(collector.url)
+        http = Http(collector.url, THRIFT)
         for body in (b"one", b"two", b"three"):
-            http.post(body, THRIFT, soon())
-            time.sleep(0.05)  # the server's end of the connection arrives
+            http.send(body, soon())
+            time.sleep(0.05)  # until the server has closed the connection
         http.close()
     assert collector.bodies == [b"one", b"two", b"three"]
 
 
 def test_a_long_answer_costs_the_connection_not_the_next_post() -> None:
     with collecting(answering(202, text=b"x" * 300_000)) as collector:
-        http = Http(collector.url)
-        http.post(b"one", THRIFT, soon())
-        http.post(b"two", THRIFT, soon())
+        http = Http(collector.url, THRIFT)
+        http.send(b"one", soon())
+        http.send(b"two", soon())
         http.close()
     assert collector.bodies == [b"one", b"two"]
     assert collector.connections == 2
 
 
-def test_path_query_and_credentials_of_the_url_are_sent_and_the_credentials_never_told() -> None:
+def test_path_query_and_credentials_of_the_url_are_sent_and_the_credentials_never_printed() -> None:
     with collecting(answering(418, text=b"no coffee\nsecond line")) as collector:
-        http = Http(f"http://me:s%40crt@127.0.0.1:{collector.port}/a/b?format=jaeger.thrift")
-        with pytest.raises(Rejected) as told:
-            http.post(b"x", THRIFT, soon())
+        http = Http(f"http://me:s%40crt@127.0.0.1:{collector.port}/a/b?format=jaeger.thrift", THRIFT)
+        with pytest.raises(Rejected) as raised:
+            http.send(b"x", soon())
         http.close()
     assert collector.heads[0].startswith(b"POST /a/b?format=jaeger.thrift HTTP/1.1\r\n")
     assert b"Authorization: Basic bWU6c0BjcnQ=" in collector.heads[0]
-    assert str(told.value) == f"http://127.0.0.1:{collector.port}/a/b: 418 Told no coffee"
+    assert str(raised.value) == f"http://127.0.0.1:{collector.port}/a/b: 418 Reason no coffee"
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
 def test_an_answer_of_not_now_is_unavailable(status: int) -> None:
     with collecting(answering(status)) as collector:
-        http = Http(collector.url)
-        with pytest.raises(Unavailable, match=f"{status} Told"):
-            http.post(b"x", THRIFT, soon())
+        http = Http(collector.url, THRIFT)
+        with pytest.raises(Unavailable, match=f"{status} Reason"):
+            http.send(b"x", soon())
         http.close()
 
 
 @pytest.mark.parametrize("status", [301, 400, 404])
 def test_an_answer_of_never_is_rejected(status: int) -> None:
     with collecting(answering(status)) as collector:
-        http = Http(collector.url)
-        with pytest.raises(Rejected, match=f"{status} Told"):
-            http.post(b"x", THRIFT, soon())
+        http = Http(collector.url, THRIFT)
+        with pytest.raises(Rejected, match=f"{status} Reason"):
+            http.send(b"x", soon())
         http.close()
 
 
-def test_nobody_there_is_told_in_one_line() -> None:
+def test_a_refused_connection_is_one_line() -> None:
     port = free_ports(1)[0]
     with pytest.raises(Unavailable, match=f"^http://127.0.0.1:{port}/api/traces: Connection refused$"):
-        Http(f"http://127.0.0.1:{port}/api/traces").post(b"x", THRIFT, soon())
+        Http(f"http://127.0.0.1:{port}/api/traces", THRIFT).send(b"x", soon())
 
 
 @pytest.mark.parametrize("behaviour", [hanging, trickling])
 def test_the_deadline_ends_a_post_whatever_the_server_does(behaviour: object) -> None:
-    with collecting(behaviour) as collector, pytest.raises(Unavailable, match="no answer in time"):  # type: ignore[arg-type]
-        Http(collector.url).post(b"x", THRIFT, soon(0.3))
+    with (
+        collecting(behaviour) as collector,  # type: ignore[arg-type]
+        pytest.raises(Unavailable, match="no answer in time"),
+    ):
+        Http(collector.url, THRIFT).send(b"x", soon(0.3))
 
 
 def test_a_server_that_takes_nothing_ends_with_the_deadline_too() -> None:
@@ -97,67 +101,37 @@ def test_a_server_that_takes_nothing_ends_with_the_deadline_too() -> None:
         collecting(lambda collector, connection: time.sleep(30)) as collector,
         pytest.raises(Unavailable, match="no answer in time"),
     ):
-        Http(collector.url).post(b"x" * 50_000_000, THRIFT, soon(0.3))
+        Http(collector.url, THRIFT).send(b"x" * 50_000_000, soon(0.3))
 
 
-def test_something_else_than_http_is_told_and_the_next_post_starts_afresh() -> None:
+def test_a_server_that_speaks_no_http_is_reported_and_the_next_post_connects_again() -> None:
     def ssh(collector: object, connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
 
     with collecting(ssh) as collector:
-        http = Http(collector.url)
+        http = Http(collector.url, THRIFT)
         for _ in range(2):
             with pytest.raises(Unavailable, match="BadStatusLine"):
-                http.post(b"x", THRIFT, soon())
+                http.send(b"x", soon())
         assert collector.connections == 2
 
 
 @pytest.mark.parametrize("url", ["", "localhost:14268", "ftp://host/", "http:///api/traces"])
 def test_a_url_that_is_none_is_named(url: str) -> None:
     with pytest.raises(ValueError, match="is not a URL such as"):
-        Http(url)
-
-
-def test_datagrams_arrive_as_they_were_given() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
-        receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(10)
-        udp = Udp("127.0.0.1", receiver.getsockname()[1])
-        for datagram in (b"small", b"x" * UDP_LIMIT):
-            udp.send(datagram, soon())
-            assert receiver.recv(70_000) == datagram
-        udp.close()
-
-
-def test_a_datagram_too_long_is_rejected_by_its_size() -> None:
-    with pytest.raises(Rejected, match="65001 bytes"):
-        Udp("127.0.0.1", 1).send(b"x" * (UDP_LIMIT + 1), soon())
-
-
-def test_an_agent_that_is_not_there_is_noticed_each_time_until_it_is() -> None:
-    port = free_ports(1, socket.SOCK_DGRAM)[0]
-    udp = Udp("127.0.0.1", port)
-    for _ in range(3):
-        with pytest.raises(Unavailable, match="Connection refused"):
-            udp.send(b"x", soon())
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
-        receiver.bind(("127.0.0.1", port))
-        receiver.settimeout(10)
-        udp.send(b"at last", soon())
-        assert receiver.recv(100) == b"at last"
-    udp.close()
+        Http(url, THRIFT)
 
 
 def test_a_forked_child_lets_go_of_the_connection_and_the_parent_keeps_it() -> None:
     with collecting(answering(202)) as collector:
-        http = Http(collector.url)
-        http.post(b"parent", THRIFT, soon())
+        http = Http(collector.url, THRIFT)
+        http.send(b"parent", soon())
         child = os.fork()
         if not child:
             os._exit(0 if http.connection is None else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        http.post(b"parent again", THRIFT, soon())
+        http.send(b"parent again", soon())
         http.close()
     assert collector.bodies == [b"parent", b"parent again"]
     assert collector.connections == 1
