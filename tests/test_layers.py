@@ -14,6 +14,7 @@ START_UP = (
     "setting_types",
     "setting_aliases",
     "settings",
+    "interruption",
     "containment",
     "registry",
     "import_hook",
