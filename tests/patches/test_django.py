@@ -13,7 +13,6 @@ import pytest
 import waitress.server
 
 from autotrace import containment
-from autotrace.http_server import request as server_request
 from autotrace.patches import django as patch
 from autotrace.patching import Plan, Unpatchable
 from tests.contracts.http_server import B3, HttpServer, finished, serving
@@ -188,12 +187,20 @@ def test_templates(route: str, template: str) -> None:
     assert patch._template(route) == template
 
 
-@pytest.mark.parametrize("name", ["Request", "in_work"])
-def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    "target",
+    [
+        "autotrace.http_server.request.Request",
+        "autotrace.patches.django.current_request",
+        "autotrace.http_server.wsgi.current_request",
+        "autotrace.http_server.hooks.current_request",
+    ],
+)
+def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(server_request, name, broken)
+    monkeypatch.setattr(target, broken)
     with record():
         assert get("/hello/bob") == b"hello bob"
         assert b"Server Error" in get("/boom")

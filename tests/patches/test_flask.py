@@ -20,7 +20,6 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from autotrace import containment
-from autotrace.http_server import request as server_request
 from autotrace.http_server import wsgi
 from autotrace.patches import flask as patch
 from autotrace.patching import Plan, Unpatchable
@@ -249,7 +248,7 @@ def served(result: Any, **environ: Any) -> Any:
             start_response("200 OK", [])
             return result
 
-    Application.call = wsgi.served(Application.call, "test", "test")  # type: ignore[method-assign]
+    Application.call = wsgi.traced_method(Application.call, "test", "test")  # type: ignore[method-assign]
     return Untraced(Application().call).start("/", **environ)
 
 
@@ -338,24 +337,25 @@ def test_nothing_of_ours_is_in_the_environ(spans: Recorded) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"),
+    "target",
     [
-        (wsgi, "receive"),
-        (wsgi, "Url"),
-        (wsgi, "_until_sent"),
-        (wsgi, "_noting_status"),
-        (wsgi, "body"),
-        (server_request, "Request"),
-        (server_request, "in_work"),
+        "autotrace.http_server.wsgi.start_or_adopt",
+        "autotrace.http_server.wsgi.Url",
+        "autotrace.http_server.wsgi._ending_with_body",
+        "autotrace.http_server.wsgi._traced_start_response",
+        "autotrace.http_server.wsgi.traced_body",
+        "autotrace.http_server.request.Request",
+        "autotrace.http_server.wsgi.current_request",
+        "autotrace.http_server.hooks.current_request",
     ],
 )
 def test_when_our_code_fails_the_request_is_served(
-    server: Untraced, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+    server: Untraced, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(owner, name, broken)
+    monkeypatch.setattr(target, broken)
     with record():
         assert finish(server.start("/hello/bob")) == b"hello bob"
         assert finish(server.start("/stream")) == b"ab"

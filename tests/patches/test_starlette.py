@@ -18,7 +18,6 @@ from starlette.routing import Host, Mount, Route
 from starlette.testclient import TestClient
 
 from autotrace import containment
-from autotrace.http_server import request as server_request
 from autotrace.patches import starlette as patch
 from autotrace.patching import Plan, Unpatchable
 from tests.contracts.async_http_server import AsyncHttpServer
@@ -174,12 +173,20 @@ def test_nothing_of_ours_is_in_the_scope(spans: Recorded) -> None:
 # Our own failures, and patching -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["Request", "in_work", "join"])
-def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    "target",
+    [
+        "autotrace.http_server.request.Request",
+        "autotrace.patches.starlette.current_request",
+        "autotrace.http_server.asgi.current_request",
+        "autotrace.http_server.asgi.adopt",
+    ],
+)
+def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(server_request, name, broken)
+    monkeypatch.setattr(target, broken)
     with record():
         for url in asgi_servers.uvicorn(starlette_story.mounted(starlette_story.starlette())):
             assert AsyncHttpServer().ask(url, "/acme/v1/hello/bob") == (200, "hello bob")

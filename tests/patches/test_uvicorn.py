@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 
 from autotrace import containment
 from autotrace.http_server import asgi
-from autotrace.http_server import request as server_request
+from autotrace.http_server.request import current_request
 from autotrace.patches import uvicorn as patch
 from autotrace.patching import Plan, Unpatchable
 from tests.contracts.async_http_server import AsyncHttpServer
@@ -95,7 +95,7 @@ def ask(app: Any, scope: dict[str, Any] | None = None, send: Any = None) -> list
         sent.append(message)
 
     base = {"type": "http", "method": "GET", "path": "/hello/bob", "query_string": b"", "headers": []}
-    asyncio.run(asgi.application(app, "uvicorn", "uvicorn")({**base, **(scope or {})}, receive, send or sending))
+    asyncio.run(asgi.traced_application(app, "uvicorn", "uvicorn")({**base, **(scope or {})}, receive, send or sending))
     return sent
 
 
@@ -122,7 +122,7 @@ def test_the_application_gets_the_scope_as_it_is(spans: Recorded) -> None:
         given.append(scope)
 
     scope = {"type": "http", "headers": [(b"a", b"b")], "method": "GET", "path": "/"}
-    asyncio.run(asgi.application(app, "uvicorn", "uvicorn")(scope, None, None))
+    asyncio.run(asgi.traced_application(app, "uvicorn", "uvicorn")(scope, None, None))
     assert given[0] is scope
     assert scope == {"type": "http", "headers": [(b"a", b"b")], "method": "GET", "path": "/"}
 
@@ -156,7 +156,7 @@ def test_what_goes_on_with_the_context_does_not_hold_the_connection(spans: Recor
 
     receive = Receive()
     known = weakref.ref(receive)
-    asyncio.run(asgi.application(app, "uvicorn", "uvicorn")({"type": "http", "headers": []}, receive, None))
+    asyncio.run(asgi.traced_application(app, "uvicorn", "uvicorn")({"type": "http", "headers": []}, receive, None))
     del receive
     assert known() is None
     assert len(contexts) == 1
@@ -166,31 +166,31 @@ def test_trailers_and_files_end_the_answer(spans: Recorded) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "trailers": True})
         await send({"type": "http.response.body", "body": b""})
-        assert server_request.in_work().answered is None  # type: ignore[union-attr]
+        assert current_request().answer_time is None  # type: ignore[union-attr]
         await send({"type": "http.response.trailers", "headers": []})
-        assert server_request.in_work().answered is not None  # type: ignore[union-attr]
+        assert current_request().answer_time is not None  # type: ignore[union-attr]
 
     ask(app)
     assert len(spans.servers) == 1
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"),
+    "target",
     [
-        (asgi, "_receive"),
-        (asgi, "Url"),
-        (asgi, "Answer"),
-        (asgi.Answer, "_note"),
-        (server_request, "Request"),
-        (server_request, "in_work"),
-        (asgi, "application"),
+        "autotrace.http_server.asgi._start_or_adopt",
+        "autotrace.http_server.asgi.Url",
+        "autotrace.http_server.asgi.Answer",
+        "autotrace.http_server.asgi.Answer._note",
+        "autotrace.http_server.request.Request",
+        "autotrace.http_server.asgi.current_request",
+        "autotrace.http_server.asgi.traced_application",
     ],
 )
-def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(owner, name, broken)
+    monkeypatch.setattr(target, broken)
     with record():
         for url in asgi_servers.uvicorn(asgi_story.bare):
             assert HttpServer().ask(url, "/hello/bob") == (200, "hello bob")

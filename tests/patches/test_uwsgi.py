@@ -13,9 +13,7 @@ from typing import Any
 
 import pytest
 
-from autotrace import activation, containment, embedding, import_hook
-from autotrace.http_server import request as server_request
-from autotrace.http_server import wsgi
+from autotrace import activation, containment, import_hook
 from autotrace.patches import uwsgi as patch
 from autotrace.patching import MARK, Plan, Unpatchable
 from autotrace.tracing import forks
@@ -294,16 +292,19 @@ def test_a_forked_child_that_is_told_so_draws_other_ids() -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(wsgi, "receive"), (server_request, "Request"), (server_request, "in_work")]
+    "target",
+    [
+        "autotrace.http_server.wsgi.start_or_adopt",
+        "autotrace.http_server.request.Request",
+        "autotrace.http_server.wsgi.current_request",
+    ],
 )
-def test_when_our_code_fails_the_request_is_served(
-    server: Any, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
-) -> None:
+def test_when_our_code_fails_the_request_is_served(server: Any, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
     application = loaded(application=app).application
-    monkeypatch.setattr(owner, name, broken)
+    monkeypatch.setattr(target, broken)
     with record():
         assert ask(application) == b"hello bob"
         with pytest.raises(ZeroDivisionError):
@@ -325,7 +326,7 @@ def test_without_threads_one_line_says_what_to_add(server: Any, capsys: pytest.C
 
 
 def test_a_python_with_a_command_line_of_its_own_looks_out_for_nothing() -> None:
-    program = "import sys; from autotrace import activation; print(activation.watcher.asked, 'autotrace.embedding' in sys.modules)"
+    program = "import sys; from autotrace import activation; print(activation.watcher.asked, 'autotrace.patches.uwsgi' in sys.modules)"
     assert programs.traced(*programs.python(program)).stdout == "None False\n"
 
 
@@ -337,7 +338,7 @@ def test_an_embedded_one_hears_of_the_module_with_the_next_import(monkeypatch: p
     watcher = import_hook.Watcher(lambda: True)
     watcher.watched["uwsgi"] = ("uwsgi", "server")
     monkeypatch.setattr(watcher, "imported", lambda name, module: heard.append(name))
-    embedding.look_out(watcher)
+    patch.look_out(watcher)
     assert external._fix_up_module is not before
     watcher.find_spec("json")
     assert heard == []
@@ -356,7 +357,7 @@ def test_an_embedded_one_hears_of_it_with_the_first_file(monkeypatch: pytest.Mon
     watcher = import_hook.Watcher(lambda: True)
     watcher.watched["uwsgi"] = ("uwsgi", "server")
     monkeypatch.setattr(watcher, "imported", lambda name, module: heard.append(name))
-    embedding.look_out(watcher)
+    patch.look_out(watcher)
     if there:
         monkeypatch.setitem(sys.modules, "uwsgi", stand_in())
     assert run_file("x = 1").x == 1
