@@ -88,7 +88,7 @@ UWSGI = (
     "--processes",
     "2",
     "--virtualenv",
-    sys.prefix,
+    "{venv}",
     "--die-on-term",
 )
 MOUNTS = (
@@ -154,7 +154,8 @@ def fails(port: int, path: str) -> bool:
 @contextlib.contextmanager
 def running(command: list[str], folder: Path, receiver: Receiver, flush: str = "0.05") -> Iterator[int]:
     port = http_peer.free_port()
-    command = [word.replace("{port}", str(port)) for word in command]
+    (folder / "venv").symlink_to(sys.prefix)  # uWSGI takes no virtualenv whose path is not ASCII
+    command = [word.replace("{port}", str(port)).replace("{venv}", str(folder / "venv")) for word in command]
     scripts = Path(sysconfig.get_path("scripts"))
     if not Path(command[0]).is_absolute():
         command[0] = str(scripts / command[0])

@@ -34,12 +34,15 @@ def test_the_real_one_keeps_every_promise_of_a_server(tmp_path: Path) -> None:
         pytest.skip("uWSGI cannot be had")
     port, result, log = http_peer.free_port(), tmp_path / "result", tmp_path / "log"
     options = ["--http-socket", f"127.0.0.1:{port}", "--master", "--threads", "4", "--die-on-term", "--disable-logging"]
-    command = [str(program), *options, "--virtualenv", sys.prefix, "--wsgi-file", str(HERE / "uwsgi_contract.py")]
+    (tmp_path / "venv").symlink_to(sys.prefix)  # uWSGI takes no virtualenv whose path is not ASCII
+    options += ["--virtualenv", str(tmp_path / "venv"), "--wsgi-file", str(HERE / "uwsgi_contract.py")]
     environ = programs.environment(
         AUTOTRACE_EXPORTER="none", UWSGI_URL=f"http://127.0.0.1:{port}", UWSGI_RESULT=str(result)
     )
     with log.open("wb") as out:
-        process = subprocess.Popen([str(programs.RUNNER), *command], env=environ, stdout=out, stderr=out, cwd=tmp_path)
+        process = subprocess.Popen(
+            [str(programs.RUNNER), str(program), *options], env=environ, stdout=out, stderr=out, cwd=tmp_path
+        )
     try:
         deadline = time.monotonic() + 60
         while not (result.exists() and result.read_text()) and time.monotonic() < deadline and process.poll() is None:
