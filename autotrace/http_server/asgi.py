@@ -1,4 +1,4 @@
-"""ASGI: a server span until the answer is sent; for a websocket, around the handshake. Knows no framework and no server."""
+"""ASGI: a server span until the answer is sent; of a websocket, the handshake. Knows no framework and no server."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def traced_method(
 ) -> Callable[..., Any]:
     """A method (self, scope, receive, send) that is an ASGI application, with the request's span around it.
 
-    `component`: a name, or a function of `self`. `server`: the method belongs to a server, so each call starts in a root
-    context. Scopes other than http and websocket (lifespan) pass. Any other call is refused as without the agent:
-    uvicorn calls an application without arguments to see whether it is a factory.
+    `component`: a name, or a function of `self`. `server`: the method belongs to a server, so each call starts in a
+    root context. Scopes other than http and websocket (lifespan) pass. A call with other arguments raises as without
+    the agent: uvicorn calls an application without arguments to see whether it is a factory.
     """
 
     async def call(self: Any, scope: Any, receive: Any, send: Any, *args: Any, **kwargs: Any) -> Any:

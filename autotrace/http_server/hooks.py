@@ -1,4 +1,4 @@
-"""Hooks around a library's methods through which a request passes: start, end, status, route, failure. Knows no library.
+"""Hooks around the methods of a library that a request passes: start, end, status, route, failure. Knows no library.
 
 Each takes the original method and returns the replacement, which calls the original once, bare. Our work is contained.
 """
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class AwaitedRequest(Context):
-    """A root context in which a server has begun to work, before there is a request. Holds the request once it starts.
+    """The root context of a server's method before the request has started. Holds the request once it has.
 
-    The context is where the request is kept, not where it is looked for later: the program may leave another attached.
+    So the method ends its own request even if the program has left another context attached.
     """
 
     request: Request | None = None
@@ -132,7 +132,7 @@ def on_failure(
 def on_route(
     original: Callable[..., Any], place: str, route_of: Callable[[Args, Kwargs], str | None]
 ) -> Callable[..., Any]:
-    """A method that is called when the router has chosen. route_of(args, kwargs): the route's template, if there is one."""
+    """A method that is called when the router has matched. route_of(args, kwargs): the route's template, or None."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""The HTTP request being served: one server span, however many servers, middleware and frameworks meet it. Knows none."""
+"""The HTTP request being served: one server span, whatever servers, middleware and frameworks it passes. Knows none."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Request:
         self.mount = ""
         """The part of the route that outer routers have matched."""
         self.target: tuple[str, str] | None = None
-        """(method, path), by which a layer of another protocol recognises the request: its identity is another object."""
+        """(method, path): how a layer of another protocol, which sees other objects, recognises the request."""
         self.answer_time: int | None = None
         """When the last part of the answer was sent (ns), if work goes on after it."""
         self.token: Any = current.enter(span, remote)
@@ -130,7 +130,7 @@ def current_request() -> Request | None:
 
 
 def adopt(request: Request, identity: Any, component: str) -> None:
-    """An inner layer meets a request that an outer one has started: it knows better which component the program uses."""
+    """An inner layer meets the request that an outer one has started. `component` is closer to the program."""
     request.identity = identity
     request.span.facts["component"] = component
 

@@ -24,7 +24,10 @@ def traced_body(result: Any, request: Request, context: Any) -> Any:
 
 
 class Body:
-    """Passes the parts on; while one is made, the span is active. It ends when the body is exhausted, closed or dropped."""
+    """Passes the parts on; the span is active while one is made.
+
+    The span ends when the body is exhausted, closed or dropped.
+    """
 
     def __init__(self, result: Any, request: Request, context: Any) -> None:
         # Not through __setattr__(), and under names that no result has.
@@ -76,14 +79,14 @@ class Body:
 
 # Python's own machinery, and methods that Body has itself.
 _NOT_FORWARDED = frozenset(
-    """__class__ __class_getitem__ __del__ __getattr__ __getattribute__ __getstate__ __init__ __init_subclass__ __new__ __reduce__
-    __setstate__ __subclasshook__""".split()
+    """__class__ __class_getitem__ __del__ __getattr__ __getattribute__ __getstate__ __init__ __init_subclass__
+    __new__ __reduce__ __setstate__ __subclasshook__""".split()
 ).union(vars(Body))
 
 
 @lru_cache(maxsize=256)
 def _body_class(kind: type) -> type[Body]:
-    """A subclass with the special methods of `kind`: for `bytes(answer)` and `answer["Header"]` Python asks the class."""
+    """Body with the special methods of `kind`: for `bytes(answer)` and `answer["Header"]` Python asks the class."""
     space: dict[str, Any] = {"__class__": property(lambda self: self._autotrace_result.__class__)}
     for name in dir(kind):
         if name.startswith("__") and name.endswith("__") and name not in _NOT_FORWARDED:

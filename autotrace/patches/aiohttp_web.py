@@ -1,4 +1,4 @@
-"""aiohttp.web: one server span per request, named by its route, streamed bodies included; of a websocket, the handshake."""
+"""aiohttp.web: one server span per request, its body included, named by the route; of a websocket, the handshake."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLACE = "aiohttp.web"
 def protocol(module: Any, plan: Plan) -> None:
     Handler = require(module, "RequestHandler")
     # _handle_request(): calls the application and sends its answer, in a task of the request's own. The span.
-    # A ConnectionError out of it: the client has disconnected, or a handler has cut the client off. aiohttp handles all others.
+    # Only a ConnectionError leaves it: the client has disconnected, or a handler has cut the connection.
     plan.method(
         Handler,
         "_handle_request",

@@ -18,7 +18,7 @@ PLACE = "FastAPI"
 
 
 def application(module: Any, plan: Plan) -> None:
-    # __call__(): outside of FastAPI's telemetry, which must find the span there, and of Starlette's __call__(). The span.
+    # __call__(): around FastAPI's telemetry, which must find the span there, and Starlette's __call__(). The span.
     plan.method(require(module, "FastAPI"), "__call__", lambda original: asgi.traced_method(original, "fastapi", PLACE))
 
 

@@ -27,7 +27,7 @@ def application(module: Any, plan: Plan) -> None:
         plan.method(Flask, name, lambda original: wsgi.traced_method(original, "flask", PLACE))
     # full_dispatch_request(): the first call after Flask has matched the URL. The route.
     plan.method(Flask, "full_dispatch_request", lambda original: hooks.on_route(original, PLACE, route_of))
-    # handle_exception(): called with an exception that no handler of the program took, before the answer 500. The failure.
+    # handle_exception(): called with an exception that no handler of the program took, before the 500. The failure.
     plan.method(
         Flask, "handle_exception", lambda original: hooks.on_failure(original, PLACE, lambda *_: sys.exc_info()[1])
     )

@@ -1,6 +1,7 @@
-"""gunicorn: a server span per request of sync, gthread, gevent, eventlet and asgi workers, until the body is sent. HTTP/2 too.
+"""gunicorn: a server span per request, HTTP/2 too, of sync, gthread, gevent, eventlet and asgi workers.
 
-Workers of other packages (uvicorn's, aiohttp's, tornado's) are traced by the patch of that package.
+The span ends when the body is sent. Workers of other packages (uvicorn's, aiohttp's, tornado's) are traced by the
+patch of that package.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ def asgi_worker(module: Any, plan: Plan) -> None:
 
 
 def _worker(worker: Any, plan: Plan) -> None:
-    # handle_request(): once per request, from its environ to the closing of its body; the application's exception leaves it.
-    # handle_http2_request(): the same for a stream of HTTP/2, in versions and workers that have it. The end of the span.
+    # handle_request(): called once per request, from the environ to the closing of the body; an application's exception
+    # leaves it. handle_http2_request(): the same for a stream of HTTP/2, where a worker has it. The end of the span.
     for name in ("handle_request", "handle_http2_request"):
         if name == "handle_request" or name in vars(worker):
             plan.method(

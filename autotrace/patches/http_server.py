@@ -20,7 +20,7 @@ SLOT = "_autotrace_request"
 
 def handlers(module: Any, plan: Plan) -> None:
     Handler = require(module, "BaseHTTPRequestHandler")
-    # handle_one_request(): called once per request of a connection; an exception of do_*() leaves it. The end of the span.
+    # handle_one_request(): called once per request of a connection; do_*()'s exception leaves it. The end of the span.
     plan.method(Handler, "handle_one_request", _handle_one_request)
     # parse_request(): the first moment that there is a request, after the wait on a kept connection. The start.
     plan.method(Handler, "parse_request", _parse_request)
@@ -29,7 +29,7 @@ def handlers(module: Any, plan: Plan) -> None:
 
 
 def _handle_one_request(original: Any) -> Any:
-    # Not hooks.per_request(): the handler, not the context, says which request it is. A do_*() may answer in another one.
+    # Not hooks.per_request(): the handler keeps the request, because do_*() may send the status in another context.
     def handle_one_request(self: Any, *args: Any, **kwargs: Any) -> Any:
         attributes = vars(self)
         attributes[SLOT] = None

@@ -1,4 +1,4 @@
-"""Hypercorn: a server span per HTTP request and per websocket handshake, ASGI and WSGI applications, HTTP/1 to HTTP/3."""
+"""Hypercorn: a server span per HTTP request and websocket handshake, ASGI and WSGI applications, HTTP/1 to HTTP/3."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PLACE = "hypercorn"
 
 
 def wrappers(module: Any, plan: Plan) -> None:
-    # __call__(): every protocol and every kind of worker calls it with a scope, around the program's application. The span.
+    # __call__(): every protocol and kind of worker calls it with a scope, around the program's application. The span.
     for name in ("ASGIWrapper", "WSGIWrapper"):
         plan.method(
             require(module, name),

@@ -1,4 +1,4 @@
-"""uvicorn: a server span per HTTP request and per websocket handshake, whichever protocol class, worker or application."""
+"""uvicorn: a server span per HTTP request and websocket handshake, whichever protocol class, worker or application."""
 
 from __future__ import annotations
 

@@ -34,12 +34,12 @@ RUN_BY_NAME = ("uwsgi_file_", "uwsgi_eval_config")
 """uWSGI's names for code that it runs without an import: `wsgi-file` and `mount` of a file, `eval`."""
 IMPORTING = ("importlib._bootstrap", "_frozen_importlib", "autotrace.import_hook", __name__)
 FEW = 20
-"""From _fix_up_module() to the first line of the file is a handful of profiler events. After more, the file is not run."""
+"""Profiler events from _fix_up_module() to the file's first line: a handful. After FEW, the file is not run at all."""
 SECONDS = 0.5
 """The longest wait for spans that the program made while it was loaded. Mostly there are none, and no wait."""
 
 
-# Before the module `uwsgi` is there. C makes it, past all finders -------------------------------------------------------
+# Before the module `uwsgi` is there. C makes it, past all finders -----------------------------------------------------
 
 
 def is_subinterpreter() -> bool:
@@ -76,7 +76,7 @@ def look_out(watcher: Watcher) -> None:
     watcher.asked = look
 
 
-# The patch --------------------------------------------------------------------------------------------------------------
+# The patch ------------------------------------------------------------------------------------------------------------
 
 
 def server(module: Any, plan: Plan) -> None:
@@ -90,7 +90,8 @@ def server(module: Any, plan: Plan) -> None:
         raise Unpatchable("ugreen switches between requests behind Python's back")
     if not getattr(module, "has_threads", 1):
         say(
-            "uWSGI runs without threads, so spans are sent late or never: add `enable-threads = true` to its configuration"
+            "uWSGI runs without threads, so spans are sent late or never: "
+            "add `enable-threads = true` to its configuration"
         )
     # _fix_up_module(): PyImport_ExecCodeModule() calls it just before a file is run. No span; see _FileStart.
     plan.method(sys.modules["_frozen_importlib_external"], "_fix_up_module", _fix_up_module)
@@ -178,7 +179,7 @@ class _FileStart:
 
 
 class _FileEnd:
-    """Held by the frame of a file alone, so it is dropped when the file has run, before uWSGI looks for the application."""
+    """Held by a file's frame alone, so it is dropped when the file has run, before uWSGI looks for the application."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -196,7 +197,7 @@ class _FileEnd:
             contained(PLACE)
 
 
-# The callable -----------------------------------------------------------------------------------------------------------
+# The callable ---------------------------------------------------------------------------------------------------------
 
 
 def _traced(app: Any) -> Any:
@@ -252,7 +253,7 @@ def _traced_method(original: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-# Forks ------------------------------------------------------------------------------------------------------------------
+# Forks ----------------------------------------------------------------------------------------------------------------
 
 
 def _lead_post_fork_hook(module: Any) -> None:

@@ -1,4 +1,4 @@
-"""waitress: a server span per request, until the body is in its buffers. A file that waitress sends itself is sent later."""
+"""waitress: a server span per request, until the body is in its buffers. A file that it sends itself is sent later."""
 
 from __future__ import annotations
 

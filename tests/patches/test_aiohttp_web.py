@@ -1,4 +1,4 @@
-"""aiohttp.web on a real socket: every promise of an HTTP server, sub-applications, its answers in the form of exceptions."""
+"""aiohttp.web on a real socket: every promise of an HTTP server, sub-applications, exceptions that are answers."""
 
 from __future__ import annotations
 
@@ -226,7 +226,8 @@ def test_patched_twice_is_patched_once() -> None:
 
 def test_modules_without_what_is_needed_are_refused_whole() -> None:
     fake = types.ModuleType("aiohttp.web_protocol")
-    fake.RequestHandler = type("RequestHandler", (), {"_handle_request": lambda self, request: None})  # type: ignore[attr-defined]
+    names = {"_handle_request": lambda self, request: None}
+    fake.RequestHandler = type("RequestHandler", (), names)  # type: ignore[attr-defined]
     with pytest.raises(Unpatchable, match="handle_error"):
         patch.protocol(fake, Plan())
     with pytest.raises(Unpatchable, match="WebSocketResponse"):

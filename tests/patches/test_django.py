@@ -1,4 +1,4 @@
-"""Django, WSGI and ASGI, under three servers and runserver's: every promise of an HTTP server, one span however they are stacked."""
+"""Django, WSGI and ASGI, under four servers: every promise of an HTTP server, one span however they are stacked."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_coroutine_views_that_wait_for_each_other_do_not_mix(spans: Recorded) ->
     assert all(is_child(inside[server.trace_id], server) for server in servers)
 
 
-# Django's test client: no server -------------------------------------------------------------------------------------------
+# Django's test client: no server --------------------------------------------------------------------------------------
 
 
 def client(**options: Any) -> Any:
@@ -118,7 +118,7 @@ def client(**options: Any) -> Any:
 
 
 def test_under_no_server_it_is_one_span(spans: Recorded) -> None:
-    """The test client has a handler of its own, around Django's innermost part: it is no HTTP request, and has no span."""
+    """The test client has a handler of its own around Django's innermost part: no HTTP request, no span."""
     assert client().get("/hello/bob").content == b"hello bob"
     assert spans.servers == []
 

@@ -114,7 +114,7 @@ def finish(body: Any) -> bytes:
             body.close()
 
 
-# A server that nothing traces -------------------------------------------------------------------------------------------
+# A server that nothing traces -----------------------------------------------------------------------------------------
 
 
 def test_under_a_server_that_nothing_traces_it_is_one_span(server: Untraced, spans: Recorded) -> None:
@@ -284,7 +284,7 @@ def test_a_body_with_a_length_keeps_it(spans: Recorded) -> None:
     assert finish(plain) == b"a"
 
 
-# Flask's own ways --------------------------------------------------------------------------------------------------------
+# Flask's own ways -----------------------------------------------------------------------------------------------------
 
 
 def test_an_exception_that_the_program_handles_is_no_failure(spans: Recorded) -> None:
@@ -333,7 +333,7 @@ def test_nothing_of_ours_is_in_the_environ(spans: Recorded) -> None:
     assert app.test_client().get("/").text == "[]"
 
 
-# Our own failures, and patching ------------------------------------------------------------------------------------------
+# Our own failures, and patching ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,8 @@ def test_patched_twice_is_patched_once(server: Untraced, spans: Recorded) -> Non
 
 def test_a_module_without_what_is_needed_is_refused_whole() -> None:
     fake = types.ModuleType("flask.app")
-    fake.Flask = type("Flask", (), {"__module__": "flask.app", "__call__": lambda *_: None})  # type: ignore[attr-defined]
+    names = {"__module__": "flask.app", "__call__": lambda *_: None}
+    fake.Flask = type("Flask", (), names)  # type: ignore[attr-defined]
     plan = Plan()
     with pytest.raises(Unpatchable, match="wsgi_app"):
         patch.application(fake, plan)

@@ -1,4 +1,4 @@
-"""gunicorn's workers on a real socket: every promise of an HTTP server. Forked ones, and gevent's, in end_to_end/test_prefork.py."""
+"""gunicorn's workers on a real socket: every promise of an HTTP server. Forks, gevent: end_to_end/test_prefork.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""http.server on a real socket: every promise of an HTTP server, kept connections, and that handlers stay as they are."""
+"""http.server on a real socket: every promise of an HTTP server, kept connections, handlers stay as they are."""
 
 from __future__ import annotations
 

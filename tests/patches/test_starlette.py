@@ -1,4 +1,4 @@
-"""Starlette under two servers and its test client: every promise of an HTTP server, one span however they are stacked."""
+"""Starlette, two servers and its test client: every promise of an HTTP server, one span however they are stacked."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class TestStarletteBehindACopyOfTheScope(AsyncHttpServer):
         yield from asgi_servers.uvicorn(Copying(starlette_story.starlette()))
 
 
-# Without a server: the test client ----------------------------------------------------------------------------------------
+# Without a server: the test client ------------------------------------------------------------------------------------
 
 
 def client(app: Any) -> TestClient:
@@ -170,7 +170,7 @@ def test_nothing_of_ours_is_in_the_scope(spans: Recorded) -> None:
     assert client(Starlette(routes=[Route("/", keys)])).get("/").text == "[]"
 
 
-# Our own failures, and patching -------------------------------------------------------------------------------------------
+# Our own failures, and patching ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""uvicorn on a real socket with a bare ASGI application and a WSGI one: every promise of an HTTP server, with each of its protocols."""
+"""uvicorn on a real socket, a bare ASGI and a WSGI application, each protocol: every promise of an HTTP server."""
 
 from __future__ import annotations
 

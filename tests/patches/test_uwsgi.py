@@ -1,4 +1,7 @@
-"""uWSGI: the contract in the real one (uwsgi_contract.py), and what is replaced where. Forked ones: end_to_end/test_prefork.py."""
+"""uWSGI: the contract in the real one (uwsgi_contract.py), and the places where callables and hooks are replaced.
+
+Forked workers: end_to_end/test_prefork.py.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ def test_the_real_one_keeps_every_promise_of_a_server(tmp_path: Path) -> None:
     assert result.exists() and result.read_text() == "0", log.read_text()
 
 
-# What is replaced where, with a stand-in for uWSGI's module -----------------------------------------------------------------
+# What is replaced where, with a stand-in for uWSGI's module -----------------------------------------------------------
 
 
 @pytest.fixture
@@ -193,7 +196,7 @@ def test_traced_twice_is_traced_once(server: Any) -> None:
     assert external._fix_up_module is before
 
 
-# A file, run as uWSGI runs it ------------------------------------------------------------------------------------------------
+# A file, run as uWSGI runs it -----------------------------------------------------------------------------------------
 
 
 def run_file(source: str, name: str = "uwsgi_file_mine") -> Any:
@@ -227,10 +230,12 @@ def test_other_modules_that_are_run_so_are_left_alone(server: Any) -> None:
 
 
 def test_a_debugger_within_the_file_goes_on(server: Any, spans: Recorded) -> None:
-    source = "import sys\nlines = []\ndef note(frame, event, arg):\n    lines.append(event)\n    return note\nsys.settrace(note)\n"
+    source = "import sys\nlines = []\ndef note(frame, event, arg):\n    lines.append(event)\n    return note\n"
     before = sys.gettrace()
     try:
-        module = run_file(source + "def f():\n    return 1\nf()\nsys.settrace(None)\napplication = f")
+        module = run_file(
+            source + "sys.settrace(note)\ndef f():\n    return 1\nf()\nsys.settrace(None)\napplication = f"
+        )
     finally:
         sys.settrace(before)
     assert "line" in module.lines
@@ -248,7 +253,7 @@ def test_a_profiler_that_is_there_first_is_left_alone(server: Any) -> None:
     assert events
 
 
-# Forks that Python is not told of --------------------------------------------------------------------------------------------
+# Forks that Python is not told of -------------------------------------------------------------------------------------
 
 
 def test_the_hook_of_a_new_worker_is_ours_and_then_the_program_s(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +296,7 @@ def test_a_forked_child_that_is_told_so_draws_other_ids() -> None:
     assert tracer.bits(128) != first
 
 
-# Refusals --------------------------------------------------------------------------------------------------------------------
+# Refusals -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -329,7 +334,10 @@ def test_without_threads_one_line_says_what_to_add(server: Any, capsys: pytest.C
 
 
 def test_a_python_with_a_command_line_of_its_own_looks_out_for_nothing() -> None:
-    program = "import sys; from autotrace import activation; print(activation.watcher.asked, 'autotrace.patches.uwsgi' in sys.modules)"
+    program = (
+        "import sys; from autotrace import activation\n"
+        "print(activation.watcher.asked, 'autotrace.patches.uwsgi' in sys.modules)"
+    )
     assert programs.traced(*programs.python(program)).stdout == "None False\n"
 
 

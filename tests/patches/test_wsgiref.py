@@ -46,7 +46,8 @@ class TestWsgirefValidated(TestWsgiref):
 
     @pytest.fixture
     def url(self) -> Iterator[str]:
-        yield from serving(make_server("127.0.0.1", 0, validator(wsgi_story.bare), handler_class=Quiet))  # type: ignore[arg-type]
+        application: Any = validator(wsgi_story.bare)
+        yield from serving(make_server("127.0.0.1", 0, application, handler_class=Quiet))
 
 
 def run(application: Any, handler_class: type[SimpleHandler] = SimpleHandler, **environ: str) -> str:

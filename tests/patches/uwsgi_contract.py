@@ -1,4 +1,4 @@
-"""Every promise of an HTTP server, kept by the real uWSGI: test_uwsgi.py has it run this file in a thread beside its requests.
+"""Every promise of an HTTP server, kept by the real uWSGI, which runs this file in a thread beside its requests.
 
 So it is both the file of uWSGI's option `wsgi-file` and a file of tests, each under a name of its own.
 """
