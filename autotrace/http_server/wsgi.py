@@ -68,7 +68,7 @@ def _is_same_request(outer: Request, identity: Any, environ: Mapping[str, Any]) 
 def traced_method(original: Callable[..., Any], component: str, place: str) -> Callable[..., Any]:
     """A method (self, environ, start_response) that is a WSGI application, with the request's span around it.
 
-    PEP 3333 passes both by position. Any other call is refused as without the agent.
+    PEP 3333 passes both by position. A call with other arguments raises as without the agent.
     """
 
     def call(self: Any, environ: Any, start_response: Any, *args: Any, **kwargs: Any) -> Any:
