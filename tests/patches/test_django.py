@@ -125,7 +125,7 @@ def test_under_no_server_it_is_one_span(spans: Recorded) -> None:
 
 def get(target: str) -> bytes:
     """One request through the WSGI application itself."""
-    from tests.patches.test_flask import Untraced, finish
+    from tests.http_server.untraced_server import Untraced, finish
 
     return finish(Untraced(django_story.wsgi()).start(target))
 
