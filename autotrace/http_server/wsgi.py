@@ -129,7 +129,7 @@ def on_environ(original: Callable[..., Any], place: str, item: int | None = None
 
 
 def _ending_with_body(result: Any, environ: Mapping[str, Any], request: Request, context: Any) -> Any:
-    """The body for the server, which ends the request: `result` itself wherever the server asks for its type."""
+    """The body for the server; the request ends with it. `result` itself wherever the server asks for its type."""
     kind = type(result)
     if kind is list or kind is tuple or not hasattr(kind, "__iter__"):
         # No more code of the program runs. (The server will refuse a result that cannot be iterated.)

@@ -17,7 +17,7 @@ PLACE = "aiohttp.web"
 def protocol(module: Any, plan: Plan) -> None:
     Handler = require(module, "RequestHandler")
     # _handle_request(): calls the application and sends its answer, in a task of the request's own. The span.
-    # Only a ConnectionError leaves it: the client has disconnected, or a handler has cut the connection.
+    # A ConnectionError out of it is no failure: the client has disconnected, or a handler has cut the connection.
     plan.method(
         Handler,
         "_handle_request",

@@ -13,7 +13,7 @@ PLACE = "Flask"
 
 def application(module: Any, plan: Plan) -> None:
     Flask = require(module, "Flask")
-    # Found by the class's module, not by name, because of forks. An `import flask` here could import another library.
+    # Found by the class, because a fork of Flask has another name. An import here could import what nobody asked for.
     globals_ = sys.modules.get(Flask.__module__.rpartition(".")[0] + ".globals")
     flask_request = require(globals_, "request")
 

@@ -13,15 +13,14 @@ from __future__ import annotations
 import sys
 from functools import update_wrapper
 from os import getpid
+from typing import TYPE_CHECKING, Any
 
 from autotrace import activation
 from autotrace.containment import contained, say
 from autotrace.patching import MARK, Plan, Unpatchable, require
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from autotrace.import_hook import Watcher
 

@@ -16,7 +16,7 @@ from tests.recorded import Recorded, tags
 
 
 def ask(app: Any, scope: dict[str, Any] | None = None, send: Any = None) -> list[Any]:
-    """One call as a server makes it; what was sent."""
+    """The messages that the application sends in one call, made as a server makes it."""
     sent: list[Any] = []
 
     async def receive() -> Any:

@@ -1,4 +1,4 @@
-"""Bodies of WSGI answers: what comes back in place of a result, and that it looks like the program's own object."""
+"""Bodies of WSGI answers: the server gets the result itself, or an object that looks like it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.recorded import Recorded
 
 
 def served(result: Any, **environ: Any) -> Any:
-    """What comes back in place of `result`, from an application of three lines."""
+    """The body that the server gets from an application which returns `result`."""
 
     class Application:
         def call(self, environ: Any, start_response: Any) -> Any:
@@ -31,7 +31,7 @@ def test_lists_and_what_is_no_body_come_back_as_they_are(spans: Recorded, result
 
 
 def test_a_file_of_a_server_written_in_c_comes_back_as_it_is(spans: Recorded) -> None:
-    """Its environ holds a function, and what that makes takes no attributes."""
+    """Its environ holds a function, whose result takes no attributes."""
     iterator = iter([b"x"])
     assert served(iterator, **{"wsgi.file_wrapper": lambda file: file}) is iterator
     assert len(spans.servers) == 1

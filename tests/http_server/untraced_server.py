@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Untraced:
-    """A WSGI server that nothing traces: calls the application as gunicorn would and keeps what it got."""
+    """A WSGI server that nothing traces: calls the application as gunicorn would, and keeps the status."""
 
     def __init__(self, application: Any) -> None:
         self.application = application

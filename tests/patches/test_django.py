@@ -60,7 +60,7 @@ class TestDjangoUnderWaitress(Django):
 
 
 class TestDjangoUnderUvicorn(Django):
-    """ASGI, and views that are no coroutines, which run in threads."""
+    """ASGI with synchronous views, which run in threads."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -69,7 +69,7 @@ class TestDjangoUnderUvicorn(Django):
 
 
 class TestDjangoAsync(Django):
-    """ASGI, and views that are coroutines."""
+    """ASGI with views that are coroutines."""
 
     hello_route, endless_route = "/async/hello/<name>", "/async/endless"
 
@@ -80,7 +80,7 @@ class TestDjangoAsync(Django):
 
 
 class Below:
-    """Lets the paths of the contract be those of the asynchronous views, without the server noticing."""
+    """Sends the paths of the contract to the asynchronous views, unseen by the server."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -143,7 +143,7 @@ def test_an_answer_in_the_form_of_an_exception_is_no_failure(spans: Recorded) ->
 
 
 def answer_of(target: str) -> Any:
-    """What a server, or a middleware of WSGI, is given."""
+    """The body that a server, or a WSGI middleware, gets."""
     from django.test import RequestFactory
 
     return django_story.wsgi()(RequestFactory()._base_environ(PATH_INFO=target), lambda *_: None)

@@ -67,7 +67,7 @@ def serving(kind: Any, application: Any) -> Iterator[str]:
 
 
 class Listener:
-    """What gunicorn.sock makes of a socket, as far as workers look."""
+    """A socket as gunicorn.sock wraps it, as far as workers look."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -167,7 +167,7 @@ def test_a_program_that_leaves_another_context_attached_loses_no_span(spans: Rec
 
 
 def test_an_environ_that_somebody_else_makes_starts_nothing(spans: Recorded) -> None:
-    """Outside of a worker's handling of a request nobody would end it."""
+    """Nobody would end the request, because no worker handles it."""
     sock = socket.create_server(("127.0.0.1", 0))
     request = types.SimpleNamespace(
         headers=[], method="GET", path="/", query="", fragment="", uri="/", version=(1, 1), scheme="http", body=None,

@@ -124,7 +124,7 @@ def test_a_module_without_what_is_needed_is_refused_whole() -> None:
 def test_an_application_is_not_taken_for_a_factory(
     interface: str, spans: Recorded, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """uvicorn calls it with nothing: what is none refuses with a TypeError, at once."""
+    """uvicorn calls it without arguments: an application that is no factory raises a TypeError at once."""
     app = starlette_story.starlette() if interface == "auto" else wsgi_story.flask_app()
     config = uvicorn.config.Config(app, interface=interface, log_level=60)  # type: ignore[arg-type]
     config.load()

@@ -284,7 +284,7 @@ def test_the_master_is_ready_to_fork_when_all_is_loaded(
 
 
 def test_a_forked_child_that_is_told_so_draws_other_ids() -> None:
-    """As a fork in C: none of Python's own hooks is called. AUTOTRACE's are."""
+    """As after a fork in C: Python calls none of its hooks, and the patch calls autotrace's."""
     from autotrace.tracing import tracer
 
     state = tracer._random.getstate()
@@ -339,6 +339,17 @@ def test_a_python_with_a_command_line_of_its_own_looks_out_for_nothing() -> None
         "print(activation.watcher.asked, 'autotrace.patches.uwsgi' in sys.modules)"
     )
     assert programs.traced(*programs.python(program)).stdout == "None False\n"
+
+
+@pytest.mark.parametrize(("enabled", "imported"), [("false", "False False"), ("true", "True False")])
+def test_an_embedded_one_imports_no_more_than_it_needs_to_look_out(enabled: str, imported: str) -> None:
+    program = (
+        "import sys; sys.orig_argv = []\n"
+        "from autotrace import activation; activation.activate()\n"
+        "print('autotrace.patches.uwsgi' in sys.modules, 'opentelemetry' in sys.modules)"
+    )
+    done = programs.bare(*programs.python(program), AUTOTRACE_ENABLED=enabled, AUTOTRACE_EXPORTER="none")
+    assert (done.stdout, done.stderr) == (f"{imported}\n", "")
 
 
 def test_an_embedded_one_hears_of_the_module_with_the_next_import(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ class TestWsgirefValidated(TestWsgiref):
 
 
 def run(application: Any, handler_class: type[SimpleHandler] = SimpleHandler, **environ: str) -> str:
-    """One request, without a socket; what was sent."""
+    """The answer to one request, without a socket."""
     out = io.BytesIO()
     base = {"REQUEST_METHOD": "GET", "PATH_INFO": "/x", "SERVER_NAME": "h", "SERVER_PORT": "80", **environ}
     handler = handler_class(io.BytesIO(), out, io.StringIO(), {**base, "SERVER_PROTOCOL": "HTTP/1.0"})
