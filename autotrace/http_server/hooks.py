@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Kwargs = dict[str, Any]
 
 
-class AwaitedRequest(Context):
+class PendingRequest(Context):
     """The root context of a server's method before the request has started. Holds the request once it has.
 
     So the method ends its own request even if the program has left another context attached.
@@ -38,24 +38,24 @@ def per_request(
 ) -> Callable[..., Any]:
     """A server's method that serves one request from beginning to end, on a thread of its own.
 
-    Within it the current context is an AwaitedRequest, until another hook stores the request there.
+    Within it the current context is a PendingRequest, until another hook stores the request there.
     on_return(request, args): the method returned. on_error(request, error): it raised.
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        awaited = AwaitedRequest()
-        token = current.put(awaited)
+        pending = PendingRequest()
+        token = current.put(pending)
         try:
             result = original(*args, **kwargs)
             if on_return is not None:
-                _contain(place, on_return, awaited.request, args)
+                _contain(place, on_return, pending.request, args)
             return result
         except BaseException as error:
-            _contain(place, on_error, awaited.request, error)
+            _contain(place, on_error, pending.request, error)
             raise
         finally:
-            if awaited.request is not None:
-                awaited.request.end()
+            if pending.request is not None:
+                pending.request.end()
             current.leave(token)
 
     return call

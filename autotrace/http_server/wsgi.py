@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from autotrace.containment import contained
-from autotrace.http_server.hooks import AwaitedRequest
+from autotrace.http_server.hooks import PendingRequest
 from autotrace.http_server.request import adopt, current_request, start_request
 from autotrace.http_server.wsgi_body import traced_body
 from autotrace.tracing import current, propagate
@@ -118,9 +118,9 @@ def on_environ(original: Callable[..., Any], place: str, item: int | None = None
     def call(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
         try:
-            awaited = current.get()
-            if type(awaited) is AwaitedRequest:
-                awaited.request = start_or_adopt(result if item is None else result[item], place, place)
+            pending = current.get()
+            if type(pending) is PendingRequest:
+                pending.request = start_or_adopt(result if item is None else result[item], place, place)
         except Exception:
             contained(place)
         return result

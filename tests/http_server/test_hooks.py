@@ -26,9 +26,9 @@ def broken(*args: Any) -> Any:
 
 def serve(error: BaseException | None = None) -> str:
     """A server's method, which starts its request as soon as there is one."""
-    awaited = current.get()
-    assert type(awaited) is hooks.AwaitedRequest
-    awaited.request = start()
+    pending = current.get()
+    assert type(pending) is hooks.PendingRequest
+    pending.request = start()
     if error is not None:
         raise error
     return "served"
