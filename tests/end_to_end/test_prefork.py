@@ -247,3 +247,15 @@ def test_uwsgi_s_workers_share_nothing_and_send_the_last_when_they_stop(
     assert len({span.span_id for span in served}) == len(served), "every request draws one id, and none of them twice"
     assert [span.name for span in spans if span not in served] == ["while loading"]
     assert "autotrace:" not in (tmp_path / "log").read_text()
+
+
+def test_a_mount_with_an_interpreter_of_its_own_is_served_untraced_and_one_line_says_so(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "other.py").write_text("from app import create\napplication = create()")
+    command = [uwsgi_program(), *UWSGI[1:], *(option for option in MOUNTS if option != "--single-interpreter")]
+    with Receiver() as receiver, running(command, tmp_path, receiver) as port:
+        assert [ask(port, path)[0] for path in ("/second/x", "/first/x")] == [200, 200]
+        spans = receiver.wait_for(lambda spans: any("/first/x" in str(span.tags["http.url"]) for span in spans))
+    assert not [span for span in spans if "/second" in str(span.tags["http.url"])]
+    log = (tmp_path / "log").read_text()
+    assert (log.count("autotrace:"), log.count("Add `single-interpreter = true`")) == (1, 1)
