@@ -17,7 +17,6 @@ START_UP = (
     "containment",
     "registry",
     "import_hook",
-    "embedding",
     "activation",
     "check",
     "cli",
