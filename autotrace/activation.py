@@ -28,9 +28,10 @@ def activate() -> None:
             settings = in_force()
             containment.silent = settings.log == "off"
             containment.verbose = settings.log == "debug"
-            # No command line: another program embeds this Python.
-            embedding = None if sys.orig_argv else __import__("autotrace.embedding", fromlist=["look_out"])
-            refused = [embedding.REFUSAL] if embedding and settings.enabled and embedding.is_beside() else []
+            # No command line: another program embeds this Python, perhaps uWSGI.
+            embedded = settings.enabled and not sys.orig_argv
+            uwsgi = __import__("autotrace.patches.uwsgi", fromlist=["look_out"]) if embedded else None
+            refused = [uwsgi.REFUSAL] if uwsgi and uwsgi.is_subinterpreter() else []
             if run_pid() in ("", str(os.getpid())):
                 for problem in [*settings.problems, *refused]:
                     containment.say(problem)
@@ -41,8 +42,8 @@ def activate() -> None:
             watcher = import_hook.Watcher(_begin)
             sys.meta_path.insert(0, watcher)
             watcher.watch({**registry.PATCHES, **registry.named(settings.dbapi)}, settings.disabled_patches)
-            if embedding:
-                embedding.look_out(watcher)
+            if uwsgi:
+                uwsgi.look_out(watcher)
     except Exception:
         containment.contained("activation")
 

@@ -18,7 +18,6 @@ START_UP = (
     "containment",
     "registry",
     "import_hook",
-    "embedding",
     "activation",
     "check",
     "cli",

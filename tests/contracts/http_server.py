@@ -1,8 +1,8 @@
-"""What every HTTP server keeps to, whichever library serves. Inherit HttpServer and say how it is started.
+"""The promises of every HTTP server, whichever library serves. Inherit HttpServer, and start the server in `url`.
 
 The server serves these paths, on a real socket:
     /hello/<name>      `hello <name>`; while at it starts a span `inside`
-    /call              GETs what ?url= names with requests, answers with its text
+    /call              GETs the URL in ?url= with requests, answers with its text
     /boom              raises ZeroDivisionError
     /teapot            answers 418
     /stream            two parts, `a` and `b`; while making the second starts a span `streaming`
@@ -82,7 +82,7 @@ class HttpServer:
         raise NotImplementedError
 
     def ask(self, url: str, target: str, headers: dict[str, str] | None = None, method: str = "GET") -> tuple[int, str]:
-        """By a client that is not traced."""
+        """(status, text) of a request by a client that is not traced."""
         with untraced(), contextlib.closing(connection_to(url)) as connection:
             connection.request(method, target, headers=headers or {})
             response = connection.getresponse()
