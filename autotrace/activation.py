@@ -55,7 +55,7 @@ def _begin() -> bool:
             return _begun is not False
         _beginning = True
         try:
-            __import__("autotrace.tracing.configure", fromlist=["begin"]).begin(settings)
+            __import__("autotrace.tracing.tracer", fromlist=["register"]).register()
             __import__("autotrace.export.pipeline", fromlist=["begin"]).begin(settings)
             _begun = True
         except Exception as failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable
 
 _TRUE = ("1", "true", "yes", "on")
@@ -95,3 +96,16 @@ seconds = number(0)
 def ratio(value: float) -> None:
     if not 0 <= value <= 1:
         raise ValueError("a ratio is a number from 0 to 1")
+
+
+def any_of(globs: tuple[str, ...]) -> re.Pattern[str] | None:
+    """A pattern that matches what one of the globs matches; None where there is none. Upper and lower case differ.
+
+    Its modules are imported late, because a process that traces nothing needs none of them.
+    """
+    if not globs:
+        return None
+    import re
+    from fnmatch import translate
+
+    return re.compile("|".join(map(translate, globs)))

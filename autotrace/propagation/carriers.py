@@ -107,13 +107,6 @@ def extract_kafka(propagator: Propagator, headers: Iterable[Any] | None) -> Remo
         return None
 
 
-def http_additions(
-    propagator: Propagator, span: SpanContext, baggage: Mapping[str, object] | None, forwarded: Forwarded
-) -> Headers:
-    """(name, value) to send with an HTTP request, for clients whose headers are no mapping."""
-    return propagator.headers(span, baggage, forwarded)
-
-
 def inject_http(
     propagator: Propagator,
     headers: MutableMapping[str, str],

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 from autotrace import sql
 from autotrace.semantics import peer
 from autotrace.semantics.family import Family, Row, Tag
+from autotrace.settings import in_force
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-limit = 2048
-"""AUTOTRACE_STATEMENT_LIMIT, characters."""
-masked = True
-"""AUTOTRACE_MASK_STATEMENTS."""
-connects = False
-"""AUTOTRACE_TRACE_CONNECTS; read at each connect."""
-transactions = False
-"""AUTOTRACE_TRACE_TRANSACTIONS; read when a library is patched."""
+limit = in_force().statement_limit
+masked = in_force().mask_statements
+connects = in_force().trace_connects
+"""Read at each connect."""
+transactions = in_force().trace_transactions
+"""Read when a library is patched."""
 
 _families: dict[str, Family] = {}
 

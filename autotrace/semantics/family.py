@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-CONVENTIONS = ("both", "opentracing", "otel")
-Convert = "Callable[[Any], Any] | None"
-
 
 class Tag(NamedTuple):
     """One spelling of a fact: the key, and what makes the value from the raw fact (None: as it is; a result of None is left out)."""

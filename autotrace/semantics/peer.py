@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from autotrace.semantics.family import Row, Tag
+from autotrace.settings import in_force
 
-names: dict[str, str] = {}
+names = in_force().peer_names
 """AUTOTRACE_PEER_NAMES: host -> the name to show."""
 
 

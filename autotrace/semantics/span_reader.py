@@ -5,11 +5,12 @@ from __future__ import annotations
 import linecache
 from typing import TYPE_CHECKING, Any
 
+from autotrace.settings import in_force
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-convention = "both"
-"""AUTOTRACE_CONVENTIONS, set once when tracing begins."""
+convention = in_force().conventions
 
 STACK_LIMIT = 8192
 """Characters of a stack trace."""
@@ -28,11 +29,11 @@ def all_facts(span: Any) -> Mapping[str, Any]:
     return {**span.shared.facts, **span.facts} if span.shared is not None else span.facts
 
 
-def tags(span: Any, *, shared: bool = True) -> list[tuple[str, Any]]:
-    """[(key, value)]: the family's tags, then the program's own attributes, which win. Without the shared facts where the caller has them."""
+def tags(span: Any) -> list[tuple[str, Any]]:
+    """[(key, value)]: the family's tags, then the program's own attributes, which win."""
     found: list[tuple[str, Any]] = []
     if span.family is not None:
-        if shared and span.shared is not None:
+        if span.shared is not None:
             found += span.family.tags(span.shared.facts, convention)
         found += span.family.tags(span.facts, convention)
     found += error_tags(span)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from autotrace.settings import in_force
+
 REDACTED = "REDACTED"
 
-_secret: re.Pattern[str]
 
-
-def configure(parameters: tuple[str, ...]) -> None:
-    """Which query parameters are secret, by name, case-insensitively (AUTOTRACE_SECRET_PARAMETERS)."""
-    global _secret
+def values_of(parameters: tuple[str, ...]) -> re.Pattern[str]:
+    """Finds the values of these query parameters, by name, in any case."""
     names = "|".join(re.escape(name) for name in parameters)
-    _secret = re.compile(rf"(?i)((?:^|[?&;])(?:{names})=)[^&;#]*") if names else re.compile(r"(?!)()")
+    return re.compile(rf"(?i)((?:^|[?&;])(?:{names})=)[^&;#]*" if names else r"(?!)()")
 
 
-configure(("sig", "signature", "token", "password", "secret", "key"))
+_secret = values_of(in_force().secret_parameters)
 
 
 def redacted(raw: object) -> str:

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from fnmatch import translate
 from typing import TYPE_CHECKING, Any
 
 from autotrace.propagation import Propagator, carriers
+from autotrace.setting_types import any_of
+from autotrace.settings import in_force
 from autotrace.tracing.current import FORWARD_KEY, get
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
 
-    from autotrace.propagation.context import Headers, Remote
+    from autotrace.propagation.context import Remote
     from autotrace.tracing.span import Span
 
-propagator = Propagator(("b3multi", "tracecontext", "baggage"))
-_targets: re.Pattern[str] | None = None
-_excluded: re.Pattern[str] | None = None
-
-
-def configure(formats: tuple[str, ...], forward_headers: tuple[str, ...], targets: tuple[str, ...]) -> None:
-    global propagator, _targets
-    propagator = Propagator(formats, forward_headers)
-    _targets = _any(tuple(target.lower() for target in targets))
-
-
-def exclude(urls: tuple[str, ...]) -> None:
-    """`urls`: globs of AUTOTRACE_EXCLUDED_URLS."""
-    global _excluded
-    _excluded = _any(urls)
-
-
-def _any(globs: tuple[str, ...]) -> re.Pattern[str] | None:
-    return re.compile("|".join(map(translate, globs))) if globs else None
+propagator = Propagator(in_force().propagators, in_force().forward_headers)
+_targets = any_of(tuple(target.lower() for target in in_force().propagation_targets))
+_excluded = any_of(in_force().excluded_urls)
 
 
 def _companions() -> tuple[Mapping[str, object] | None, tuple[tuple[str, str], ...]]:
@@ -69,14 +53,6 @@ def inject_http(headers: MutableMapping[str, str], span: Span, host: str) -> Non
     if is_target(host):
         baggage, forwarded = _companions()
         carriers.inject_http(propagator, headers, span, baggage, forwarded)
-
-
-def http_headers(span: Span, host: str) -> Headers:
-    """[(name, value)] to send along; [] for a host that is no target."""
-    if not is_target(host):
-        return []
-    baggage, forwarded = _companions()
-    return carriers.http_additions(propagator, span, baggage, forwarded)
 
 
 def inject_kafka(headers: Any, span: Span) -> Any:

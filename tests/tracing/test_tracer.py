@@ -14,7 +14,8 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED, SHORT, Remote
 from autotrace.semantics import http, span_reader
-from autotrace.tracing import current, propagate, sampling, tracer
+from autotrace.setting_types import any_of
+from autotrace.tracing import current, new_span, propagate, sampling, tracer
 from autotrace.tracing.span import Span
 from tests.recorded import Recorded, is_child, record, tags
 
@@ -23,7 +24,7 @@ from tests.recorded import Recorded, is_child, record, tags
 def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", tracer.provider)
     for name in ("decide", "parent_based", "trace_id_bits"):
-        monkeypatch.setattr(tracer, name, getattr(tracer, name))
+        monkeypatch.setattr(new_span, name, getattr(new_span, name))
     with record() as recorded:
         yield recorded
 
@@ -32,6 +33,12 @@ def start(remote: Remote | None = None) -> Span:
     span = tracer.start(http.CLIENT, SpanKind.CLIENT, {"method": "GET"}, None, remote)
     assert span is not None
     return span
+
+
+def injected(span: Span, host: str = "h") -> dict[str, str]:
+    headers: dict[str, str] = {}
+    propagate.inject_http(headers, span, host)
+    return headers
 
 
 def remote(flags: int = SAMPLED, decision: bool | None = True, trace_id: int = 0xABC, span_id: int = 0xDEF) -> Remote:
@@ -80,7 +87,7 @@ def test_a_remote_parent_wins_over_the_current_span(spans: Recorded) -> None:
 def test_a_callers_decision_counts_first_where_the_sampler_is_parent_based(
     spans: Recorded, sampler: str, decision: bool | None, kept: bool
 ) -> None:
-    tracer.configure(sampler, 1, True)
+    new_span.decide, new_span.parent_based = sampling.decision(sampler, 1)
     span = start(remote(SAMPLED if decision else 0, decision))
     assert span.is_recording() is kept
     span.end()
@@ -88,7 +95,7 @@ def test_a_callers_decision_counts_first_where_the_sampler_is_parent_based(
 
 
 def test_debug_is_kept_whatever_the_sampler_says_and_stays_debug_downstream(spans: Recorded) -> None:
-    tracer.configure("always_off", 1, True)
+    new_span.decide, new_span.parent_based = sampling.decision("always_off", 1)
     span = start(remote(SAMPLED | DEBUG))
     token = current.enter(span)
     child = start()
@@ -100,7 +107,7 @@ def test_debug_is_kept_whatever_the_sampler_says_and_stays_debug_downstream(span
 def test_a_denied_trace_keeps_its_ids_and_exports_nothing(spans: Recorded) -> None:
     span = start(remote(0, False))
     token = current.enter(span)
-    headers = dict(propagate.http_headers(start(), "h"))
+    headers = injected(start())
     current.leave(token)
     span.end()
     assert headers["X-B3-TraceId"] == f"{0xABC:032x}"
@@ -120,17 +127,17 @@ def test_short_ids_stay_short_and_the_random_flag_stays(spans: Recorded) -> None
     span = start(remote(SAMPLED | SHORT | RANDOM))
     token = current.enter(span)
     child = start()
-    headers = dict(propagate.http_headers(child, "h"))
+    headers = injected(child)
     current.leave(token)
     assert headers["X-B3-TraceId"] == f"{0xABC:016x}"
     assert headers["traceparent"].endswith("-03")
 
 
 def test_new_traces_may_have_64_bits(spans: Recorded) -> None:
-    tracer.configure("always_on", 1, False)
+    new_span.trace_id_bits = 64
     span = start()
     assert span.trace_id < 1 << 64
-    assert len(dict(propagate.http_headers(span, "h"))["X-B3-TraceId"]) == 16
+    assert len(injected(span)["X-B3-TraceId"]) == 16
 
 
 def test_a_ratio_keeps_that_share_and_decides_alike_everywhere() -> None:
@@ -357,7 +364,7 @@ def test_baggage_and_mesh_headers_come_in_and_go_out(spans: Recorded) -> None:
     token = current.enter(start(incoming), incoming)
     assert baggage.get_baggage("k") == "v"
     inner = context.attach(baggage.set_baggage("own", "1"))
-    headers = dict(propagate.http_headers(start(), "h"))
+    headers = injected(start())
     context.detach(inner)
     current.leave(token)
     assert headers["baggage"].split(",") == ["k=v", "own=1"]
@@ -366,15 +373,13 @@ def test_baggage_and_mesh_headers_come_in_and_go_out(spans: Recorded) -> None:
 
 
 def test_targets_limit_who_gets_headers(spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(propagate, "propagator", propagate.propagator)
-    monkeypatch.setattr(propagate, "_targets", None)
-    propagate.configure(("tracecontext",), (), ("*.svc.cluster.local", "billing"))
+    monkeypatch.setattr(propagate, "_targets", any_of(("*.svc.cluster.local", "billing")))
     span = start()
-    assert propagate.http_headers(span, "billing")
-    assert propagate.http_headers(span, "Billing")
-    assert propagate.http_headers(span, "a.svc.cluster.local")
-    assert propagate.http_headers(span, "api.example.com") == []
-    assert propagate.http_headers(span, "billing.example.com") == []
+    assert injected(span, "billing")
+    assert injected(span, "Billing")
+    assert injected(span, "a.svc.cluster.local")
+    assert injected(span, "api.example.com") == {}
+    assert injected(span, "billing.example.com") == {}
 
 
 def test_leaving_in_another_execution_context_is_quiet(spans: Recorded, caplog: pytest.LogCaptureFixture) -> None:
