@@ -1,4 +1,4 @@
-"""How the text of a variable becomes a value: one small function a kind, each raising ValueError with the remedy in it."""
+"""How the text of a variable becomes a value: one function a kind. Each raises ValueError with the remedy as its text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def flag(value: str) -> bool:
 
 
 def inverted(value: str) -> str:
-    """For variables that say `disabled` where ours says `enabled`."""
+    """For variables that say `disabled` where autotrace's says `enabled`."""
     return "false" if flag(value) else "true"
 
 
@@ -40,7 +40,7 @@ def choice(*allowed: str) -> Callable[[str], str]:
 
 
 def names(*allowed: str) -> Callable[[str], tuple[str, ...]]:
-    """A comma-separated list, white space and empty items dropped; of the allowed names where there are any."""
+    """A comma-separated list; white space and empty items are dropped. `allowed`: the only names it may hold, if given."""
 
     def read(value: str) -> tuple[str, ...]:
         found = tuple(item.strip() for item in value.split(",") if item.strip())

@@ -1,4 +1,4 @@
-"""Every environment variable autotrace knows, each once: one row, one setting. The only reader of os.environ."""
+"""TABLE: every environment variable that autotrace knows, one row a setting. The only reader of os.environ."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Source = str | tuple[str, Callable[[str], str | None]]
 
+EXPORTERS = ("jaeger", "jaeger_thrift", "console", "none")
 FORMATS = ("b3multi", "b3", "tracecontext", "baggage", "jaeger")
 SAMPLERS = (
     "always_on",
@@ -70,7 +71,7 @@ TABLE = (
             "appended to an unset service name (`<program>.<namespace>`), as Kiali expects; unset: read from the Kubernetes service account"),
     Setting("tags", ("AUTOTRACE_TAGS", "OTEL_RESOURCE_ATTRIBUTES", "JAEGER_TAGS"), pairs, "",
             "`key=value,…` added to the process (resource)"),
-    Setting("exporter", ("AUTOTRACE_EXPORTER", ("OTEL_TRACES_EXPORTER", otel_exporter)), choice("jaeger", "jaeger_thrift", "console", "none"), "jaeger",
+    Setting("exporter", ("AUTOTRACE_EXPORTER", ("OTEL_TRACES_EXPORTER", otel_exporter(*EXPORTERS))), choice(*EXPORTERS), "jaeger",
             "`jaeger`, `console` (a tree on stderr), `jaeger_thrift` (OpenTelemetry's exporter package), `none`"),
     Setting("endpoint", ("AUTOTRACE_ENDPOINT", "JAEGER_ENDPOINT"), text, "",
             "where spans go: `http://host:14268/api/traces` or `udp://host:6831`; unset: the agent below if its host is set, else `http://localhost:14268/api/traces`"),
@@ -82,7 +83,7 @@ TABLE = (
             "`always_on`, `always_off`, `traceidratio`, `ratelimiting`, each also with `parentbased_` in front: the caller's decision counts first"),
     Setting("sampler_arg", ("AUTOTRACE_SAMPLER_ARG", "OTEL_TRACES_SAMPLER_ARG", "JAEGER_SAMPLER_PARAM"), number(0), "1",
             "the ratio (0 to 1), or traces per second for `ratelimiting`"),
-    Setting("propagators", ("AUTOTRACE_PROPAGATORS", ("OTEL_PROPAGATORS", otel_propagators), ("JAEGER_PROPAGATION", jaeger_propagation)), names(*FORMATS), "b3multi,tracecontext,baggage",
+    Setting("propagators", ("AUTOTRACE_PROPAGATORS", ("OTEL_PROPAGATORS", otel_propagators(*FORMATS)), ("JAEGER_PROPAGATION", jaeger_propagation)), names(*FORMATS), "b3multi,tracecontext,baggage",
             "formats written, and read first: `b3multi`, `b3`, `tracecontext`, `baggage`, `jaeger`; every known one is read"),
     Setting("propagation_targets", ("AUTOTRACE_PROPAGATION_TARGETS",), names(), "",
             "host patterns (`*.svc.cluster.local,billing`) that get trace headers; unset: all hosts"),
@@ -130,11 +131,14 @@ TABLE = (
 # fmt: on
 
 BY_RUNNER = ("AUTOTRACE_RUN_PID",)
-"""Not settings: the note that `autotrace-run` leaves for the process it becomes."""
+"""No settings: `autotrace-run` leaves this note to the process that it becomes."""
 
 
 class Settings:
-    """The values in force, one attribute a row of TABLE. A bad value falls back to the next source and leaves a line in `problems`."""
+    """The value of each row of TABLE, as an attribute. A bad value leaves a line in `problems`, and the next source counts.
+
+    `chosen`: attribute -> the variable that it was read from, if it is not the default.
+    """
 
     enabled: bool
     service_name: str
@@ -200,8 +204,7 @@ class Settings:
     def _unknown_names(self, environ: Mapping[str, str]) -> None:
         known = {name for row in TABLE for name in row.variables}.union(BY_RUNNER)
         for name in environ:
-            # The test switch and the cache of the project's own checkout share the prefix with the settings.
-            if name.startswith("AUTOTRACE_") and name not in known and name not in OF_THE_CHECKOUT:
+            if name.startswith("AUTOTRACE_") and name not in known:
                 self.problems.append(f"{name} is not a setting of autotrace; see `autotrace check`")
 
     def _ratio(self) -> None:
@@ -214,13 +217,11 @@ class Settings:
             self.sampler_arg = 1.0
 
 
-OF_THE_CHECKOUT = ("AUTOTRACE_REQUIRE_REAL", "AUTOTRACE_CACHE")
-
 _in_force: Settings | None = None
 
 
 def in_force() -> Settings:
-    """The Settings of this process, read from its environment when first asked for. Whoever needs one derives it from here, once."""
+    """The Settings of this process, read from its environment on the first call. Each module derives what it needs, once."""
     global _in_force
     if _in_force is None:
         _in_force = Settings()
@@ -228,5 +229,5 @@ def in_force() -> Settings:
 
 
 def run_pid() -> str:
-    """The process that `autotrace-run` became ('' without it): only that one speaks of settings, its children stay silent."""
+    """The process that `autotrace-run` became, '' without it. Its children do not repeat what it has said of the settings."""
     return os.environ.get("AUTOTRACE_RUN_PID", "")

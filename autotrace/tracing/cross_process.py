@@ -52,7 +52,7 @@ def _deserialized(serialized: SerializedContext) -> Context | None:
     if activation is None or activation.watcher is None:
         return None
     try:
-        return _context(*serialized) if activation._begin() else None
+        return _context(*serialized) if activation.start_tracing() else None
     except Exception:
         activation.containment.contained("work from another process")
         return None

@@ -147,8 +147,29 @@ def test_an_unsupported_python_runs_its_program_after_one_line(version: str, tmp
     assert (done.returncode, done.stdout) == (0, f"{mine}on\n"), done.stderr
     assert (
         done.stderr
-        == f"autotrace: Python {version} is not supported (3.10 or later is); the program runs without traces\n"
+        == f"autotrace: Python {version} is not supported (3.10 or later is needed); the program runs without traces\n"
     )
+
+
+WINDOWS = "import os; os.name = 'nt'; "
+
+
+def test_on_windows_the_program_runs_after_one_line() -> None:
+    program = f"import sys; {WINDOWS}sys.path.insert(0, {str(BOOTSTRAP)!r}); import sitecustomize, sqlite3; print('on')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=environment())
+    assert (done.returncode, done.stdout) == (0, "on\n")
+    assert done.stderr == "autotrace: Windows is not supported; the program runs without traces\n"
+
+
+@pytest.mark.parametrize(
+    "variables", [{"AUTOTRACE_LOG": "off"}, {"AUTOTRACE_ENABLED": "0"}, {"AUTOTRACE_RUN_PID": "1"}]
+)
+def test_on_windows_too_it_is_silent_where_it_should_be(variables: dict[str, str]) -> None:
+    done = bare(
+        *python(f"{WINDOWS}import autotrace, sys; autotrace.activate(); print(len(sys.meta_path))"), **variables
+    )
+    expected = bare(*python("import sys; print(len(sys.meta_path))"))
+    assert (done.stdout, done.stderr) == (expected.stdout, "")
 
 
 def older_python(version: str) -> str | None:

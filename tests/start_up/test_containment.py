@@ -27,7 +27,7 @@ def test_a_place_is_told_once_and_counted_each_time(capsys: pytest.CaptureFixtur
     fail("there")
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
-    assert "internal failure in here: KeyError: 'a'" in lines[0]
+    assert "internal error in here: KeyError: 'a'" in lines[0]
     assert containment.failures == {"here": (3, "KeyError: 'a'"), "there": (1, "KeyError: 'x'")}
 
 

@@ -188,7 +188,7 @@ def test_without_a_usable_opentelemetry_api_the_program_runs_after_one_line(tmp_
     done = on_path(*python(program), PYTHONPATH=str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "(1,)\n")
     assert done.stderr.splitlines() == [
-        "autotrace: cannot trace here, the program runs without: ImportError: broken on purpose"
+        "autotrace: tracing cannot start (ImportError: broken on purpose); the program runs without traces"
     ]
 
 

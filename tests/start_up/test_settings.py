@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from autotrace.setting_types import any_of
 from autotrace.settings import TABLE, Settings
 
 README = Path(__file__).parents[2] / "README.md"
@@ -142,3 +143,18 @@ def test_a_bad_value_of_ours_lets_anothers_good_one_count() -> None:
     settings = Settings({"AUTOTRACE_SAMPLER": "x", "OTEL_TRACES_SAMPLER": "always_off"})
     assert settings.sampler == "always_off"
     assert settings.chosen["sampler"] == "OTEL_TRACES_SAMPLER"
+
+
+@pytest.mark.parametrize(
+    ("globs", "text", "matches"),
+    [
+        ((), "a", None),
+        (("*.internal", "audit"), "x.internal", True),
+        (("*.internal", "audit"), "audit", True),
+        (("*.internal", "audit"), "audits", False),
+        (("audit",), "Audit", False),
+    ],
+)
+def test_any_of_matches_what_one_glob_matches(globs: tuple[str, ...], text: str, matches: bool | None) -> None:
+    pattern = any_of(globs)
+    assert (None if pattern is None else pattern.match(text) is not None) is matches

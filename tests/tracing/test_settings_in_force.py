@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-from autotrace.setting_types import any_of
 from tests.programs import on_path, python
 
 PROGRAM = """
@@ -51,18 +48,3 @@ def test_every_setting_reaches_the_module_that_needs_it() -> None:
         "True True False",
         "True child_of",
     ]
-
-
-@pytest.mark.parametrize(
-    ("globs", "text", "matches"),
-    [
-        ((), "a", None),
-        (("*.internal", "audit"), "x.internal", True),
-        (("*.internal", "audit"), "audit", True),
-        (("*.internal", "audit"), "audits", False),
-        (("audit",), "Audit", False),
-    ],
-)
-def test_any_of_matches_what_one_glob_matches(globs: tuple[str, ...], text: str, matches: bool | None) -> None:
-    pattern = any_of(globs)
-    assert (None if pattern is None else pattern.match(text) is not None) is matches
