@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotrace.propagation import Propagator, Remote
+from autotrace import settings
+from autotrace.propagation import _BAGGAGE_WRITERS, _READERS, _WRITERS, Propagator, Remote
 from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED, SHORT
 
 from .spans import PARENT, SHORT_TRACE, SPAN, TRACE, junk, span, spans
@@ -191,6 +192,12 @@ def test_64_bits_stay_64_bits_in_every_format_but_w3c() -> None:
 @pytest.mark.parametrize("ids", [(0, SPAN), (TRACE, 0), (0, 0)])
 def test_a_span_without_ids_is_not_written_but_the_rest_is(ids: tuple[int, int]) -> None:
     assert Propagator(("b3", *DEFAULT, "jaeger")).headers(span(*ids), None, (("sw8", "x"),)) == [("sw8", "x")]
+
+
+def test_every_format_that_the_setting_allows_is_written() -> None:
+    for name in settings.FORMATS:
+        assert Propagator((name,)).headers(span(), {"a": "1"}), name
+    assert {*_READERS, *_WRITERS, *_BAGGAGE_WRITERS} == set(settings.FORMATS)
 
 
 def test_known_names_are_all_that_any_format_uses() -> None:
