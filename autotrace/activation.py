@@ -1,4 +1,4 @@
-"""activate(): read the settings, watch imports. Once per process, never raises. Tracing itself starts with the first patch."""
+"""activate(): read the settings, watch imports. Once per process; never raises. Tracing starts with the first patch."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _activate(settings: Settings) -> None:
 
 
 def start_tracing() -> bool:
-    """Connect the tracer to OpenTelemetry's API and to the exporter, once. False: tracing cannot run here; it is said once."""
+    """Connect the tracer to OpenTelemetry's API and to the exporter, once. False: tracing cannot run here."""
     global tracing, _starting
     with _lock:
         if tracing is not None or _starting:

@@ -1,4 +1,4 @@
-"""`autotrace check`: which patches are on, and why others are not; the settings in force; whether the collector answers."""
+"""`autotrace check`: which patches are on, and why others are not; the settings; whether the collector answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands: `autotrace-run CMD…` becomes the program by one exec; `autotrace check` reports. An option sets a variable."""
+"""The commands: `autotrace-run CMD…` becomes the program by one exec; `autotrace check` reports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ USAGE = """usage: autotrace check      which libraries are patched, which are no
 
 
 def run_main() -> NoReturn:
-    """`autotrace-run`: never returns. Exit codes: 2 wrong options, 127 no such command, 126 not executable, else the program's."""
+    """`autotrace-run`. Exit codes: 2 wrong options, 127 no such command, 126 not executable, else the program's."""
     environ, command = _options(sys.argv[1:])
     environ["PYTHONPATH"] = _python_path(bootstrap_folder(), environ.get("PYTHONPATH", ""))
     environ["AUTOTRACE_RUN_PID"] = str(os.getpid())  # exec keeps the process id
@@ -115,7 +115,7 @@ def _python_path(folder: str, given: str) -> str:
 
 
 def _restore_signals() -> None:
-    """Undo what Python does at its start: it ignores two signals, and a command that is not Python would inherit that."""
+    """Python ignores two signals from its start on. A command that is not Python must not inherit that."""
     import _signal  # type: ignore[import-not-found]
 
     for name in ("SIGPIPE", "SIGXFSZ"):

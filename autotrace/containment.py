@@ -1,4 +1,4 @@
-"""Contained errors: autotrace's own, each said on stderr once per place, and counted. The program's exceptions never come here."""
+"""Contained errors: autotrace's own, said on stderr once per place, and counted. Never the program's exceptions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ failures: dict[str, tuple[int, str]] = {}
 
 
 def contained(place: str) -> None:
-    """Note the exception being handled as a contained error at `place`. Call it inside an `except` block; never raises."""
+    """Note the exception being handled as a contained error at `place`. For use in an `except` block; never raises."""
     try:
         kind, error, trace = sys.exc_info()
         count, first = failures.get(place, (0, ""))

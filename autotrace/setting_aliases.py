@@ -1,4 +1,4 @@
-"""The variables of other systems (OTEL_*, JAEGER_*) in autotrace's words. None: a value that autotrace cannot follow."""
+"""The variables of other systems (OTEL_*, JAEGER_*) in autotrace's words; None for a value without one."""
 
 from __future__ import annotations
 

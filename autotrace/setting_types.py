@@ -1,4 +1,4 @@
-"""How the text of a variable becomes a value: one function a kind. Each raises ValueError with the remedy as its text."""
+"""Setting: one row of settings.TABLE. And its kinds, each a function from text to value; ValueError names the remedy."""
 
 from __future__ import annotations
 
@@ -7,8 +7,34 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable
 
+    Source = str | tuple[str, Callable[[str], str | None]]
+
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
+
+
+class Setting:
+    """One row: the attribute of Settings, the variables read in order, how text becomes a value, the default, the meaning."""
+
+    __slots__ = ("attribute", "default", "kind", "meaning", "sources")
+
+    def __init__(
+        self,
+        attribute: str,
+        sources: tuple[Source, ...],
+        kind: Callable[[str], object],
+        default: str,
+        meaning: str,
+    ) -> None:
+        self.attribute = attribute
+        self.sources = sources
+        self.kind = kind
+        self.default = default
+        self.meaning = meaning
+
+    @property
+    def variables(self) -> list[str]:
+        return [source if isinstance(source, str) else source[0] for source in self.sources]
 
 
 def text(value: str) -> str:
@@ -40,7 +66,7 @@ def choice(*allowed: str) -> Callable[[str], str]:
 
 
 def names(*allowed: str) -> Callable[[str], tuple[str, ...]]:
-    """A comma-separated list; white space and empty items are dropped. `allowed`: the only names it may hold, if given."""
+    """A comma-separated list; white space and empty items are dropped. `allowed`: the names it may hold, () for any."""
 
     def read(value: str) -> tuple[str, ...]:
         found = tuple(item.strip() for item in value.split(",") if item.strip())

@@ -11,13 +11,11 @@ from autotrace.setting_aliases import (
     otel_propagators,
     otel_resource_service,
 )
-from autotrace.setting_types import choice, flag, inverted, names, number, pairs, ratio, seconds, text, whole
+from autotrace.setting_types import Setting, choice, flag, inverted, names, number, pairs, ratio, seconds, text, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    Source = str | tuple[str, Callable[[str], str | None]]
+    from collections.abc import Mapping
 
 EXPORTERS = ("jaeger", "jaeger_thrift", "console", "none")
 FORMATS = ("b3multi", "b3", "tracecontext", "baggage", "jaeger")
@@ -35,30 +33,6 @@ SECRETS = (
     "sig,signature,token,access_token,refresh_token,id_token,auth,password,passwd,pwd,secret,client_secret,key,api_key,apikey,"
     "X-Goog-Signature,X-Amz-Signature,X-Amz-Credential,X-Amz-Security-Token,AWSAccessKeyId"
 )
-
-
-class Setting:
-    """One row: the attribute of Settings, the variables read in order, how text becomes a value, the default, the meaning."""
-
-    __slots__ = ("attribute", "default", "kind", "meaning", "sources")
-
-    def __init__(
-        self,
-        attribute: str,
-        sources: tuple[Source, ...],
-        kind: Callable[[str], object],
-        default: str,
-        meaning: str,
-    ) -> None:
-        self.attribute = attribute
-        self.sources = sources
-        self.kind = kind
-        self.default = default
-        self.meaning = meaning
-
-    @property
-    def variables(self) -> list[str]:
-        return [source if isinstance(source, str) else source[0] for source in self.sources]
 
 
 # fmt: off
@@ -130,8 +104,8 @@ TABLE = (
 )
 # fmt: on
 
-BY_RUNNER = ("AUTOTRACE_RUN_PID",)
-"""No settings: `autotrace-run` leaves this note to the process that it becomes."""
+RUN_PID = "AUTOTRACE_RUN_PID"
+"""No setting: `autotrace-run` leaves this note to the process that it becomes."""
 
 
 class Settings:
@@ -195,17 +169,17 @@ class Settings:
                     continue
                 value = row.kind(given)
             except ValueError as wrong:
-                self.problems.append(f"{name}={raw!r}: {wrong}; it is ignored")
+                self.problems.append(f"{name}={raw!r}: {wrong}; this value is ignored")
                 continue
             self.chosen[row.attribute] = name
             return value
         return row.kind(row.default)
 
     def _unknown_names(self, environ: Mapping[str, str]) -> None:
-        known = {name for row in TABLE for name in row.variables}.union(BY_RUNNER)
+        known = {name for row in TABLE for name in row.variables}.union((RUN_PID,))
         for name in environ:
             if name.startswith("AUTOTRACE_") and name not in known:
-                self.problems.append(f"{name} is not a setting of autotrace; see `autotrace check`")
+                self.problems.append(f"{name} is not a setting of autotrace; the README lists all settings")
 
     def _ratio(self) -> None:
         try:
@@ -221,7 +195,7 @@ _in_force: Settings | None = None
 
 
 def in_force() -> Settings:
-    """The Settings of this process, read from its environment on the first call. Each module derives what it needs, once."""
+    """The Settings of this process, read on the first call. Each module derives what it needs, once."""
     global _in_force
     if _in_force is None:
         _in_force = Settings()
@@ -230,4 +204,4 @@ def in_force() -> Settings:
 
 def run_pid() -> str:
     """The process that `autotrace-run` became, '' without it. Its children do not repeat what it has said of the settings."""
-    return os.environ.get("AUTOTRACE_RUN_PID", "")
+    return os.environ.get(RUN_PID, "")

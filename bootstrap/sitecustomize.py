@@ -1,4 +1,4 @@
-"""The folder for PYTHONPATH: activate autotrace, then run the sitecustomize that this file hides. Any Python can read it."""
+"""The folder for PYTHONPATH: activate autotrace, then run the sitecustomize that this file hides. For any Python."""
 
 import os
 import sys
@@ -50,7 +50,7 @@ def _activate():
 
 
 def _bundle():
-    """The folder that `pip install --target` put this one into; None in a site-packages, because that is an environment's own."""
+    """The folder that `pip install --target` put this one into. None for another environment's site-packages."""
     root = os.path.dirname(os.path.dirname(_here))
     if os.path.basename(root) in ("site-packages", "dist-packages"):
         return None
@@ -58,7 +58,7 @@ def _bundle():
 
 
 def _run_hidden():
-    """Run the sitecustomize that Python would have found without this folder, under its own name. Its errors are the program's."""
+    """Run the sitecustomize that Python finds without this folder, under its name. Its errors are the program's."""
     finders = [finder for finder in sys.meta_path if getattr(finder, "__name__", "") == "PathFinder"]
     if not finders:  # Python 2
         return

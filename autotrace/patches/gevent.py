@@ -1,7 +1,7 @@
-"""gevent's monkey-patching: autotrace's thread is paused meanwhile, because patching in the middle of an import breaks it.
+"""gevent's monkey-patching: autotrace's thread is paused meanwhile, because it would break in the middle of an import.
 
-Threads would get other ids, and locks other types. Nothing is replaced: gevent calls its subscribers before and after. Limit: a
-function of its patching that the program calls alone has events of its own module only.
+Threads would get other ids, and locks other types. Nothing is replaced: gevent calls its subscribers before and after.
+Limit: a function of its patching that the program calls alone has the events of its own module only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from autotrace.tracing import forks
 
 
 def patching(module: Any, plan: Plan) -> None:
-    # subscribers: the list of functions that gevent calls with every event. No span: patching is no operation of the program.
+    # subscribers: gevent calls each of these with every event. No span: patching is no operation of the program.
     will, did = require(module, "GeventWillPatchEvent"), require(module, "GeventDidPatchEvent")
     subscribers = require(module, "subscribers")
     if not any(isinstance(one, Listener) for one in subscribers):

@@ -1,4 +1,4 @@
-"""Propagator: which formats are read and written, in what order. Codecs spell them, carriers.py places them."""
+"""Propagator: which formats are read and written, in which order. The codecs know formats, carriers.py carriers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BAGGAGE_WRITERS: dict[str, Callable[[Mapping[str, object]], Headers]] = {
 
 
 class Propagator:
-    """Reads every known format, the configured ones first; writes the configured ones. Constant: serves all threads.
+    """Reads every known format, the configured ones first; writes the configured ones. Immutable: all threads share it.
 
     `stale`, and all names with one of `prefixes`: lower-case names that are removed from every outgoing carrier,
     because a stale trace context makes the next hop join the wrong span. Other readable names (x-request-id, the
@@ -73,7 +73,7 @@ class Propagator:
         self.environ_names = {"HTTP_" + name.upper().replace("-", "_"): name for name in self.readable}
 
     def extract(self, get: Get, present: Iterable[str] = (), names: Iterable[str] | None = None) -> Remote | None:
-        """The remote span that a carrier names, by the first format with ids; else the first sampling state without ids.
+        """The remote span that a carrier names, by the first format with ids; else the first sampling decision alone.
 
         `present`: lower-case names in the carrier, because Jaeger's baggage is found by prefix. `names`: all names that
         `get` knows, where the caller can tell. No text makes it raise.
@@ -111,7 +111,7 @@ class Propagator:
     ) -> Headers:
         """(name, value) of each header to add to an outgoing carrier, in canonical case; none for a span without ids.
 
-        `parent=False` leaves the parent's id out. `forwarded` is sent as it is, because it was checked when it was read.
+        `parent=False` leaves the parent's id out. `forwarded` is sent as it is: it was checked when it was read.
         """
         headers: Headers = []
         trace_id = span.trace_id
@@ -137,7 +137,7 @@ _PLAIN = ("00", "01")
 def _complete(remote: Remote, get: Get) -> None:
     """Complete ids of another format by a traceparent of the same trace in the same carrier.
 
-    Taken are its tracestate and its random flag: autotrace sends both formats, so that each hop would lose them otherwise.
+    Its tracestate and its random flag count. Each hop would lose them otherwise, because autotrace sends both formats.
     Its span id is taken too if a proxy has renewed the traceparent alone: see `_renewed`.
     """
     text = get("traceparent")

@@ -1,4 +1,4 @@
-"""Reading a finished span: its name, tags, error and events in the convention in force. What every exporter starts from."""
+"""Read an ended span: its name, tags, error and events in the convention in force. Every exporter starts from these."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def error_tags(span: Any) -> list[tuple[str, Any]]:
 
 
 def error_type(span: Any) -> str:
-    """'' for a span that went well; else an exception's type, a status code, or `error`."""
+    """'' for a span without an error; else an exception's type, a status code, or `error`."""
     if span.status is not None:
         if span.status[0].name == "OK":
             return ""
@@ -67,7 +67,7 @@ def error_type(span: Any) -> str:
 
 
 def status_text(span: Any) -> str | None:
-    """OpenTelemetry's status description of a failed span."""
+    """OpenTelemetry's status description of a span with an error."""
     if span.status is not None and span.status[1]:
         return str(span.status[1])
     return f"{span.failure.type}: {span.failure.message}" if span.failure is not None else None
@@ -83,7 +83,7 @@ def events(span: Any) -> list[tuple[str, int, Mapping[str, Any]]]:
 
 
 def failure_fields(failure: Any) -> dict[str, Any]:
-    """The fields of a failure's event: OpenTracing's log fields, OpenTelemetry's attributes, or both."""
+    """The attributes of a failure's event: OpenTracing's log fields, OpenTelemetry's attributes, or both."""
     fields: dict[str, Any] = {}
     if convention != "otel":
         fields = {
@@ -106,7 +106,7 @@ def exception(failure: Any) -> dict[str, Any]:
 
 
 def stack(failure: Any) -> str:
-    """As a traceback is printed; source lines are looked up here, off the program's thread."""
+    """The traceback as Python prints it. Source lines are read here, on the export thread."""
     lines = ["Traceback (most recent call last):"]
     for file, line, function in failure.frames:
         lines.append(f'  File "{file}", line {line}, in {function}')

@@ -1,4 +1,4 @@
-"""URLs as they may be shown: no user:password, no values of parameters that look like secrets. Never raises."""
+"""URLs without secrets: no user:password, no values of secret query parameters. Never raises."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REDACTED = "REDACTED"
 
 
 def values_of(parameters: tuple[str, ...]) -> re.Pattern[str]:
-    """Finds the values of these query parameters, by name, in any case."""
+    """A pattern that finds the values of these query parameters. Upper and lower case are equal."""
     names = "|".join(re.escape(name) for name in parameters)
     return re.compile(rf"(?i)((?:^|[?&;])(?:{names})=)[^&;#]*" if names else r"(?!)()")
 
@@ -20,7 +20,7 @@ _secret = values_of(in_force().secret_parameters)
 
 
 def redacted(raw: object) -> str:
-    """The URL with userinfo and secret values replaced; the fragment is kept out (it is never sent)."""
+    """The URL with userinfo and secret values replaced. The fragment is left out, because it is never sent."""
     text = raw if isinstance(raw, str) else str(raw)
     text = text.partition("#")[0]
     scheme, separator, rest = text.partition("://")

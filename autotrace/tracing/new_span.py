@@ -1,4 +1,4 @@
-"""A new span that is no child of one of ours: a new trace, a child of a remote span, or of another library's span."""
+"""New spans without a parent of autotrace's own: in a new trace, under a remote span, under another library's span."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from autotrace.propagation.context import Remote
 
-# A generator of our own, because the program's seeded `random` must draw the numbers that it would draw without autotrace.
+# A separate generator, because the program's seeded `random` must draw the same numbers as without autotrace.
 _random = Random(int.from_bytes(os.urandom(32), "big"))
 bits = _random.getrandbits
 forks.in_child(lambda: _random.seed(int.from_bytes(os.urandom(32), "big")))

@@ -1,4 +1,4 @@
-"""What crosses a process boundary: the propagator in force, joined to the current context. Which carrier it is, the caller says."""
+"""Inject and extract with the propagator in force, and the baggage and mesh headers of the current context."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _targets = any_of(tuple(target.lower() for target in in_force().propagation_targ
 _excluded = any_of(in_force().excluded_urls)
 
 
-def _companions() -> tuple[Mapping[str, object] | None, tuple[tuple[str, str], ...]]:
-    """(baggage, mesh headers) of the current context."""
+def _baggage_and_forwarded() -> tuple[Mapping[str, object] | None, tuple[tuple[str, str], ...]]:
+    """(baggage, mesh headers to forward) of the current context."""
     context = get()
-    module = sys.modules.get("opentelemetry.baggage")  # without it nobody can have set any
+    module = sys.modules.get("opentelemetry.baggage")  # if it is not imported, nobody has set baggage
     baggage = None if module is None else context.get(module._BAGGAGE_KEY)
     return baggage or None, context.get(FORWARD_KEY, ())
 
@@ -35,9 +35,9 @@ def is_target(host: str) -> bool:
 
 
 def is_excluded(url: object) -> bool:
-    """Is this URL, called or served, left alone (AUTOTRACE_EXCLUDED_URLS)? `url`: a whole one, or a path; a query does not count.
+    """Is this URL, called or served, left alone (AUTOTRACE_EXCLUDED_URLS)? `url`: a whole URL or a path, query ignored.
 
-    A glob that holds for the path alone counts too, so that `/health*` need not know the host.
+    A glob may match the path alone, so that `/health*` matches on every host.
     """
     if _excluded is None:
         return False
@@ -49,15 +49,15 @@ def is_excluded(url: object) -> bool:
 
 
 def inject_http(headers: MutableMapping[str, str], span: Span, host: str) -> None:
-    """Put `span` into `headers`, a copy that belongs to us; nothing for a host that is no target."""
+    """Inject `span` into `headers`, a copy that belongs to autotrace. A host that is no target gets nothing."""
     if is_target(host):
-        baggage, forwarded = _companions()
+        baggage, forwarded = _baggage_and_forwarded()
         carriers.inject_http(propagator, headers, span, baggage, forwarded)
 
 
 def inject_kafka(headers: Any, span: Span) -> Any:
-    """The caller's headers without old trace headers, and with those of `span`: a copy of the same type."""
-    baggage, forwarded = _companions()
+    """A copy of the caller's headers, of the same type, with the trace headers of `span` in place of any others."""
+    baggage, forwarded = _baggage_and_forwarded()
     return carriers.inject_kafka(propagator, headers, span, baggage, forwarded)
 
 

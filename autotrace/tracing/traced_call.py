@@ -1,4 +1,4 @@
-"""A call, plain or awaited, with a span around it: our work before and after is contained, the call itself runs exactly once, bare."""
+"""Wrap a function or a coroutine function in a span. The wrapped call runs exactly once, unguarded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Begun = tuple[Span | None, tuple[Any, ...], dict[str, Any]]
 
 LEAVE_OPEN = object()
-"""What `after` returns for a span that ends later (at the broker's answer, at the end of a body)."""
+"""Returned by `after` for a span that ends later, at the broker's acknowledgement or at the end of a body."""
 
 
 def traced(
@@ -24,10 +24,10 @@ def traced(
     before: Callable[[tuple[Any, ...], dict[str, Any]], Begun | None],
     after: Callable[[Span, Any], object] | None = None,
 ) -> Callable[..., Any]:
-    """`original` with a span that is current while it runs.
+    """`original` with a span that is active while it runs.
 
-    before(args, kwargs) -> (span, args, kwargs) with which to go on, copies where they differ; or None: no span for this call.
-    after(span, result): notes facts while the span is current; LEAVE_OPEN leaves it open. Its result goes nowhere else.
+    before(args, kwargs) -> (span, args, kwargs) for the call, copies where they differ; or None: the call gets no span.
+    after(span, result) notes facts while the span is active. It returns LEAVE_OPEN if the span ends later.
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -68,9 +68,9 @@ def traced_await(
     before: Callable[[tuple[Any, ...], dict[str, Any]], Begun | None],
     after: Callable[[Span, Any], object] | None = None,
 ) -> Callable[..., Any]:
-    """`original`, a coroutine function, with a span that is current while it is awaited. A cancelled task is an error of the span.
+    """As traced(), for a coroutine function: the span is active while `original` is awaited. Cancellation is its error.
 
-    `before` and `after` are plain functions, with the promises of traced(); they run when the coroutine does.
+    `before` and `after` are plain functions. They run when the coroutine runs.
     """
 
     async def call(*args: Any, **kwargs: Any) -> Any:
@@ -123,7 +123,7 @@ def finish(span: Span, place: str) -> None:
 
 
 def argument(args: tuple[Any, ...], kwargs: dict[str, Any], position: int, name: str, default: Any = None) -> Any:
-    """One argument of a call, whichever way it was passed. `position` counts `self`."""
+    """One argument of a call, passed by position or by name. `position` counts `self`."""
     if len(args) > position:
         return args[position]
     return kwargs.get(name, default)
@@ -132,7 +132,7 @@ def argument(args: tuple[Any, ...], kwargs: dict[str, Any], position: int, name:
 def with_argument(
     args: tuple[Any, ...], kwargs: dict[str, Any], position: int, name: str, value: Any
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Copies of args and kwargs in which one argument has another value, passed the way the caller passed it."""
+    """Copies of args and kwargs with another value for one argument, passed as the caller passed it."""
     if len(args) > position:
         return (*args[:position], value, *args[position + 1 :]), kwargs
     return args, {**kwargs, name: value}

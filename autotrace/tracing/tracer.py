@@ -1,4 +1,4 @@
-"""start(): a new span where the program is; and OpenTelemetry's Tracer and TracerProvider for the program's own code."""
+"""start(): a new span under the active one; and OpenTelemetry's Tracer and TracerProvider over it."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Tracer(trace.Tracer):
 
 
 class TracerProvider(trace.TracerProvider):
-    """The provider that OpenTelemetry's API answers until the program sets its own, which then gets autotrace's spans too."""
+    """OpenTelemetry's provider until the program sets its own, which then gets autotrace's spans too."""
 
     def __init__(self) -> None:
         self.flush: Callable[[float], bool] = lambda seconds: True

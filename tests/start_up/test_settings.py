@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import typing
 from pathlib import Path
 
 import pytest
 
-from autotrace.setting_types import any_of
+from autotrace.setting_types import Setting, any_of
 from autotrace.settings import TABLE, Settings
 
 README = Path(__file__).parents[2] / "README.md"
@@ -23,10 +24,7 @@ def test_the_readme_tells_no_setting_that_does_not_exist() -> None:
     assert len(told) == len(TABLE)
 
 
-def readme_line(row: object) -> str:
-    from autotrace.settings import Setting
-
-    assert isinstance(row, Setting)
+def readme_line(row: Setting) -> str:
     ours, *others = row.variables
     also = ", ".join(f"`{name}`" for name in others)
     default = (
@@ -41,6 +39,12 @@ def test_every_row_is_an_annotated_attribute_and_the_other_way_round() -> None:
     assert {row.attribute for row in TABLE} == set(Settings.__annotations__)
 
 
+def test_every_value_has_the_annotated_type() -> None:
+    defaults = Settings({})
+    for name, annotation in typing.get_type_hints(Settings).items():
+        assert isinstance(getattr(defaults, name), typing.get_origin(annotation) or annotation), name
+
+
 def test_nothing_set_gives_the_defaults_and_no_complaint() -> None:
     settings = Settings({})
     assert settings.problems == []
@@ -51,10 +55,7 @@ def test_nothing_set_gives_the_defaults_and_no_complaint() -> None:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.attribute)
-def test_ours_wins_over_opentelemetrys_and_that_over_jaegers(row: object) -> None:
-    from autotrace.settings import Setting
-
-    assert isinstance(row, Setting)
+def test_ours_wins_over_opentelemetrys_and_that_over_jaegers(row: Setting) -> None:
     order = [name.partition("_")[0] for name in row.variables]
     ranks = [("AUTOTRACE", "POD", "OTEL", "JAEGER").index(prefix) for prefix in order]
     assert ranks == sorted(ranks)
