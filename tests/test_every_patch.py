@@ -1,4 +1,4 @@
-"""What holds for every row of the registry: a file, a function, a test file, a name in the README; and refusal of lookalikes."""
+"""Every row of the registry has its file, function, tests and README line, refuses lookalikes, and can be undone."""
 
 from __future__ import annotations
 

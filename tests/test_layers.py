@@ -106,7 +106,7 @@ def test_a_family_never_imports_another_family(path: Path) -> None:
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
-    """Imports inside functions count. Those by a name in a string do not: start-up starts tracing so, without knowing it."""
+    """Imports inside functions count. Imports by a string do not: start-up loads tracing by name, without knowing it."""
     graph = {module_of(path): files_imported_by(path) for path in FILES}
     while free := [module for module, names in graph.items() if not names]:
         for module in free:
@@ -157,5 +157,5 @@ def test_only_settings_reads_the_environment(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_wrapt_is_imported_late(path: Path) -> None:
-    """It costs a hundred milliseconds where asyncio is not imported yet: whoever needs a proxy imports it in the function."""
+    """wrapt may import asyncio, which costs a hundred milliseconds. A function that needs a proxy imports it."""
     assert "wrapt" not in {module.partition(".")[0] for module, top, _ in imports(path) if top}

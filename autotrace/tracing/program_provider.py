@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from autotrace.semantics.family import Family, SharedFacts
 
 
-class ForeignSpan(Span):
+class ProviderSpan(Span):
     """Collects facts as any Span. The program's calls of OpenTelemetry's API go to `real`, the provider's span."""
 
     __slots__ = ("real",)
@@ -87,14 +87,14 @@ def start(
     shared: SharedFacts | None,
     remote: Remote | None,
 ) -> Span:
-    """A span of the program's provider, in a ForeignSpan that collects its facts."""
+    """A span of the program's provider, in a ProviderSpan that collects its facts."""
     context, parent_id, flags = None, 0, 0
     if remote is not None:
         parent_id, flags = remote.span_id, remote.flags
         context = trace.set_span_in_context(NonRecordingSpan(_context_of(remote)))
     scope = "autotrace" if family is None else f"autotrace.{family.scope}"
     real = _tracer(provider, scope).start_span(scope, context, kind)
-    return ForeignSpan(real, parent_id, flags, kind, family, facts, shared)
+    return ProviderSpan(real, parent_id, flags, kind, family, facts, shared)
 
 
 @lru_cache(maxsize=64)

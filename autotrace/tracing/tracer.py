@@ -39,9 +39,9 @@ def start(
     if context.get(SUPPRESS_KEY):
         return None
     if trace._TRACER_PROVIDER is not provider:
-        theirs = provider_in_force()
-        if theirs is not provider:
-            return program_provider.start(theirs, family, kind, facts, shared, remote)
+        other = provider_in_force()
+        if other is not provider:
+            return program_provider.start(other, family, kind, facts, shared, remote)
     if remote is not None:
         return start_from_remote(remote, family, kind, facts, shared)
     parent = context.get(SPAN_KEY)
@@ -79,9 +79,9 @@ class Tracer(trace.Tracer):
         set_status_on_exception: bool = True,
     ) -> trace.Span:
         if trace._TRACER_PROVIDER is not provider:
-            theirs = provider_in_force()
-            if theirs is not provider:
-                return theirs.get_tracer(self.name, *self.identity).start_span(
+            other = provider_in_force()
+            if other is not provider:
+                return other.get_tracer(self.name, *self.identity).start_span(
                     name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
                 )
         span = self._new(context, kind)
@@ -159,6 +159,6 @@ def register() -> None:
 
 
 def provider_in_force() -> trace.TracerProvider:
-    """The program's own provider where it has set one, else ours."""
+    """The provider that the program has set, else autotrace's."""
     found = trace._TRACER_PROVIDER
     return provider if found is None else found

@@ -1,7 +1,7 @@
 """A program: applies the patches of each installed package, undoes them, and says what is not as it was before.
 
-One line of JSON a package: did the patches change anything, what they left, why they refused it. Limit: it looks at the modules and
-classes of the package itself, and at the tables of autotrace's families.
+One line of JSON a package: did the patches change anything, what they left, why they refused it. Limit: it compares the
+modules and classes of the package itself, and the tables of autotrace's families.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""WSGI environs, HTTP headers of several libraries, Kafka headers: reading any garbage, writing without touching the caller's."""
+"""Carriers: extracting survives any garbage, injecting never touches the caller's headers."""
 
 from __future__ import annotations
 

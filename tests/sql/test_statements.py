@@ -1,4 +1,4 @@
-"""autotrace.sql: what is read from a statement, that no literal is ever shown, and that hostile text costs no more than its length."""
+"""autotrace.sql: statements are described, no literal is ever shown, hostile text costs no more than its length."""
 
 from __future__ import annotations
 

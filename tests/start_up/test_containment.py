@@ -1,4 +1,4 @@
-"""Our own failures: told once per place, counted always, raised never."""
+"""Contained errors are printed once per place, always counted, never raised."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def fail(place: str, text: str = "x") -> None:
         containment.contained(place)
 
 
-def test_a_place_is_told_once_and_counted_each_time(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_error_of_a_place_is_printed_and_each_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
     for text in "abc":
         fail("here", text)
     fail("there")

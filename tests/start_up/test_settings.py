@@ -1,4 +1,4 @@
-"""Settings: one table, read in one order, told in the README, and a bad value costs a line and no more."""
+"""Settings: one table, read in one order, listed in the README. A bad value costs one line and no more."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from autotrace.settings import TABLE, Settings
 README = Path(__file__).parents[2] / "README.md"
 
 
-def test_the_readme_tells_every_setting_as_the_table_has_it() -> None:
+def test_the_readme_lists_every_setting_as_the_table_has_it() -> None:
     lines = README.read_text().splitlines()
     for row in TABLE:
         assert readme_line(row) in lines, readme_line(row)
 
 
-def test_the_readme_tells_no_setting_that_does_not_exist() -> None:
-    told = [line for line in README.read_text().splitlines() if line.startswith("| `AUTOTRACE_")]
-    assert len(told) == len(TABLE)
+def test_the_readme_lists_no_setting_that_does_not_exist() -> None:
+    listed = [line for line in README.read_text().splitlines() if line.startswith("| `AUTOTRACE_")]
+    assert len(listed) == len(TABLE)
 
 
 def readme_line(row: Setting) -> str:
