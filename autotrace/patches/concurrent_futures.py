@@ -14,7 +14,8 @@ from opentelemetry.context.context import Context
 
 from autotrace.containment import contained
 from autotrace.patching import Plan
-from autotrace.tracing import cross_process, run_in_context
+from autotrace.tracing import cross_process
+from autotrace.tracing.run_in_context import capture_context, run_in_context
 
 
 def executors(module: Any, plan: Plan) -> None:
@@ -31,13 +32,13 @@ def _submit(original: Any) -> Any:
     def submit(*args: Any, **kwargs: Any) -> Any:
         # (self, fn, /, *args, **kwargs): without a positional fn, the original raises.
         try:
-            context = run_in_context.capture_context() if len(args) > 1 and callable(args[1]) else None
+            context = capture_context() if len(args) > 1 and callable(args[1]) else None
         except Exception:
             contained("ThreadPoolExecutor.submit")
             context = None
         if not context:
             return original(*args, **kwargs)
-        return original(args[0], run_in_context.run_in_context, context, *args[1:], **kwargs)
+        return original(args[0], run_in_context, context, *args[1:], **kwargs)
 
     return submit
 
@@ -52,9 +53,9 @@ def _submit_to_process(original: Any) -> Any:
             contained("ProcessPoolExecutor.submit")
             serialized = None
         if serialized is not None:
-            args = (args[0], cross_process.run_in_context, serialized, *args[1:])
+            args = (args[0], cross_process.run_in_serialized_context, serialized, *args[1:])
         # In an empty context, because a process that is forked here would keep the current one for all its work.
-        return run_in_context.run_in_context(Context(), original, *args, **kwargs)
+        return run_in_context(Context(), original, *args, **kwargs)
 
     return submit
 

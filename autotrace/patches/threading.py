@@ -6,7 +6,8 @@ from typing import Any
 
 from autotrace.containment import contained
 from autotrace.patching import Plan, Unpatchable
-from autotrace.tracing import current, run_in_context
+from autotrace.tracing import current
+from autotrace.tracing.run_in_context import capture_context
 
 SLOT = "_autotrace_context"
 
@@ -40,7 +41,7 @@ def threads(module: Any, plan: Plan) -> None:
 def _start(original: Any) -> Any:
     def start(self: Any) -> Any:
         try:
-            context = run_in_context.capture_context()
+            context = capture_context()
             if context.get(current.SPAN_KEY) is not None and not _serves_every_caller(self):
                 self.__dict__[SLOT] = context
         except Exception:

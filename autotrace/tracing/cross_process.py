@@ -36,14 +36,16 @@ def serialize() -> SerializedContext | None:
     return known.trace_id, known.span_id, flags, state, carried, context.get(FORWARD_KEY, ())
 
 
-def run_in_context(serialized: SerializedContext, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def run_in_serialized_context(
+    serialized: SerializedContext, work: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
     """work(*args, **kwargs), in the context that another process serialized."""
     context = _deserialized(serialized)
     if context is None:
         return work(*args, **kwargs)
-    from autotrace.tracing import run_in_context as in_this_process
+    from autotrace.tracing.run_in_context import run_in_context
 
-    return in_this_process.run_in_context(context, work, *args, **kwargs)
+    return run_in_context(context, work, *args, **kwargs)
 
 
 def _deserialized(serialized: SerializedContext) -> Context | None:
@@ -65,9 +67,9 @@ def _context(trace_id: int, span_id: int, flags: int, state: str | None, carried
 
     from autotrace.tracing.current import FORWARD_KEY
 
-    of_state = TraceState.from_header([state]) if state else None
-    there = SpanContext(trace_id, span_id, True, TraceFlags(flags), of_state)
-    context: Context = set_span_in_context(NonRecordingSpan(there), Context())
+    trace_state = TraceState.from_header([state]) if state else None
+    remote = SpanContext(trace_id, span_id, True, TraceFlags(flags), trace_state)
+    context: Context = set_span_in_context(NonRecordingSpan(remote), Context())
     for name, value in carried.items():
         context = baggage.set_baggage(name, value, context)
     if forwarded:
