@@ -84,7 +84,7 @@ def _version(distribution: str) -> str:
 
 
 def _settings(out: TextIO, settings: Settings) -> None:
-    out.write("\nsettings (others are at their default)\n")
+    out.write("\nsettings that are set (all others have their default)\n")
     for row in TABLE:
         if row.attribute in settings.chosen:
             value = _shown(getattr(settings, row.attribute))
