@@ -1,4 +1,4 @@
-"""Setting: one row of settings.TABLE. And its kinds, each a function from text to value; ValueError names the remedy."""
+"""Setting: one row of settings.TABLE. Its kinds turn text into a value, or raise ValueError with the remedy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FALSE = ("0", "false", "no", "off")
 
 
 class Setting:
-    """One row: the attribute of Settings, the variables read in order, how text becomes a value, the default, the meaning."""
+    """One row: the attribute of Settings, the variables in the order of reading, the kind, the default, the meaning."""
 
     __slots__ = ("attribute", "default", "kind", "meaning", "sources")
 

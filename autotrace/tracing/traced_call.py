@@ -1,4 +1,7 @@
-"""Wrap a function or a coroutine function in a span. The wrapped call runs exactly once, unguarded."""
+"""Wrap a function or a coroutine function in a span. The wrapped call runs exactly once, unguarded.
+
+The two wrappers are written out, because a function that they share would cost a call on every operation.
+"""
 
 from __future__ import annotations
 
