@@ -53,7 +53,7 @@ def _activate(settings: Settings) -> None:
     atexit.register(_leave)
     watcher = import_hook.Watcher(start_tracing)
     sys.meta_path.insert(0, watcher)
-    watcher.watch({**registry.PATCHES, **registry.named(settings.dbapi)}, settings.disabled_patches)
+    watcher.watch({**registry.PATCHES, **registry.dbapi_rows(settings.dbapi)}, settings.disabled_patches)
     if embedding:
         embedding.look_out(watcher)
 

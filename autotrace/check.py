@@ -37,7 +37,7 @@ def report(out: TextIO) -> int:
 def _patches(out: TextIO, settings: Settings) -> int:
     out.write("\npatches\n")
     wrong = 0
-    for library, modules in {**registry.PATCHES, **registry.named(settings.dbapi), **registry.CARRIERS}.items():
+    for library, modules in {**registry.PATCHES, **registry.dbapi_rows(settings.dbapi), **registry.CARRIERS}.items():
         state = _state(library, list(modules))
         wrong += state.startswith(("refused", "failed"))
         out.write(f"  {library:20} {state}\n")

@@ -99,7 +99,7 @@ states: dict[tuple[str, str], str] = {}
 """(library, module) -> ON, NOT_IMPORTED, DISABLED or the reason of a refusal."""
 
 
-def named(modules: Sequence[str]) -> dict[str, dict[str, str]]:
+def dbapi_rows(modules: Sequence[str]) -> dict[str, dict[str, str]]:
     """Rows for the modules that AUTOTRACE_DBAPI names. A library of PATCHES keeps its own row."""
     known = {module for table in PATCHES.values() for module in table}.union(PATCHES)
     return {module: {module: BY_INTERFACE} for module in modules if module not in known}
