@@ -14,7 +14,7 @@ from autotrace.http_client import call as client_exchange
 from autotrace.http_client.call import Exchange
 from autotrace.patching import Plan, require
 from autotrace.tracing import current, propagate
-from autotrace.tracing.traced_call import argument, failed, finish, with_argument
+from autotrace.tracing.traced_call import argument, end_failed, end_span, with_argument
 
 if TYPE_CHECKING:
     from autotrace.http_client.call import Call
@@ -54,13 +54,13 @@ def _request(original: Any) -> Any:
         except BaseException as error:
             if call is not None and call.span is not None:
                 # Cancelled, by the program or by a timeout, of which `error` has the name.
-                failed(call.span, error, PLACE)
+                end_failed(call.span, error, PLACE)
             raise
         finally:
             client_exchange.leave(token)
             if call is not None:
                 if call.span is not None:
-                    finish(call.span, PLACE)
+                    end_span(call.span, PLACE)
                 # A connection that was made here keeps this context, and must not keep a response by it.
                 call.request = call.span = None
 
@@ -85,7 +85,7 @@ def _connect(original: Any) -> Any:
 
 def _begun(call: Call, request: Any) -> Span | None:
     if call.span is not None:  # given up by a middleware
-        finish(call.span, PLACE)
+        end_span(call.span, PLACE)
     call.url, call.request = str(request.url), request
     return client_exchange.next_span(call, request.method)
 
@@ -109,7 +109,7 @@ async def _step(span: Span, step: Any) -> Any:
 
 def _note(span: Span, error: BaseException) -> None:
     if isinstance(error, Exception):
-        failed(span, error, PLACE)
+        end_failed(span, error, PLACE)
         return
     try:
         span.fail(error)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from autotrace.tracing.span import Span
 
-    Begun = tuple[Span | None, tuple[Any, ...], dict[str, Any]]
+    SpannedCall = tuple[Span | None, tuple[Any, ...], dict[str, Any]]
 
 LEAVE_OPEN = object()
 """Returned by `after` for a span that ends later, at the broker's acknowledgement or at the end of a body."""
@@ -24,7 +24,7 @@ LEAVE_OPEN = object()
 def traced(
     original: Callable[..., Any],
     place: str,
-    before: Callable[[tuple[Any, ...], dict[str, Any]], Begun | None],
+    before: Callable[[tuple[Any, ...], dict[str, Any]], SpannedCall | None],
     after: Callable[[Span, Any], object] | None = None,
 ) -> Callable[..., Any]:
     """`original` with a span that is active while it runs.
@@ -36,9 +36,9 @@ def traced(
     def call(*args: Any, **kwargs: Any) -> Any:
         span = token = None
         try:
-            begun = before(args, kwargs)
-            if begun is not None:
-                span, args, kwargs = begun
+            prepared = before(args, kwargs)
+            if prepared is not None:
+                span, args, kwargs = prepared
                 if span is not None:
                     token = enter(span)
         except Exception:
@@ -48,7 +48,7 @@ def traced(
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
-            failed(span, error, place)
+            end_failed(span, error, place)
             leave(token)
             raise
         keep = None
@@ -59,7 +59,7 @@ def traced(
                 contained(place)
         leave(token)
         if keep is not LEAVE_OPEN:
-            finish(span, place)
+            end_span(span, place)
         return result
 
     return call
@@ -68,7 +68,7 @@ def traced(
 def traced_await(
     original: Callable[..., Any],
     place: str,
-    before: Callable[[tuple[Any, ...], dict[str, Any]], Begun | None],
+    before: Callable[[tuple[Any, ...], dict[str, Any]], SpannedCall | None],
     after: Callable[[Span, Any], object] | None = None,
 ) -> Callable[..., Any]:
     """As traced(), for a coroutine function: the span is active while `original` is awaited. Cancellation is its error.
@@ -79,9 +79,9 @@ def traced_await(
     async def call(*args: Any, **kwargs: Any) -> Any:
         span = token = None
         try:
-            begun = before(args, kwargs)
-            if begun is not None:
-                span, args, kwargs = begun
+            prepared = before(args, kwargs)
+            if prepared is not None:
+                span, args, kwargs = prepared
                 if span is not None:
                     token = enter(span)
         except Exception:
@@ -91,7 +91,7 @@ def traced_await(
         try:
             result = await original(*args, **kwargs)
         except BaseException as error:
-            failed(span, error, place)
+            end_failed(span, error, place)
             leave(token)
             raise
         keep = None
@@ -102,22 +102,22 @@ def traced_await(
                 contained(place)
         leave(token)
         if keep is not LEAVE_OPEN:
-            finish(span, place)
+            end_span(span, place)
         return result
 
     return call
 
 
-def failed(span: Span, error: BaseException, place: str) -> None:
+def end_failed(span: Span, error: BaseException, place: str) -> None:
     """End a span with the exception that the call raised. Never raises."""
     try:
         span.fail(error)
     except Exception:
         contained(place)
-    finish(span, place)
+    end_span(span, place)
 
 
-def finish(span: Span, place: str) -> None:
+def end_span(span: Span, place: str) -> None:
     """End a span. Never raises."""
     try:
         span.end()
