@@ -18,7 +18,7 @@ from autotrace.semantics import database
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.current import enter, leave
 from autotrace.tracing.span import now
-from autotrace.tracing.traced_call import failed, finish
+from autotrace.tracing.traced_call import end_failed, end_span
 from autotrace.tracing.tracer import start
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Driver:
         if type(shared) is Asynchronous and shared.waiting is not None:
             span, shared.waiting = shared.waiting, None
             if error is None:
-                finish(span, place)
+                end_span(span, place)
             else:
                 self.failed(span, error, place)
 
@@ -181,7 +181,7 @@ class Driver:
                 span.facts["sqlstate"] = code
         except Exception:
             contained(place)
-        failed(span, error, place)
+        end_failed(span, error, place)
 
 
 class ByIdentity:
@@ -212,7 +212,7 @@ class ByIdentity:
     def _forget(self, key: int) -> None:
         shared = self.known.pop(key)[0]
         if type(shared) is Asynchronous and shared.waiting is not None:
-            finish(shared.waiting, "a dropped connection")
+            end_span(shared.waiting, "a dropped connection")
 
 
 def transaction(operation: str) -> Way:

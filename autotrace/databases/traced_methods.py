@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind
 
 from autotrace.containment import contained
 from autotrace.tracing.current import enter, leave
-from autotrace.tracing.traced_call import finish
+from autotrace.tracing.traced_call import end_span
 from autotrace.tracing.tracer import start
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def end(way: Way, self: Any, span: Span, result: Any, place: str) -> None:
             span.facts["rows"] = rows
     except Exception:
         contained(place)
-    finish(span, place)
+    end_span(span, place)
 
 
 def fail(us: Driver, way: Way, self: Any, span: Span, error: BaseException, place: str) -> None:

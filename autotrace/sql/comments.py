@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 
+from autotrace.settings import in_force
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from autotrace.tracing.span import Span
 
-mode = "off"
+mode = in_force().sql_comments
 """AUTOTRACE_SQL_COMMENTS: `static` says who asks, the same text each time; `full` adds the statement's own span."""
-application = ""
+application = in_force().service_name
 """The service's name, where a setting tells it."""
 
 LONGEST = 65_536
@@ -24,11 +26,6 @@ TAKERS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "REPLACE", "MERGE", "C
 _FIRST = re.compile(rf"\s*(?:{'|'.join(TAKERS)})\b", re.IGNORECASE)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._~-]")
 _END = " \t\r\n\f\v;"
-
-
-def configure(chosen: str, service: str) -> None:
-    global mode, application
-    mode, application = chosen, service
 
 
 def with_comment(statement: str, component: str, span: Span) -> str:

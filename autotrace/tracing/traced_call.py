@@ -1,4 +1,7 @@
-"""A call, plain or awaited, with a span around it: our work before and after is contained, the call itself runs exactly once, bare."""
+"""Wrap a function or a coroutine function in a span. The wrapped call runs exactly once, unguarded.
+
+The two wrappers are written out, because a function that they share would cost a call on every operation.
+"""
 
 from __future__ import annotations
 
@@ -12,30 +15,30 @@ if TYPE_CHECKING:
 
     from autotrace.tracing.span import Span
 
-    Begun = tuple[Span | None, tuple[Any, ...], dict[str, Any]]
+    SpannedCall = tuple[Span | None, tuple[Any, ...], dict[str, Any]]
 
 LEAVE_OPEN = object()
-"""What `after` returns for a span that ends later (at the broker's answer, at the end of a body)."""
+"""Returned by `after` for a span that ends later, at the broker's acknowledgement or at the end of a body."""
 
 
 def traced(
     original: Callable[..., Any],
     place: str,
-    before: Callable[[tuple[Any, ...], dict[str, Any]], Begun | None],
+    before: Callable[[tuple[Any, ...], dict[str, Any]], SpannedCall | None],
     after: Callable[[Span, Any], object] | None = None,
 ) -> Callable[..., Any]:
-    """`original` with a span that is current while it runs.
+    """`original` with a span that is active while it runs.
 
-    before(args, kwargs) -> (span, args, kwargs) with which to go on, copies where they differ; or None: no span for this call.
-    after(span, result): notes facts while the span is current; LEAVE_OPEN leaves it open. Its result goes nowhere else.
+    before(args, kwargs) -> (span, args, kwargs) for the call, copies where they differ; or None: the call gets no span.
+    after(span, result) notes facts while the span is active. It returns LEAVE_OPEN if the span ends later.
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
         span = token = None
         try:
-            begun = before(args, kwargs)
-            if begun is not None:
-                span, args, kwargs = begun
+            prepared = before(args, kwargs)
+            if prepared is not None:
+                span, args, kwargs = prepared
                 if span is not None:
                     token = enter(span)
         except Exception:
@@ -45,7 +48,7 @@ def traced(
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
-            failed(span, error, place)
+            end_failed(span, error, place)
             leave(token)
             raise
         keep = None
@@ -56,7 +59,7 @@ def traced(
                 contained(place)
         leave(token)
         if keep is not LEAVE_OPEN:
-            finish(span, place)
+            end_span(span, place)
         return result
 
     return call
@@ -65,20 +68,20 @@ def traced(
 def traced_await(
     original: Callable[..., Any],
     place: str,
-    before: Callable[[tuple[Any, ...], dict[str, Any]], Begun | None],
+    before: Callable[[tuple[Any, ...], dict[str, Any]], SpannedCall | None],
     after: Callable[[Span, Any], object] | None = None,
 ) -> Callable[..., Any]:
-    """`original`, a coroutine function, with a span that is current while it is awaited. A cancelled task is an error of the span.
+    """As traced(), for a coroutine function: the span is active while `original` is awaited. Cancellation is its error.
 
-    `before` and `after` are plain functions, with the promises of traced(); they run when the coroutine does.
+    `before` and `after` are plain functions. They run when the coroutine runs.
     """
 
     async def call(*args: Any, **kwargs: Any) -> Any:
         span = token = None
         try:
-            begun = before(args, kwargs)
-            if begun is not None:
-                span, args, kwargs = begun
+            prepared = before(args, kwargs)
+            if prepared is not None:
+                span, args, kwargs = prepared
                 if span is not None:
                     token = enter(span)
         except Exception:
@@ -88,7 +91,7 @@ def traced_await(
         try:
             result = await original(*args, **kwargs)
         except BaseException as error:
-            failed(span, error, place)
+            end_failed(span, error, place)
             leave(token)
             raise
         keep = None
@@ -99,22 +102,22 @@ def traced_await(
                 contained(place)
         leave(token)
         if keep is not LEAVE_OPEN:
-            finish(span, place)
+            end_span(span, place)
         return result
 
     return call
 
 
-def failed(span: Span, error: BaseException, place: str) -> None:
+def end_failed(span: Span, error: BaseException, place: str) -> None:
     """End a span with the exception that the call raised. Never raises."""
     try:
         span.fail(error)
     except Exception:
         contained(place)
-    finish(span, place)
+    end_span(span, place)
 
 
-def finish(span: Span, place: str) -> None:
+def end_span(span: Span, place: str) -> None:
     """End a span. Never raises."""
     try:
         span.end()
@@ -123,7 +126,7 @@ def finish(span: Span, place: str) -> None:
 
 
 def argument(args: tuple[Any, ...], kwargs: dict[str, Any], position: int, name: str, default: Any = None) -> Any:
-    """One argument of a call, whichever way it was passed. `position` counts `self`."""
+    """One argument of a call, passed by position or by name. `position` counts `self`."""
     if len(args) > position:
         return args[position]
     return kwargs.get(name, default)
@@ -132,7 +135,7 @@ def argument(args: tuple[Any, ...], kwargs: dict[str, Any], position: int, name:
 def with_argument(
     args: tuple[Any, ...], kwargs: dict[str, Any], position: int, name: str, value: Any
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Copies of args and kwargs in which one argument has another value, passed the way the caller passed it."""
+    """Copies of args and kwargs with another value for one argument, passed as the caller passed it."""
     if len(args) > position:
         return (*args[:position], value, *args[position + 1 :]), kwargs
     return args, {**kwargs, name: value}

@@ -14,7 +14,7 @@ from autotrace import containment
 from autotrace.databases import connects
 from autotrace.databases import driver as dbapi
 from autotrace.databases import traced_methods as statements
-from autotrace.tracing import current, tracer
+from autotrace.tracing import current, new_span, tracer
 from autotrace.tracing.span import Span
 from tests.recorded import Recorded, is_child, record, tags
 
@@ -155,7 +155,7 @@ class DatabaseContract:
     def test_unsampled_ones_are_not_exported(
         self, connection: Any, spans: Recorded, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(tracer, "decide", lambda trace_id: False)
+        monkeypatch.setattr(new_span, "decide", lambda trace_id: False)
         cursor = connection.cursor()
         cursor.execute("SELECT 1")
         assert [tuple(row) for row in cursor.fetchall()] == [(1,)]

@@ -200,7 +200,7 @@ def test_what_is_no_connection_is_told_in_one_line_and_handed_on(capsys: pytest.
 
 
 def test_a_library_with_a_patch_of_its_own_keeps_it() -> None:
-    assert registry.named(("psycopg2", "mydriver", "pymysql.connections")) == {
+    assert registry.dbapi_rows(("psycopg2", "mydriver", "pymysql.connections")) == {
         "mydriver": {"mydriver": registry.BY_INTERFACE}
     }
 
@@ -272,7 +272,7 @@ def test_check_lists_it(tmp_path: Path) -> None:
 def watch(name: str) -> Any:
     """The library `name`, named by the setting."""
     assert autotrace.activation.watcher is not None
-    autotrace.activation.watcher.watch(registry.named((name,)), ())
+    autotrace.activation.watcher.watch(registry.dbapi_rows((name,)), ())
     return __import__(name)
 
 
