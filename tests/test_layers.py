@@ -25,8 +25,6 @@ START_UP = (
 CORE = (
     "patching",
     "late_classes",
-    "immutable_classes",
-    "callers_variables",
     "propagation",
     "sql",
     "semantics",

@@ -11,13 +11,20 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained, say
-from autotrace.databases import any_driver_facts, any_driver_proxies
+from autotrace.databases import any_driver_facts, any_driver_proxies, transactions
+from autotrace.databases.connection_facts import Kept
+from autotrace.databases.connects import ConnectAttempt
 from autotrace.databases.driver import Driver
-from autotrace.databases.statement_arguments import head
-from autotrace.databases.traced_methods import Way, called, part, whole
+from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
+from autotrace.databases.traced_methods import (
+    StatementCall,
+    itself,
+    of_arguments,
+    outermost,
+    traced_method,
+    unless_nested,
+)
 from autotrace.patching import MARK, Plan, Unpatchable, require
-from autotrace.tracing.span import now
-from autotrace.tracing.traced_call import argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
     Make = Callable[[Any], Any]
 
 SYSTEM = "other_sql"
-"""OpenTelemetry's `db.system.name` for what it has no name for."""
+"""OpenTelemetry's `db.system.name` of a database that it has no name for."""
 STATEMENTS = ("operation", "query", "sql", "statement", "stmt", "command")
 """PEP 249 calls the statement `operation` and lets drivers choose."""
 SETS = ("seq_of_parameters", "params", "parameters", "args", "seq_params", "param_sets")
@@ -39,13 +46,13 @@ def driver(module: Any, plan: Plan) -> None:
         raise Unpatchable(f"{name} has no connect()")
     tracing, connect = _Tracing(module.__name__), require(module, "connect")
     if not isinstance(connect, type):
-        # connect(): the one door that PEP 249 names; what comes out of it shows the classes to trace. A span if it fails.
+        # connect(): the one door that PEP 249 names. The class of the connection that it returns is traced from then on.
         plan.method(module, "connect", tracing.connecting)
     elif _changeable(connect):
         # The class itself is the door (`connect = Connection`), and stays one: programs may ask isinstance(x, connect).
-        plan.method(connect, "__init__", lambda original: tracing.connecting(original, made=0))
+        plan.method(connect, "__init__", lambda original: tracing.connecting(original, init=True))
         plan.method(connect, "cursor", tracing.cursor)
-        for name, make in tracing.us.transactions().items():
+        for name, make in transactions.makers(tracing.driver).items():
             if hasattr(connect, name):  # rollback() is optional in PEP 249
                 plan.method(connect, name, make)
     else:
@@ -53,55 +60,48 @@ def driver(module: Any, plan: Plan) -> None:
 
 
 class _Tracing:
-    """What is known of one driver while it is traced."""
+    """The state of one traced driver."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.known = any_driver_facts.Known(name)
-        self.us = Driver(name, SYSTEM, self.known, sqlstate="sqlstate")
-        self.ways = self._ways()
+        self.known = Kept(name)
+        self.driver = Driver(name, SYSTEM, self.known, sqlstate="sqlstate")
+        self.makers = self._makers()
         self.seen: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
-        """Classes of cursors: can they be changed, and have they been?"""
+        """Class of cursors -> whether its methods could be replaced."""
         self.made: tuple[Any, Any] | None = None
 
-    def connecting(self, original: Any, made: int | None = None) -> Any:
-        """connect(); made: which argument is the connection, where the result is not (a class's __init__)."""
-        place = f"{self.name}.connect"
+    def connecting(self, original: Any, init: bool = False) -> Any:
+        """connect(); init: the `__init__` of connections, which returns None."""
 
         def connect(*args: Any, **kwargs: Any) -> Any:
-            begun = now()
-            asked = args if made is None else args[made + 1 :]
-            try:
+            asked = args[1:] if init else args
+            with ConnectAttempt(
+                self.driver, None, lambda error: any_driver_facts.shared(self.name, None, asked, kwargs)
+            ) as attempt:
                 result = original(*args, **kwargs)
-            except BaseException as error:
-                if not isinstance(error, TypeError):
-                    self.us.attempted(
-                        lambda: any_driver_facts.shared(self.name, None, asked, kwargs), begun, error, place
-                    )
-                raise
-            try:
-                connection = result if made is None else args[made]
-                shared = any_driver_facts.shared(self.name, connection, asked, kwargs)
-                if made is None:
-                    result = connection = self.connection(result)
-                self.known.keep(connection, shared)
-                self.us.connected(connection, begun, place)
-            except Exception:
-                contained(place)
+                try:
+                    connection = args[0] if init else result
+                    shared = any_driver_facts.shared(self.name, connection, asked, kwargs)
+                    if not init:
+                        result = connection = self.connection(result)
+                    self.known.keep(connection, shared)
+                    attempt.connection = connection
+                except Exception:
+                    contained(f"{self.name}.connect")
             return result
 
         return connect
 
     def connection(self, connection: Any) -> Any:
-        """`connection` itself, its class traced from now on; or what stands in for it."""
+        """`connection` itself, its class traced from now on; or its stand-in."""
         if not callable(getattr(connection, "cursor", None)):
-            say(
-                f"AUTOTRACE_DBAPI={self.name}: what connect() gave has no cursor(), so it is no PEP 249 connection; no traces"
-            )
+            returned = "connect() returned an object without cursor(), so it is no PEP 249 connection"
+            say(f"AUTOTRACE_DBAPI={self.name}: {returned}; no traces")
             return connection
         owner = _owner(type(connection), "cursor")
         if owner is not None:
-            _replace(owner, {"cursor": self.cursor, **self.us.transactions()})
+            _replace(owner, {"cursor": self.cursor, **transactions.makers(self.driver)})
             return connection
         return self.proxies()[0](connection)
 
@@ -120,14 +120,14 @@ class _Tracing:
         return cursor
 
     def traced(self, cursor: Any, connection: Any) -> Any:
-        """A cursor of `connection`, its class traced from now on; or what stands in for it."""
+        """A cursor of `connection`, its class traced from now on; or its stand-in."""
         kind = type(cursor)
         if kind not in self.seen:
-            owners = {name: _owner(kind, name) for name in self.ways if callable(getattr(kind, name, None))}
+            owners = {name: _owner(kind, name) for name in self.makers if callable(getattr(kind, name, None))}
             self.seen[kind] = all(owners.values())
             if self.seen[kind]:
                 for name, owner in owners.items():
-                    _replace(owner, {name: self.ways[name]})
+                    _replace(owner, {name: self.makers[name]})
         if not self.seen[kind]:
             cursor = self.proxies()[1](cursor, connection)
         self.known.keep(cursor, self.known(connection))
@@ -135,20 +135,27 @@ class _Tracing:
 
     def proxies(self) -> tuple[Any, Any]:
         if self.made is None:
-            self.made = any_driver_proxies.proxies({"cursor": self.cursor, **self.us.transactions()}, self.ways)
+            self.made = any_driver_proxies.proxies(
+                {"cursor": self.cursor, **transactions.makers(self.driver)}, self.makers
+            )
         return self.made
 
-    def _ways(self) -> dict[str, Make]:
+    def _makers(self) -> dict[str, Make]:
         """A method that runs others of its own cursor makes one span: executemany by execute, a derived class by its parent's."""
 
-        def way(read: Any) -> Make:
-            return whole(called(self.us, Way(part(read), lambda cursor: cursor, lambda cursor, _: _rows(cursor))))
+        def traced(read: Any) -> Make:
+            call = StatementCall(unless_nested(of_arguments(read)), itself, lambda cursor, result: _rows(cursor))
+            return outermost(traced_method(self.driver, call))
 
-        return {"execute": way(_statement), "executemany": way(_batch), "callproc": way(_procedure)}
+        return {
+            "execute": traced(_statement),
+            "executemany": traced(_many),
+            "callproc": traced(procedure_argument("procname")),
+        }
 
 
 def _owner(kind: type, name: str) -> Any:
-    """The class that defines the method, or else `kind`, whichever can be changed; None: neither."""
+    """The class that defines the method, else `kind`: the first that can be changed. None: neither can."""
     defining = next((owner for owner in kind.__mro__ if name in vars(owner)), None)
     return next((owner for owner in (defining, kind) if owner is not None and _changeable(owner)), None)
 
@@ -167,24 +174,21 @@ def _replace(owner: Any, makers: dict[str, Make]) -> None:
     plan.apply()
 
 
-def _statement(cursor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    found: Any = args[0] if args else next((kwargs[name] for name in STATEMENTS if name in kwargs), None)
-    if found is None:
-        return None
-    return {"statement": head(found) if isinstance(found, (str, bytes)) else found}
+# By the keyword that holds the statement; '' for none, then the statement is the first argument.
+_STATEMENT = {name: statement_argument(name) for name in ("", *STATEMENTS)}
+_MANY = {(name, sets): many_argument(name, sets) for name in _STATEMENT for sets in ("", *SETS)}
 
 
-def _batch(cursor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    facts = _statement(cursor, args, kwargs)
-    given = argument(args, kwargs, 1, next((name for name in SETS if name in kwargs), ""))
-    if facts is not None and isinstance(given, (list, tuple)) and len(given) > 1:
-        facts["batch"] = len(given)
-    return facts
+def _statement(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    return _STATEMENT[_first(STATEMENTS, kwargs)](args, kwargs)
 
 
-def _procedure(cursor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    name: Any = args[0] if args else kwargs.get("procname")
-    return {"statement": f"CALL {name}"} if isinstance(name, str) else None
+def _many(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    return _MANY[_first(STATEMENTS, kwargs), _first(SETS, kwargs)](args, kwargs)
+
+
+def _first(names: tuple[str, ...], kwargs: dict[str, Any]) -> str:
+    return next((name for name in names if name in kwargs), "") if kwargs else ""
 
 
 def _rows(cursor: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""Reading the statement from the arguments of a call, by reference; what is too long for any export is cut. Looks at no parameters."""
+"""The statement in the arguments of a call, kept by reference; cut where it is too long for any export. Looks at no parameters."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ if TYPE_CHECKING:
     Read = Callable[[tuple[Any, ...], dict[str, Any]], Facts | None]
 
 SHORT = 1024
-"""Characters or bytes of a statement that is kept by reference without asking how much of it will be read."""
+"""A statement of so many characters or bytes is kept as it is, without asking how many of them an exporter reads."""
 
 
-def text(parameter: str) -> Read:
+def statement_argument(parameter: str) -> Read:
     """Reads the statement from the first argument, named `parameter`."""
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Facts | None:
         found: Any = args[0] if args else kwargs.get(parameter)
         kind = type(found)
         if (kind is str or kind is bytes) and len(found) > SHORT:
-            found = head(found)
+            found = truncated(found)
         return None if found is None else {"statement": found}
 
     return read
 
 
-def batch(parameter: str, sets: str) -> Read:
-    """Like text(); and how many sets of parameters the second argument holds, where that can be known without using it up."""
-    statement = text(parameter)
+def many_argument(parameter: str, sets: str) -> Read:
+    """statement_argument(), and the number of sets of parameters in the second argument, named `sets`.
+
+    Their number is known of lists and tuples only: to count anything else would use it up.
+    """
+    statement = statement_argument(parameter)
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Facts | None:
         facts = statement(args, kwargs)
@@ -45,17 +48,19 @@ def batch(parameter: str, sets: str) -> Read:
     return read
 
 
-def procedure(parameter: str) -> Read:
-    """Reads callproc()'s first argument, the name of a procedure."""
+def procedure_argument(parameter: str) -> Read:
+    """Reads the name of a stored procedure from the first argument, named `parameter`."""
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Facts | None:
-        name = argument(args, kwargs, 0, parameter)
+        name = args[0] if args else kwargs.get(parameter)
+        if isinstance(name, bytes):
+            name = name.decode("utf-8", "replace")
         return {"statement": f"CALL {name}"} if isinstance(name, str) else None
 
     return read
 
 
-def head(statement: str | bytes) -> str | bytes:
-    """As much as an exporter reads and one more: a statement of megabytes must not wait in the queue for its export."""
+def truncated(statement: str | bytes) -> str | bytes:
+    """As much as an exporter reads, and one more: a statement of megabytes must not wait in the queue for its export."""
     room = database.limit + sql.SLACK
     return statement[: room + 1 if isinstance(statement, str) else 4 * room + 4]

@@ -1,6 +1,6 @@
-"""Calls that send SQL, on whatever object, awaited or not; and methods that run others of the same object. Knows no driver.
+"""Calls that send a statement, on whatever object, awaited or not; and methods that run others of the same object. Knows no driver.
 
-dbapi.Driver.statement() is the short cut for the cursors of PEP 249; this is the way for all the rest.
+The methods of PEP 249 cursors have a shorter way: driver.Driver.statement().
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from contextvars import ContextVar
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.trace import SpanKind
-
 from autotrace.containment import contained
+from autotrace.databases.driver import CLIENT
 from autotrace.tracing.current import enter, leave
 from autotrace.tracing.traced_call import finish
 from autotrace.tracing.tracer import start
@@ -23,95 +22,104 @@ if TYPE_CHECKING:
     from autotrace.databases.driver import Driver
     from autotrace.tracing.span import Span
 
+    Args = tuple[Any, ...]
+    Kwargs = dict[str, Any]
+    Facts = dict[str, Any]
     Make = Callable[[Any], Any]
-    Read = Callable[[Any, tuple[Any, ...], dict[str, Any]], dict[str, Any] | None]
+    Read = Callable[[Any, Args, Kwargs], Facts | None]
 
-CLIENT = SpanKind.CLIENT
-
-_whole: ContextVar[Any] = ContextVar("autotrace-whole", default=None)
-"""The object whose method is at work on what its other methods are called for: theirs are no statements of the program's."""
+_outermost: ContextVar[Any] = ContextVar("autotrace-outermost", default=None)
+"""The object whose traced method is running. Methods that it calls on itself make no span."""
 
 
-class Way:
-    """How a method sends a statement: what to read of the call, and where its connection and its rows are found.
+def itself(it: Any) -> Any:
+    return it
+
+
+class StatementCall:
+    """How a method sends a statement.
 
     read(self, args, kwargs) -> the span's facts, or None: no statement, hence no span.
-    connection(self) -> what the driver's facts_of() takes. rows(self, result) -> rows affected; None or below 0: not known.
-    later(self, span) -> whether the answer is still to come, and the span kept for it.
+    connection(self) -> what the driver's facts_of() takes.
+    rows(self, result) -> the number of rows affected; None or below 0: unknown.
+    keep_open(self, span) -> whether the answer is still to come. Then it has kept the span, and somebody else ends it.
     """
 
-    __slots__ = ("connection", "later", "read", "rows")
+    __slots__ = ("connection", "keep_open", "read", "rows")
 
     def __init__(
         self,
         read: Read,
         connection: Callable[[Any], Any] = lambda self: self.connection,
         rows: Callable[[Any, Any], int | None] = lambda self, result: None,
-        later: Callable[[Any, Span], bool] = lambda self, span: False,
+        keep_open: Callable[[Any, Span], bool] = lambda self, span: False,
     ) -> None:
         self.read = read
         self.connection = connection
         self.rows = rows
-        self.later = later
+        self.keep_open = keep_open
 
 
-def called(us: Driver, way: Way) -> Make:
-    """What gives a method a span, current meanwhile."""
+# Twins, but for `await`: one body for both would cost each statement an object or a call.
+
+
+def traced_method(driver: Driver, call: StatementCall) -> Make:
+    """Gives a method a span, which is active while the method runs."""
 
     def make(original: Any) -> Any:
-        place = f"{us.component}.{original.__name__}"
+        place = f"{driver.component}.{original.__name__}"
 
-        def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            begun = begin(us, way, self, args, kwargs, place)
-            if begun is None:
+        def traced(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            entered = enter_span(driver, call, self, args, kwargs, place)
+            if entered is None:
                 return original(self, *args, **kwargs)
-            span, token = begun
+            span, token = entered
             try:
                 result = original(self, *args, **kwargs)
             except BaseException as error:
                 leave(token)
-                fail(us, way, self, span, error, place)
+                fail_span(driver, call, self, span, error, place)
                 raise
             leave(token)
-            end(way, self, span, result, place)
+            end_span(call, self, span, result, place)
             return result
 
-        return call
+        return traced
 
     return make
 
 
-def awaited(us: Driver, way: Way) -> Make:
-    """called() for an `async def`: current in the awaiting task alone; a cancelled one ends with the CancelledError."""
+def traced_coroutine(driver: Driver, call: StatementCall) -> Make:
+    """traced_method() for an `async def`: active in the awaiting task alone. If that is cancelled, the CancelledError ends the span."""
 
     def make(original: Any) -> Any:
-        place = f"{us.component}.{original.__name__}"
+        place = f"{driver.component}.{original.__name__}"
 
-        async def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            begun = begin(us, way, self, args, kwargs, place)
-            if begun is None:
+        async def traced(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            entered = enter_span(driver, call, self, args, kwargs, place)
+            if entered is None:
                 return await original(self, *args, **kwargs)
-            span, token = begun
+            span, token = entered
             try:
                 result = await original(self, *args, **kwargs)
             except BaseException as error:
                 leave(token)
-                fail(us, way, self, span, error, place)
+                fail_span(driver, call, self, span, error, place)
                 raise
             leave(token)
-            end(way, self, span, result, place)
+            end_span(call, self, span, result, place)
             return result
 
-        return call
+        return traced
 
     return make
 
 
-def begin(
-    us: Driver, way: Way, self: Any, args: tuple[Any, ...], kwargs: dict[str, Any], place: str
+def enter_span(
+    driver: Driver, call: StatementCall, self: Any, args: Args, kwargs: Kwargs, place: str
 ) -> tuple[Span, Any] | None:
-    """(the span, the token that leave() takes); None where there is none. Never raises."""
-    span = opened(us, way, self, args, kwargs, place)
+    """(the span, now active; the token that leave() takes), or None: no span. Never raises."""
+    span = start_span(driver, call, self, args, kwargs, place)
     try:
         return None if span is None else (span, enter(span))
     except Exception:
@@ -119,22 +127,22 @@ def begin(
         return None
 
 
-def opened(us: Driver, way: Way, self: Any, args: tuple[Any, ...], kwargs: dict[str, Any], place: str) -> Span | None:
-    """A span that is not current, for a call that hands the control back before it is done (rows one by one, COPY). Never raises."""
+def start_span(driver: Driver, call: StatementCall, self: Any, args: Args, kwargs: Kwargs, place: str) -> Span | None:
+    """A span that is not active, for a call that hands the control back before it is done. Never raises."""
     try:
-        facts = way.read(self, args, kwargs)
-        return None if facts is None else start(us.family, CLIENT, facts, us.facts_of(way.connection(self)))
+        facts = call.read(self, args, kwargs)
+        return None if facts is None else start(driver.family, CLIENT, facts, driver.facts_of(call.connection(self)))
     except Exception:
         contained(place)
         return None
 
 
-def end(way: Way, self: Any, span: Span, result: Any, place: str) -> None:
+def end_span(call: StatementCall, self: Any, span: Span, result: Any, place: str) -> None:
     """End the span of a call that went well. Never raises."""
     try:
-        if way.later(self, span):
+        if call.keep_open(self, span):
             return
-        rows = way.rows(self, result)
+        rows = call.rows(self, result)
         if rows is not None and rows >= 0:
             span.facts["rows"] = rows
     except Exception:
@@ -142,68 +150,85 @@ def end(way: Way, self: Any, span: Span, result: Any, place: str) -> None:
     finish(span, place)
 
 
-def fail(us: Driver, way: Way, self: Any, span: Span, error: BaseException, place: str) -> None:
-    """End the span of a call that raised, unless its own answer is still to come: then the error was another's. Never raises."""
+def fail_span(driver: Driver, call: StatementCall, self: Any, span: Span, error: BaseException, place: str) -> None:
+    """End the span of a call that raised. If its own answer is still to come, the error was another call's. Never raises."""
     try:
-        if way.later(self, span):
+        if call.keep_open(self, span):
             return
     except Exception:
         contained(place)
-    us.failed(span, error, place)
+    driver.failed(span, error, place)
 
 
-def of_arguments(read: Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any] | None]) -> Read:
-    """text() and its like, which know no `self`, as a Way takes them."""
+def record_failure(
+    driver: Driver,
+    call: StatementCall,
+    self: Any,
+    args: Args,
+    kwargs: Kwargs,
+    began: int,
+    error: BaseException,
+    place: str,
+) -> None:
+    """The span of a call that has one only if it fails (preparing). It began at `began`, in ns since the epoch. Never raises."""
+    span = start_span(driver, call, self, args, kwargs, place)
+    if span is not None:
+        span.start_time = began
+        driver.failed(span, error, place)
+
+
+def of_arguments(read: Callable[[Args, Kwargs], Facts | None]) -> Read:
+    """A reader of statement_arguments.py, which takes no `self`, as StatementCall takes it."""
     return lambda self, args, kwargs: read(args, kwargs)
 
 
-def whole(make: Make, of: Callable[[Any], Any] = lambda self: self) -> Make:
-    """make(), for a method that calls methods of its own object: those of them that are read by part() have no span meanwhile.
+def outermost(make: Make, of: Callable[[Any], Any] = itself) -> Make:
+    """make(), for a method that calls other methods of its object: those that unless_nested() reads make no span meanwhile.
 
-    of(self) -> the object, where it is another one.
+    of(self) -> the object, if it is not `self`.
     """
 
     def making(original: Any) -> Any:
         def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            token = _whole.set(of(self))
+            token = _outermost.set(of(self))
             try:
                 return original(self, *args, **kwargs)
             finally:
-                _unmark(token)
+                _reset(token)
 
         return make(update_wrapper(call, original))
 
     return making
 
 
-def whole_awaited(make: Make, of: Callable[[Any], Any] = lambda self: self) -> Make:
-    """whole() for an `async def`."""
+def outermost_coroutine(make: Make, of: Callable[[Any], Any] = itself) -> Make:
+    """outermost() for an `async def`."""
 
     def making(original: Any) -> Any:
         async def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            token = _whole.set(of(self))
+            token = _outermost.set(of(self))
             try:
                 return await original(self, *args, **kwargs)
             finally:
-                _unmark(token)
+                _reset(token)
 
         return make(update_wrapper(call, original))
 
     return making
 
 
-def _unmark(token: Token[Any]) -> None:
+def _reset(token: Token[Any]) -> None:
     try:
-        _whole.reset(token)
-    except ValueError:  # a coroutine that was thrown away, and closed elsewhere
+        _outermost.reset(token)
+    except ValueError:  # a coroutine that was thrown away, and closed in another context
         pass
 
 
-def part(read: Read, of: Callable[[Any], Any] = lambda self: self) -> Read:
-    """read(), for a method that those of whole() call. of: as there."""
+def unless_nested(read: Read, of: Callable[[Any], Any] = itself) -> Read:
+    """read(), for a method that outermost() methods call: there it makes no span. of: as in outermost()."""
 
-    def reading(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-        at_work = _whole.get()
-        return None if at_work is not None and at_work is of(self) else read(self, args, kwargs)
+    def reading(self: Any, args: Args, kwargs: Kwargs) -> Facts | None:
+        running = _outermost.get()
+        return None if running is not None and running is of(self) else read(self, args, kwargs)
 
     return reading

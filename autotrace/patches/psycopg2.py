@@ -8,8 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from autotrace.containment import contained
-from autotrace.databases.driver import Asynchronous, ByIdentity, Driver, batch, text
+from autotrace.databases import transactions
+from autotrace.databases.connection_facts import AsynchronousFacts, ByIdentity, shared_facts
+from autotrace.databases.connects import record_connect, traced_init
+from autotrace.databases.driver import Driver
 from autotrace.databases.sql_comments import commented
+from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
 from autotrace.patching import MARK, Plan, Unpatchable, require
 from autotrace.patching.subclasses import joined, shown_as, subclass
 from autotrace.semantics.family import SharedFacts
@@ -25,18 +29,16 @@ def driver(module: Any, plan: Plan) -> None:
     if hasattr(require(module, "_connect"), MARK):
         return
     known = ByIdentity(_facts)
-    us = Driver("psycopg2", "postgresql", known, sqlstate="pgcode")
-    Cursor = _cursor_class(_type(c, "cursor"), us)
-    Connection = _connection_class(_type(c, "connection"), us, known, Cursor)
+    driver = Driver("psycopg2", "postgresql", known, sqlstate="pgcode")
+    Cursor = _cursor_class(_type(c, "cursor"), driver)
+    Connection = _connection_class(_type(c, "connection"), driver, known, Cursor)
 
     # _connect(): connect() finds it at each call, so an early `from psycopg2 import connect` gets it too. No span: it only says
-    # which class is made where none is asked for.
-    connect = _connect(module._connect, Connection)
-    for owner in (module, c):
-        plan.method(owner, "_connect", lambda original: connect)
+    # which class is made if the program asks for none.
+    plan.function((module, c), "_connect", lambda original: _connect(original, Connection))
     if not getattr(module.__spec__, "_initializing", False):
         return
-    # The names, while nobody can have seen what they named: the program's classes then derive from ours, and
+    # The names, before the program can have seen the driver's own classes: the program's classes then derive from ours, and
     # `type(conn) is psycopg2.extensions.connection` holds.
     for name, ours in (("connection", Connection), ("cursor", Cursor)):
         require(extensions, name)
@@ -55,23 +57,19 @@ def _type(c: Any, name: str) -> type:
     return found
 
 
-def _cursor_class(kind: type, us: Driver) -> type:
+def _cursor_class(kind: type, driver: Driver) -> type:
     # The methods that send SQL, on the C class: execute_values, execute_batch and the cursors of extras all end in them.
     # One span each; a named cursor's fetches are part of no span.
     methods = {
-        "execute": text("query"),
-        "executemany": batch("query", "vars_list"),
-        "callproc": _call,
-        "copy_expert": text("sql"),
+        "execute": statement_argument("query"),
+        "executemany": many_argument("query", "vars_list"),
+        "callproc": procedure_argument("procname"),
+        "copy_expert": statement_argument("sql"),
         "copy_from": _copy("FROM STDIN"),
         "copy_to": _copy("TO STDOUT"),
     }
-    makers = {name: us.statement(read) for name, read in methods.items()}
-    return subclass(kind, {**makers, "execute": commented(us, "query", makers["execute"])})
-
-
-def _call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    return {"statement": f"CALL {args[0]}"} if args and isinstance(args[0], str) else None
+    makers = {name: driver.statement(read) for name, read in methods.items()}
+    return subclass(kind, {**makers, "execute": commented(driver, "query", makers["execute"])})
 
 
 def _copy(direction: str) -> Any:
@@ -82,17 +80,17 @@ def _copy(direction: str) -> Any:
     return read
 
 
-def _connection_class(kind: type, us: Driver, known: ByIdentity, Cursor: type) -> type:
-    # __init__(): it is what connects, whichever way a connection is made; a span if that fails.
+def _connection_class(kind: type, driver: Driver, known: ByIdentity, Cursor: type) -> type:
+    # __init__(): connects, whichever way a connection is made.
     # cursor(): hands out our cursors. poll(): reports the answer to an asynchronous connection's statement, whose span it ends.
-    # commit(), rollback(): if they are asked for; `with conn` calls them.
+    # commit(), rollback(): if the setting asks for them; `with conn` calls them.
     return subclass(
         kind,
         {
-            "__init__": us.connect,
+            "__init__": traced_init(driver),
             "cursor": lambda original: _cursor(original, Cursor),
-            "poll": lambda original: _poll(original, us, known),
-            **us.transactions(),
+            "poll": lambda original: _poll(original, driver, known),
+            **transactions.makers(driver),
         },
     )
 
@@ -125,24 +123,24 @@ def _cursor(original: Any, Cursor: type) -> Any:
     return cursor
 
 
-def _poll(original: Any, us: Driver, known: ByIdentity) -> Any:
+def _poll(original: Any, driver: Driver, known: ByIdentity) -> Any:
     def poll(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             state = original(self, *args, **kwargs)
         except BaseException as error:
-            _answered(self, error)
+            on_answer(self, error)
             raise
         if state == POLL_OK:
-            _answered(self, None)
+            on_answer(self, None)
         return state
 
-    def _answered(connection: Any, error: BaseException | None) -> None:
+    def on_answer(connection: Any, error: BaseException | None) -> None:
         try:
             found = known.known.get(id(connection))
             if found is not None:
-                us.answered(found[0], error, "psycopg2.poll")
+                driver.on_answer(found[0], error, "psycopg2.poll")
             elif error is not None and connection.async_ and connection.status >= CONNECTING:
-                us.not_connected(connection, now(), error, "psycopg2.poll")
+                record_connect(driver, lambda: known(connection), now(), error, "psycopg2.poll")
         except Exception:
             contained("psycopg2.poll")
 
@@ -150,16 +148,8 @@ def _poll(original: Any, us: Driver, known: ByIdentity) -> Any:
 
 
 def _facts(connection: Any) -> SharedFacts:
-    """What libpq really uses: of a DSN, of PG* variables, of a service file. A path or '@…' is a Unix socket, which has no peer."""
-    facts: dict[str, Any] = {"component": "psycopg2"}
+    """The values that libpq uses, whether they come from a DSN, from PG* variables or from a service file."""
     if connection is None:
-        return SharedFacts(facts)
-    info = connection.info
-    facts["instance"], facts["user"] = info.dbname, info.user
-    host = info.host
-    if host and host[0] not in "/@":
-        facts["remote"] = (host, info.port)
-        facts["service"] = host
-    elif host:
-        facts["remote"] = ("", None)
-    return Asynchronous(facts) if connection.async_ else SharedFacts(facts)
+        return shared_facts("psycopg2")
+    info, make = connection.info, AsynchronousFacts if connection.async_ else SharedFacts
+    return shared_facts("psycopg2", info.host, info.port, instance=info.dbname, user=info.user, make=make)

@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING, Any
 from autotrace import sql
 from autotrace.semantics import peer
 from autotrace.semantics.family import Family, Row, Tag
+from autotrace.settings import in_force
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-limit = 2048
-"""AUTOTRACE_STATEMENT_LIMIT, characters."""
-masked = True
-"""AUTOTRACE_MASK_STATEMENTS."""
-connects = False
-"""AUTOTRACE_TRACE_CONNECTS; read at each connect."""
-transactions = False
-"""AUTOTRACE_TRACE_TRANSACTIONS; read when a library is patched."""
+limit = in_force().statement_limit
+"""Characters of a statement that are exported."""
+masked = in_force().mask_statements
 
 _families: dict[str, Family] = {}
 
@@ -47,9 +43,8 @@ def _make(system: str) -> Family:
     statement = Tag("db.statement", lambda raw: read(raw).text or None)
     text = Tag("db.query.text", lambda raw: read(raw).text or None)
     rows = (
-        Row(
-            "component", (Tag("component"), Tag("db.type", lambda _: "sql")), (Tag("db.system.name", lambda _: system),)
-        ),
+        Row("component", (Tag("component"),), (Tag("db.system.name", lambda _: system),)),
+        Row("type", (Tag("db.type"),), ()),
         Row("instance", (Tag("db.instance"),), (Tag("db.namespace"),)),
         Row("user", (Tag("db.user"),), ()),
         Row(

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 
-from autotrace.semantics import database, peer, span_reader, topics, url
-from autotrace.sql import comments
+from autotrace.semantics import peer, span_reader, topics, url
 from autotrace.tracing import propagate, tracer
 
 if TYPE_CHECKING:
@@ -23,9 +22,6 @@ def begin(settings: Settings) -> None:
     span_reader.convention = settings.conventions
     peer.names = settings.peer_names
     url.configure(settings.secret_parameters)
-    database.limit, database.masked = settings.statement_limit, settings.mask_statements
-    database.connects, database.transactions = settings.trace_connects, settings.trace_transactions
-    comments.configure(settings.sql_comments, settings.service_name)
     # Not by set_tracer_provider(): that may be called once only, and the once is the program's.
     if trace._TRACER_PROVIDER is None:
         trace._TRACER_PROVIDER = tracer.provider

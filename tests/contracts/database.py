@@ -11,9 +11,7 @@ from opentelemetry import context, trace
 from opentelemetry.trace import SpanKind
 
 from autotrace import containment
-from autotrace.databases import connects
-from autotrace.databases import driver as dbapi
-from autotrace.databases import traced_methods as statements
+from autotrace.databases import connects, driver, traced_methods
 from autotrace.tracing import current, tracer
 from autotrace.tracing.span import Span
 from tests.recorded import Recorded, is_child, record, tags
@@ -34,8 +32,6 @@ class DatabaseContract:
     """Whether the driver raises its errors while it handles others."""
     tells_rows = True
     """Does the driver tell how many rows a statement affected?"""
-    clocks: tuple[Any, ...] = (dbapi, connects)
-    """Where the time of a connect is taken."""
     shared: dict[str, Any] = {}
     """Tags that every span of the connection has."""
 
@@ -200,8 +196,7 @@ class DatabaseContract:
             gc.enable()
 
     def test_a_failed_connect_is_a_span_with_the_error(self, spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in self.clocks:
-            monkeypatch.setattr(module, "now", lambda: 5)
+        monkeypatch.setattr(connects, "now", lambda: 5)
         with pytest.raises(Exception) as caught:
             self.connect_badly()
         span = spans.one()
@@ -266,10 +261,10 @@ def break_step(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     broken = {"start": ours, "enter": ours, "facts": start}
     if step == "read":
-        monkeypatch.setattr(dbapi, "getattr", ours, raising=False)
-        monkeypatch.setattr(statements.Way, "read", property(ours), raising=False)
+        monkeypatch.setattr(driver, "getattr", ours, raising=False)
+        monkeypatch.setattr(traced_methods.StatementCall, "read", property(ours), raising=False)
     elif step in broken:
-        for module in (dbapi, statements):
+        for module in (driver, traced_methods):
             monkeypatch.setattr(module, "start" if step == "facts" else step, broken[step])
     else:
         monkeypatch.setattr(Span, step, ours)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autotrace.databases.driver import ByIdentity
+from autotrace.databases.connection_facts import ByIdentity
 from test_services.mariadb import MariaDB
 from tests.contracts.database import DatabaseContract
 from tests.recorded import Recorded, tags
@@ -99,7 +99,7 @@ class MySQLContract(DatabaseContract):
         assert "db.instance" not in tags(spans.one())
 
     def test_it_is_forgotten_with_the_connection(self, spans: Recorded) -> None:
-        known = [x for x in gc.get_objects() if type(x) is ByIdentity]
+        known = [x for x in gc.get_objects() if isinstance(x, ByIdentity)]
         gc.collect()
         before = sum(len(x.known) for x in known)
         connection = self.connect()

@@ -279,7 +279,6 @@ def watch(name: str) -> Any:
 class TestCyMySQL(DatabaseContract):
     component = "cymysql"
     system = "other_sql"
-    clocks = (any_driver,)
 
     @pytest.fixture(autouse=True)
     def server(self, mariadb: MariaDB) -> None:
@@ -316,7 +315,6 @@ class TestPysqlite3(DatabaseContract):
     component = "pysqlite3"
     system = "other_sql"
     mark = "?"
-    clocks = (any_driver,)
 
     @pytest.fixture(autouse=True)
     def server(self) -> None:

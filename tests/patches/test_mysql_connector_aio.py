@@ -39,7 +39,6 @@ class TestAio(InALoop, MySQLContract):
     component = "mysql.connector"
     unknown_table = "42S02"
     chained = True
-    clocks = (patch,)
     options = {"consume_results": True, "ssl_disabled": True}
 
     @pytest.fixture(autouse=True)

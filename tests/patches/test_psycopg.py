@@ -461,9 +461,9 @@ def test_our_failure_in_a_stream_a_copy_or_a_pipeline_changes_nothing(
     conn: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(containment, "failures", {})
-    for name in ("opened", "end"):
+    for name in ("start_span", "end_span"):
         monkeypatch.setattr(streaming, name, lambda *args: None)
-    monkeypatch.setattr(patch, "end", lambda *args: 1 / 0)
+    monkeypatch.setattr(patch, "end_span", lambda *args: 1 / 0)
     cursor = conn.cursor()
     assert list(cursor.stream("SELECT 1")) == [(1,)]
     with cursor.copy("COPY orders FROM STDIN") as copy:

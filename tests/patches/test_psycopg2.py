@@ -15,7 +15,7 @@ import psycopg2.sql
 import pytest
 
 from autotrace import containment, registry
-from autotrace.databases.driver import ByIdentity
+from autotrace.databases.connection_facts import ByIdentity
 from autotrace.patches import psycopg2 as patch
 from autotrace.patching import MARK, Plan, Unpatchable
 from autotrace.tracing.span import Span
@@ -121,7 +121,7 @@ class TestWhoIsCalled:
 
     def test_is_forgotten_with_the_connection(self, postgresql: PostgreSQL, spans: Recorded) -> None:
         def known() -> int:
-            return sum(len(x.known) for x in gc.get_objects() if type(x) is ByIdentity)
+            return sum(len(x.known) for x in gc.get_objects() if isinstance(x, ByIdentity))
 
         gc.collect()
         before = known()

@@ -1,0 +1,131 @@
+"""What is known of a connection (shared facts), and where it is kept: never longer than the connection. Knows no driver."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from autotrace.semantics.family import SharedFacts
+from autotrace.tracing.traced_call import finish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autotrace.tracing.span import Span
+
+
+class AsynchronousFacts(SharedFacts):
+    """The facts of a connection on which a statement returns before its answer. The open span waits here for the answer."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        super().__init__(facts)
+        self.waiting: Span | None = None
+
+
+def shared_facts(
+    component: str,
+    host: Any = None,
+    port: Any = None,
+    *,
+    socket: object = False,
+    instance: Any = None,
+    user: Any = None,
+    address: str | None = None,
+    db_type: str = "sql",
+    make: Callable[[dict[str, Any]], SharedFacts] = SharedFacts,
+) -> SharedFacts:
+    """The facts of a connection; nothing but `component` need be known.
+
+    host: the name that the program used. A path or `@…` is a Unix socket, and so is any `socket` that is true: it has no peer.
+    port: a number or its digits. address: the address behind `host`. Names may be bytes.
+    """
+    name = text(host)
+    facts: dict[str, Any] = {"component": component, "type": db_type, "instance": text(instance), "user": text(user)}
+    if socket or (name and name[0] in "/@"):
+        facts["remote"] = ("", None)
+    elif name:
+        facts.update(remote=(name, _port(port)), service=name, address=address)
+    return make({fact: value for fact, value in facts.items() if value})
+
+
+def text(name: Any) -> str | None:
+    if isinstance(name, (bytes, bytearray)):
+        return name.decode("utf-8", "replace")
+    return name if isinstance(name, str) else None
+
+
+def _port(port: Any) -> int | None:
+    if isinstance(port, (str, bytes)) and port.isdigit():
+        port = int(port)
+    return port if isinstance(port, int) and port > 0 else None
+
+
+class ByIdentity:
+    """facts_of() for connections that take weak references but no attributes.
+
+    read(connection) -> its facts, asked for at the first use. They are dropped with the connection.
+    """
+
+    def __init__(self, read: Callable[[Any], SharedFacts]) -> None:
+        self.read = read
+        self.known: dict[int, tuple[SharedFacts, weakref.ref[Any]]] = {}
+
+    def __call__(self, connection: Any) -> SharedFacts:
+        found = self.known.get(id(connection))
+        if found is not None:
+            return found[0]
+        shared = self.read(connection)
+        if connection is not None:
+            self.keep(connection, shared)
+        return shared
+
+    def keep(self, connection: Any, shared: SharedFacts) -> None:
+        """From now on, these are the facts of `connection`."""
+        key = id(connection)
+        try:
+            end = weakref.ref(connection, lambda _: self._forget(key))
+        except TypeError:
+            return  # an object of the program's that stands in for a connection: it is read again at the next use
+        self.known[key] = (shared, end)
+
+    def _forget(self, key: int) -> None:
+        shared = self.known.pop(key)[0]
+        if type(shared) is AsynchronousFacts and shared.waiting is not None:
+            finish(shared.waiting, "a dropped connection")
+
+
+class Kept(ByIdentity):
+    """facts_of() for connections that forget how they were made: the facts are those that keep() was given."""
+
+    def __init__(self, component: str) -> None:
+        self.unknown = shared_facts(component)
+        super().__init__(lambda connection: self.unknown)
+
+    def __call__(self, connection: Any) -> SharedFacts:
+        found = self.known.get(id(connection))
+        return self.unknown if found is None else found[0]
+
+
+class ByAddress:
+    """facts_of() for connections that take neither attributes nor weak references: by their address in memory.
+
+    Another connection may come to the same address, so every connect must call keep().
+    """
+
+    MOST = 10_000
+    """Connections that are remembered; the oldest goes first."""
+
+    def __init__(self, component: str) -> None:
+        self.unknown = shared_facts(component)
+        self.known: dict[int, SharedFacts] = {}
+
+    def __call__(self, connection: Any) -> SharedFacts:
+        return self.known.get(id(connection), self.unknown)
+
+    def keep(self, connection: Any, shared: SharedFacts) -> None:
+        self.known.pop(id(connection), None)
+        if len(self.known) >= self.MOST:
+            self.known.pop(next(iter(self.known)), None)
+        self.known[id(connection)] = shared

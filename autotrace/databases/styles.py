@@ -1,0 +1,40 @@
+"""The two styles of a driver, plain and awaited: what traces each, under the same names, so that a patch says both once."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from autotrace.databases import connects, streaming, traced_methods
+
+
+class Style(NamedTuple):
+    method: Any
+    """traced_method()"""
+    outermost: Any
+    """outermost()"""
+    rows: Any
+    """traced_rows()"""
+    block: Any
+    """traced_block()"""
+    connect: Any
+    """traced_connect()"""
+    init: Any
+    """traced_init()"""
+
+
+PLAIN = Style(
+    traced_methods.traced_method,
+    traced_methods.outermost,
+    streaming.traced_rows,
+    streaming.traced_block,
+    connects.traced_connect,
+    connects.traced_init,
+)
+AWAITED = Style(
+    traced_methods.traced_coroutine,
+    traced_methods.outermost_coroutine,
+    streaming.traced_async_rows,
+    streaming.traced_async_block,
+    connects.traced_connect_coroutine,
+    connects.traced_init_coroutine,
+)
