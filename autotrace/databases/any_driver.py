@@ -16,18 +16,14 @@ from autotrace.databases.connection_facts import Kept
 from autotrace.databases.connects import ConnectAttempt
 from autotrace.databases.driver import Driver
 from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
-from autotrace.databases.traced_methods import (
-    StatementCall,
-    itself,
-    of_arguments,
-    outermost,
-    traced_method,
-    unless_nested,
-)
+from autotrace.databases.traced_methods import StatementCall, itself, outermost, traced_method, unless_nested
 from autotrace.patching import MARK, Plan, Unpatchable, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from autotrace.databases.statement_arguments import Read
+    from autotrace.semantics.family import SharedFacts
 
     Make = Callable[[Any], Any]
 
@@ -76,22 +72,23 @@ class _Tracing:
 
         def connect(*args: Any, **kwargs: Any) -> Any:
             asked = args[1:] if init else args
-            with ConnectAttempt(
-                self.driver, None, lambda error: any_driver_facts.shared(self.name, None, asked, kwargs)
-            ) as attempt:
+            with ConnectAttempt(self.driver, args, kwargs, lambda *_: self.facts(None, asked, kwargs)) as attempt:
                 result = original(*args, **kwargs)
                 try:
                     connection = args[0] if init else result
-                    shared = any_driver_facts.shared(self.name, connection, asked, kwargs)
+                    shared = self.facts(connection, asked, kwargs)
                     if not init:
                         result = connection = self.connection(result)
                     self.known.keep(connection, shared)
-                    attempt.connection = connection
+                    attempt.made = connection
                 except Exception:
                     contained(f"{self.name}.connect")
             return result
 
         return connect
+
+    def facts(self, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
+        return any_driver_facts.shared(self.name, connection, args, kwargs)
 
     def connection(self, connection: Any) -> Any:
         """`connection` itself, its class traced from now on; or its stand-in."""
@@ -143,8 +140,8 @@ class _Tracing:
     def _makers(self) -> dict[str, Make]:
         """A method that runs others of its own cursor makes one span: executemany by execute, a derived class by its parent's."""
 
-        def traced(read: Any) -> Make:
-            call = StatementCall(unless_nested(of_arguments(read)), itself, lambda cursor, result: _rows(cursor))
+        def traced(read: Read) -> Make:
+            call = StatementCall(unless_nested(read), itself, _rows)
             return outermost(traced_method(self.driver, call))
 
         return {
@@ -191,6 +188,6 @@ def _first(names: tuple[str, ...], kwargs: dict[str, Any]) -> str:
     return next((name for name in names if name in kwargs), "") if kwargs else ""
 
 
-def _rows(cursor: Any) -> int | None:
+def _rows(cursor: Any, result: Any) -> int | None:
     rows = getattr(cursor, "rowcount", None)
     return rows if isinstance(rows, int) and rows < 1 << 63 else None

@@ -6,7 +6,7 @@ The span is made afterwards. It is never active, so nothing that a connect leave
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from autotrace.containment import contained
 from autotrace.databases.connection_facts import AsynchronousFacts
@@ -24,88 +24,91 @@ if TYPE_CHECKING:
     Args = tuple[Any, ...]
     Kwargs = dict[str, Any]
     Make = Callable[[Any], Any]
-    OfFailure = Callable[[Args, Kwargs, BaseException], SharedFacts]
+    Facts = Callable[[Args, Kwargs], SharedFacts]
+    FactsOfFailure = Callable[[Args, Kwargs, BaseException], SharedFacts]
 
 
 class ConnectAttempt:
-    """The block of a `with` in which a driver connects.
+    """The block of a `with` in which a driver connects, called with these arguments.
 
-    connection: the object that connects, if there is one from the start; else it is set in the block.
-    facts_of_failure(error) -> what is known of a connection that came to nothing, where there is no object.
+    facts_of_failure(args, kwargs, error) -> what is known of a connection that was not made. The block sets `made` to the one that
+    was. Without facts_of_failure, the first argument is the connection.
     """
 
-    __slots__ = ("begun", "connection", "driver", "facts_of_failure")
+    __slots__ = ("args", "began", "driver", "facts_of_failure", "kwargs", "made")
 
     def __init__(
-        self,
-        driver: Driver,
-        connection: Any = None,
-        facts_of_failure: Callable[[BaseException], SharedFacts] | None = None,
+        self, driver: Driver, args: Args, kwargs: Kwargs, facts_of_failure: FactsOfFailure | None = None
     ) -> None:
         self.driver = driver
-        self.connection = connection
+        self.args = args
+        self.kwargs = kwargs
         self.facts_of_failure = facts_of_failure
-        self.begun = 0
+        self.made: Any = None
 
     def __enter__(self) -> ConnectAttempt:
-        self.begun = now()
+        self.began = now()
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        # A TypeError is a wrong call, no connect.
+        if not isinstance(error, TypeError) and (error is not None or in_force().trace_connects):
+            record_connect(self.driver, partial(self._facts, error), self.began, error)
+
+    def _facts(self, error: BaseException | None) -> SharedFacts:
+        if self.facts_of_failure is None:
+            return self.driver.facts_of(self.args[0])
         if error is None:
-            if not in_force().trace_connects:
-                return
-        elif isinstance(error, TypeError):  # a wrong call, no connect
-            return
-        facts: Callable[[], SharedFacts] = partial(self.driver.facts_of, self.connection)
-        if error is not None and self.facts_of_failure is not None:
-            facts = partial(self.facts_of_failure, error)
-        record_connect(self.driver, facts, self.begun, error)
+            return self.driver.facts_of(self.made)
+        return self.facts_of_failure(self.args, self.kwargs, error)
 
 
 def record_connect(
-    driver: Driver, facts: Callable[[], SharedFacts], begun: int, error: BaseException | None, place: str = ""
+    driver: Driver, facts: Callable[[], SharedFacts], began: int, error: BaseException | None, place: str = ""
 ) -> None:
-    """The span of a connect that began at `begun` (ns since the epoch) and has just ended. Never raises."""
+    """The span of a connect that began at `began` (ns since the epoch) and has just ended. Never raises."""
     place = place or f"{driver.component}.connect"
     try:
         shared = facts()
         span = start(driver.family, CLIENT, {"operation": "connect"}, shared)
         if span is None:
             return
-        span.start_time = begun
+        span.start_time = began
         if error is not None:
             driver.failed(span, error, place)
         elif type(shared) is AsynchronousFacts:
-            shared.waiting = span  # the connect has only begun: Driver.on_answer() ends it
+            shared.waiting = span  # the connect has only began: Driver.on_answer() ends it
         else:
             span.end()
     except Exception:
         contained(place)
 
 
-def traced_connect(driver: Driver, facts_of_failure: OfFailure) -> Make:
-    """For functions that return a connection. facts_of_failure(args, kwargs, error) -> what is known where there is none."""
+# Twins, but for `await`.
+
+
+def traced_connect(driver: Driver, facts_of_failure: FactsOfFailure | None = None) -> Make:
+    """For functions that return a connection. Without facts_of_failure: for methods that connect their object (`__init__`)."""
 
     def make(original: Any) -> Any:
         def connect(*args: Any, **kwargs: Any) -> Any:
-            with ConnectAttempt(driver, None, partial(facts_of_failure, args, kwargs)) as attempt:
-                attempt.connection = original(*args, **kwargs)
-            return attempt.connection
+            with ConnectAttempt(driver, args, kwargs, facts_of_failure) as attempt:
+                attempt.made = original(*args, **kwargs)
+            return attempt.made
 
         return connect
 
     return make
 
 
-def traced_connect_coroutine(driver: Driver, facts_of_failure: OfFailure) -> Make:
+def traced_connect_coroutine(driver: Driver, facts_of_failure: FactsOfFailure | None = None) -> Make:
     """traced_connect() for an `async def`."""
 
     def make(original: Any) -> Any:
         async def connect(*args: Any, **kwargs: Any) -> Any:
-            with ConnectAttempt(driver, None, partial(facts_of_failure, args, kwargs)) as attempt:
-                attempt.connection = await original(*args, **kwargs)
-            return attempt.connection
+            with ConnectAttempt(driver, args, kwargs, facts_of_failure) as attempt:
+                attempt.made = await original(*args, **kwargs)
+            return attempt.made
 
         return connect
 
@@ -113,47 +116,45 @@ def traced_connect_coroutine(driver: Driver, facts_of_failure: OfFailure) -> Mak
 
 
 def traced_init(
-    driver: Driver,
-    asked: Callable[[Args, Kwargs], SharedFacts] | None = None,
-    connected: Callable[[Any, Args, Kwargs], SharedFacts] | None = None,
-    keep: Callable[[Any, SharedFacts], None] | None = None,
+    driver: Driver, asked: Facts, connected: Callable[[Any, Args, Kwargs], SharedFacts] | None = None, keep: Any = None
 ) -> Make:
-    """For methods of a connection that connect it (`__init__`, `connect`).
+    """traced_connect() for the `__init__` of connections that forget how they were made: it keeps their facts.
 
-    asked(args, kwargs), connected(connection, args, kwargs) -> facts to keep of a connection that forgets how it was made: what the
-    arguments say, and what the connection says once it is made. keep(connection, facts): the driver's facts_of.keep() unless given.
+    asked(args, kwargs) -> what the arguments say. connected(connection, args, kwargs) -> what the connection says once it is made.
+    keep(connection, facts): the driver's facts_of.keep(), unless given.
     """
-    keep = keep or getattr(driver.facts_of, "keep", None)
-    place = f"{driver.component}.connect"
-
-    def note(connection: Any, read: Callable[..., SharedFacts] | None, *given: Any) -> None:
-        try:
-            if read is not None and keep is not None:
-                keep(connection, read(*given))
-        except Exception:
-            contained(place)
+    place, known, traced = f"{driver.component}.connect", cast("Any", driver.facts_of), traced_connect(driver)
+    keep = keep or known.keep
 
     def make(original: Any) -> Any:
-        def connect(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            with ConnectAttempt(driver, self):
-                note(self, asked, args, kwargs)
-                result = original(self, *args, **kwargs)
-                note(self, connected, self, args, kwargs)
-            return result
+        def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
+            _note(keep, place, self, asked, args, kwargs)
+            original(self, *args, **kwargs)
+            if connected is not None:
+                _note(keep, place, self, connected, self, args, kwargs)
+
+        return traced(__init__)
+
+    return make
+
+
+def keeping_facts(driver: Driver, facts: Facts) -> Make:
+    """For functions that return a connection, and make no span: facts(args, kwargs) are kept for the connection."""
+    place, known = f"{driver.component}.connect", cast("Any", driver.facts_of)
+
+    def make(original: Any) -> Any:
+        def connect(*args: Any, **kwargs: Any) -> Any:
+            made = original(*args, **kwargs)
+            _note(known.keep, place, made, facts, args, kwargs)
+            return made
 
         return connect
 
     return make
 
 
-def traced_init_coroutine(driver: Driver) -> Make:
-    """traced_init() for an `async def`."""
-
-    def make(original: Any) -> Any:
-        async def connect(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            with ConnectAttempt(driver, self):
-                return await original(self, *args, **kwargs)
-
-        return connect
-
-    return make
+def _note(keep: Any, place: str, connection: Any, read: Callable[..., SharedFacts], *given: Any) -> None:
+    try:
+        keep(connection, read(*given))
+    except Exception:
+        contained(place)

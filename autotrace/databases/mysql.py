@@ -10,7 +10,7 @@ from autotrace.databases.driver import Driver
 from autotrace.databases.sql_comments import commented
 from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
 from autotrace.databases.styles import PLAIN, Style
-from autotrace.databases.traced_methods import StatementCall, itself, of_arguments, unless_nested
+from autotrace.databases.traced_methods import StatementCall, itself, unless_nested
 from autotrace.tracing.traced_call import argument
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Cursors:
         return self._outermost(itself)
 
     def _traced(self, read: Read) -> Make:
-        call = StatementCall(unless_nested(of_arguments(read), self.caller), self.connection, _rows)
+        call = StatementCall(unless_nested(read, self.caller), self.connection, _rows)
         made: Make = self.style.method(self.driver, call)
         return made
 

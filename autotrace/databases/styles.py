@@ -18,8 +18,6 @@ class Style(NamedTuple):
     """traced_block()"""
     connect: Any
     """traced_connect()"""
-    init: Any
-    """traced_init()"""
 
 
 PLAIN = Style(
@@ -28,7 +26,6 @@ PLAIN = Style(
     streaming.traced_rows,
     streaming.traced_block,
     connects.traced_connect,
-    connects.traced_init,
 )
 AWAITED = Style(
     traced_methods.traced_coroutine,
@@ -36,5 +33,4 @@ AWAITED = Style(
     streaming.traced_async_rows,
     streaming.traced_async_block,
     connects.traced_connect_coroutine,
-    connects.traced_init_coroutine,
 )

@@ -160,23 +160,6 @@ def fail_span(driver: Driver, call: StatementCall, self: Any, span: Span, error:
     driver.failed(span, error, place)
 
 
-def record_failure(
-    driver: Driver,
-    call: StatementCall,
-    self: Any,
-    args: Args,
-    kwargs: Kwargs,
-    began: int,
-    error: BaseException,
-    place: str,
-) -> None:
-    """The span of a call that has one only if it fails (preparing). It began at `began`, in ns since the epoch. Never raises."""
-    span = start_span(driver, call, self, args, kwargs, place)
-    if span is not None:
-        span.start_time = began
-        driver.failed(span, error, place)
-
-
 def of_arguments(read: Callable[[Args, Kwargs], Facts | None]) -> Read:
     """A reader of statement_arguments.py, which takes no `self`, as StatementCall takes it."""
     return lambda self, args, kwargs: read(args, kwargs)
@@ -224,11 +207,11 @@ def _reset(token: Token[Any]) -> None:
         pass
 
 
-def unless_nested(read: Read, of: Callable[[Any], Any] = itself) -> Read:
-    """read(), for a method that outermost() methods call: there it makes no span. of: as in outermost()."""
+def unless_nested(read: Callable[[Args, Kwargs], Facts | None], of: Callable[[Any], Any] = itself) -> Read:
+    """A reader of statement_arguments.py, for a method that outermost() methods call: there it makes no span. of: as there."""
 
     def reading(self: Any, args: Args, kwargs: Kwargs) -> Facts | None:
         running = _outermost.get()
-        return None if running is not None and running is of(self) else read(self, args, kwargs)
+        return None if running is not None and running is of(self) else read(args, kwargs)
 
     return reading

@@ -13,18 +13,10 @@ from typing import Any
 from autotrace.containment import contained
 from autotrace.databases import transactions
 from autotrace.databases.connection_facts import ByIdentity, shared_facts
-from autotrace.databases.connects import traced_connect_coroutine
 from autotrace.databases.driver import Driver
 from autotrace.databases.statement_arguments import SHORT, many_argument, statement_argument, truncated
-from autotrace.databases.traced_methods import (
-    StatementCall,
-    itself,
-    of_arguments,
-    outermost_coroutine,
-    record_failure,
-    traced_coroutine,
-    unless_nested,
-)
+from autotrace.databases.styles import AWAITED
+from autotrace.databases.traced_methods import StatementCall, itself, start_span, unless_nested
 from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.span import now
@@ -47,7 +39,7 @@ def driver(module: Any, plan: Plan) -> None:
     _transactions(module.transaction.Transaction, plan, driver)
     # connect(): pools look it up in its module when they are made. _connect_addr(): tries each address, with the parameters that
     # the arguments have come to.
-    connect = traced_connect_coroutine(driver, _facts_of_failure)
+    connect = AWAITED.connect(driver, _facts_of_failure)
     plan.method(require(module, "connect_utils"), "_connect_addr", _connect_addr, parameters=("addr", "params"))
     plan.function((connection, module), "connect", lambda original: connect(_connect(original)), parameters=("dsn",))
 
@@ -64,7 +56,7 @@ def _statements(Connection: Any, plan: Plan, driver: Driver) -> None:
         ("fetchmany", many, _fetched, ("query", "args")),
     ):
         if name != "fetchmany" or hasattr(Connection, name):
-            make = traced_coroutine(driver, _on_connection(read, rows))
+            make = AWAITED.method(driver, _on_connection(read, rows))
             plan.method(Connection, name, make, parameters=parameters)
 
 
@@ -75,22 +67,25 @@ def _copies(Connection: Any, plan: Plan, driver: Driver) -> None:
         ("copy_to_table", "FROM STDIN"),
         ("copy_records_to_table", "FROM STDIN"),
     ):
-        make = traced_coroutine(driver, _on_connection(_table(direction), _status))
+        make = AWAITED.method(driver, _on_connection(_table(direction), _status))
         plan.method(Connection, name, make, parameters=("table_name",))
-    make = outermost_coroutine(traced_coroutine(driver, _on_connection(_query, _status)))
+    make = AWAITED.outermost(AWAITED.method(driver, _on_connection(_query, _status)))
     plan.method(Connection, "copy_from_query", make, parameters=("query",))
 
 
 def _prepare(original: Any, driver: Driver) -> Any:
     # prepare(): a statement that the server refuses here never runs, so this is its span; SQLAlchemy prepares all that it sends.
-    call = _on_connection(statement_argument("query"))
+    place, call = "asyncpg.prepare", _on_connection(statement_argument("query"))
 
     async def prepare(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         began = now()
         try:
             return await original(self, *args, **kwargs)
         except BaseException as error:
-            record_failure(driver, call, self, args, kwargs, began, error, "asyncpg.prepare")
+            span = start_span(driver, call, self, args, kwargs, place)
+            if span is not None:
+                span.start_time = began
+                driver.failed(span, error, place)
             raise
 
     return prepare
@@ -109,7 +104,7 @@ def _prepared(module: Any, plan: Plan, driver: Driver) -> None:
     ):
         if read is _query_of or hasattr(kind, name):
             call = StatementCall(read, _connection_of, rows)
-            plan.method(kind, name, _checked(name, traced_coroutine(driver, call)))
+            plan.method(kind, name, _checked(name, AWAITED.method(driver, call)))
 
 
 def _checked(name: str, make: Any) -> Any:
@@ -130,7 +125,7 @@ def _checked(name: str, make: Any) -> Any:
 def _cursors(module: Any, plan: Plan, driver: Driver) -> None:
     # CursorIterator.__anext__(): its first call sends the statement, later ones are fetches. Cursor._init(): runs when a program
     # says `await connection.cursor()`.
-    make = traced_coroutine(driver, StatementCall(_query_of, _connection_of))
+    make = AWAITED.method(driver, StatementCall(_query_of, _connection_of))
     plan.method(require(module, "CursorIterator"), "__anext__", lambda original: _next(original, make(original)))
     plan.method(require(module, "Cursor"), "_init", make)
 
@@ -146,18 +141,18 @@ def _silent(Connection: Any, module: Any, plan: Plan) -> None:
     # Statements that asyncpg sends for itself, by Connection.execute(): they make no span.
     Transaction = require(module, "Transaction")
     require(Transaction, "_check_conn_validity")
-    plan.method(Transaction, "start", _checked("start", outermost_coroutine(itself, of=_connection_of)))
+    plan.method(Transaction, "start", _checked("start", AWAITED.outermost(itself, of=_connection_of)))
     for name in ("reset", "_reset"):
         if hasattr(Connection, name):
-            plan.method(Connection, name, outermost_coroutine(itself))
+            plan.method(Connection, name, AWAITED.outermost(itself))
 
 
 def _transactions(Transaction: Any, plan: Plan, driver: Driver) -> None:
     # Both `async with` and the methods end in these two, which send COMMIT, ROLLBACK… by Connection.execute(): the setting asks
     # for one span, or for none.
     for name, nested in (("commit", "release savepoint"), ("rollback", "rollback to savepoint")):
-        traced = traced_coroutine(driver, StatementCall(_end(name, nested), _connection_of))
-        make = outermost_coroutine(traced if transactions.wanted() else itself, of=_connection_of)
+        traced = AWAITED.method(driver, StatementCall(_end(name, nested), _connection_of))
+        make = AWAITED.outermost(traced if transactions.wanted() else itself, of=_connection_of)
         plan.method(Transaction, f"_Transaction__{name}", make)
 
 
@@ -173,7 +168,7 @@ def _unknown(self: Any, result: Any) -> None:
 
 
 def _on_connection(read: Any, rows: Any = _unknown) -> StatementCall:
-    return StatementCall(unless_nested(of_arguments(read)), itself, rows)
+    return StatementCall(unless_nested(read), itself, rows)
 
 
 def _connection_of(self: Any) -> Any:

@@ -9,19 +9,13 @@ import sys
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any
 
-from autotrace.containment import contained
 from autotrace.databases import transactions
-from autotrace.databases.connection_facts import ByIdentity, Kept, shared_facts
+from autotrace.databases.connection_facts import Kept, shared_facts
+from autotrace.databases.connects import keeping_facts
 from autotrace.databases.driver import Driver
 from autotrace.databases.statement_arguments import many_argument, statement_argument
-from autotrace.databases.traced_methods import (
-    StatementCall,
-    itself,
-    of_arguments,
-    outermost,
-    traced_method,
-    unless_nested,
-)
+from autotrace.databases.styles import PLAIN
+from autotrace.databases.traced_methods import StatementCall, itself, of_arguments, unless_nested
 from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.traced_call import argument
@@ -36,9 +30,9 @@ def driver(module: Any, plan: Plan) -> None:
     known = Kept("duckdb")
     driver = Driver("duckdb", "duckdb", known)
     # connect(), cursor(), duplicate(): no spans. They tell which database a connection works on: it does not know itself.
-    _function(module, "connect", lambda original: _keeping(original, _facts, known), plan)
+    _function(module, "connect", keeping_facts(driver, _facts), plan)
     for name in ("cursor", "duplicate"):
-        plan.method(Connection, name, lambda original: _keeping(original, lambda args, kwargs: known(args[0]), known))
+        plan.method(Connection, name, keeping_facts(driver, lambda args, kwargs: known(args[0])))
     for name, read in (("execute", statement_argument("query")), ("executemany", many_argument("query", "parameters"))):
         plan.method(Connection, name, _traced_method(driver, read, Connection))
         # The functions of the same name work on the module's default connection, or on the one they are given. Before DuckDB 1.1
@@ -61,16 +55,18 @@ def _function(module: Any, name: str, make: Any, plan: Plan) -> None:
 
 
 def _traced_method(driver: Driver, read: Any, Connection: Any) -> Any:
-    def of_connection(connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return read(args, kwargs) if isinstance(connection, Connection) else None
+    read = unless_nested(read)
 
-    call = StatementCall(unless_nested(of_connection), itself, lambda connection, result: connection.rowcount)
-    make = outermost(traced_method(driver, call))
+    def of_connection(connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return read(connection, args, kwargs) if isinstance(connection, Connection) else None
+
+    call = StatementCall(of_connection, itself, lambda connection, result: connection.rowcount)
+    make = PLAIN.outermost(PLAIN.method(driver, call))
     return lambda original: make(update_wrapper(from_callers_frame(original), original))
 
 
 def _traced_function(driver: Driver, read: Any) -> Any:
-    """The same for a function: traced_method() knows methods, so its connection stands for `self`."""
+    """The same for a function: PLAIN.method() knows methods, so its connection stands for `self`."""
 
     def make(original: Any) -> Any:
         def on(connection: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -78,7 +74,7 @@ def _traced_function(driver: Driver, read: Any) -> Any:
 
         looking = from_callers_frame(original)
         call = StatementCall(of_arguments(read), itself, lambda connection, result: result.rowcount)
-        traced = traced_method(driver, call)(update_wrapper(on, original))
+        traced = PLAIN.method(driver, call)(update_wrapper(on, original))
 
         def function(*args: Any, **kwargs: Any) -> Any:
             return traced(kwargs.get("connection"), *args, **kwargs)
@@ -86,18 +82,6 @@ def _traced_function(driver: Driver, read: Any) -> Any:
         return function
 
     return make
-
-
-def _keeping(original: Any, facts: Any, known: ByIdentity) -> Any:
-    def connect(*args: Any, **kwargs: Any) -> Any:
-        made = original(*args, **kwargs)
-        try:
-            known.keep(made, facts(args, kwargs))
-        except Exception:
-            contained("duckdb.connect")
-        return made
-
-    return connect
 
 
 def _facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:

@@ -20,7 +20,7 @@ from autotrace.tracing.span import Span
 def driver(module: Any, plan: Plan) -> None:
     driver = _driver()
     # connect(): of all connections, first and again (reconnect(), pools). Options are read before.
-    plan.method(require(require(module, "abstracts"), "MySQLConnectionAbstract"), "connect", PLAIN.init(driver))
+    plan.method(require(require(module, "abstracts"), "MySQLConnectionAbstract"), "connect", PLAIN.connect(driver))
     _implementation(module.connection.MySQLConnection, module.cursor, "", PLAIN, driver, plan)
     _hide_our_spans(module, plan)
     if require(module, "HAVE_CEXT"):
@@ -31,7 +31,7 @@ def asynchronous(module: Any, plan: Plan) -> None:
     """mysql.connector.aio"""
     driver, Connection = _driver(), require(module, "connection", "MySQLConnection")
     # connect(): of all connections, first and again, pools' too.
-    plan.method(Connection, "connect", AWAITED.init(driver))
+    plan.method(Connection, "connect", AWAITED.connect(driver))
     _implementation(Connection, module.cursor, "", AWAITED, driver, plan)
 
 

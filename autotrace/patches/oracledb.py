@@ -53,7 +53,7 @@ def _statements(Connection: Any, Cursor: Any, plan: Plan, driver: Driver, frames
         ("callproc", procedure_argument("name"), ("name",)),
         ("callfunc", procedure_argument("name"), ("name",)),
     ):
-        call = StatementCall(unless_nested(of_arguments(read)), _connection_of, lambda cursor, result: cursor.rowcount)
+        call = StatementCall(unless_nested(read), _connection_of, lambda cursor, result: cursor.rowcount)
         plan.method(Cursor, name, style.outermost(style.method(driver, call)), parameters=wanted)
     if frames:
         call = StatementCall(of_arguments(statement_argument("statement")), itself)
@@ -107,7 +107,7 @@ class _Connecting:
         self.awaitable = awaitable
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        with ConnectAttempt(self.driver, self.connection):
+        with ConnectAttempt(self.driver, (self.connection,), {}):
             return (yield from self.awaitable.__await__())
 
 

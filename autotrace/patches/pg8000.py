@@ -10,15 +10,8 @@ from autotrace.databases.connects import traced_init
 from autotrace.databases.driver import Driver
 from autotrace.databases.sql_comments import commented
 from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
-from autotrace.databases.traced_methods import (
-    StatementCall,
-    itself,
-    of_arguments,
-    outermost,
-    record_failure,
-    traced_method,
-    unless_nested,
-)
+from autotrace.databases.styles import PLAIN
+from autotrace.databases.traced_methods import StatementCall, itself, of_arguments, start_span, unless_nested
 from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.span import now
@@ -46,9 +39,9 @@ def cursors(module: Any, plan: Plan) -> None:
     # are one span. legacy's Connection.run() goes through a cursor. Not by `cursor.connection`: pg8000 warns whoever asks for it.
     # The comment: the server parses the text of execute() for this once and keeps it under no name.
     Cursor, Connection = require(module, "Cursor"), require(module, "Connection")
-    execute = _traced(unless_nested(of_arguments(statement_argument("operation"))))
+    execute = _traced(unless_nested(statement_argument("operation")))
     plan.method(Cursor, "execute", commented(_driver, "operation", execute), parameters=("operation",))
-    many = outermost(_traced(of_arguments(many_argument("operation", "param_sets"))))
+    many = PLAIN.outermost(_traced(of_arguments(many_argument("operation", "param_sets"))))
     plan.method(Cursor, "executemany", many, parameters=("operation", "param_sets"))
     if hasattr(Cursor, "callproc"):
         call = _traced(of_arguments(procedure_argument("procname")))
@@ -59,13 +52,13 @@ def cursors(module: Any, plan: Plan) -> None:
 
 
 def _traced(read: Any) -> Any:
-    return traced_method(_driver, StatementCall(read, lambda self: self._c, lambda self, result: self.rowcount))
+    return PLAIN.method(_driver, StatementCall(read, lambda self: self._c, lambda self, result: self.rowcount))
 
 
 def native(module: Any, plan: Plan) -> None:
     # Connection.run(): sends the statement at once. PreparedStatement.run(): runs what was prepared.
     call = StatementCall(of_arguments(statement_argument("sql")), itself, lambda self, result: self.row_count)
-    run = commented(_driver, "sql", traced_method(_driver, call))
+    run = commented(_driver, "sql", PLAIN.method(_driver, call))
     plan.method(require(module, "Connection"), "run", run, parameters=("sql",))
     _prepared(module, plan, "statement")
 
@@ -78,7 +71,7 @@ def _prepared(module: Any, plan: Plan, attribute: str) -> None:
     )
     # __init__(): prepares. A statement that the server refuses here never runs, so this is its span.
     kind = require(module, "PreparedStatement")
-    plan.method(kind, "run", traced_method(_driver, call))
+    plan.method(kind, "run", PLAIN.method(_driver, call))
     plan.method(kind, "__init__", _preparing)
 
 
@@ -86,14 +79,17 @@ def _preparing(original: Any) -> Any:
     def read(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
         return {"statement": args[1]} if len(args) > 1 else None
 
-    call = StatementCall(read, connection=lambda self: self.con)
+    place, call = "pg8000.prepare", StatementCall(read, connection=lambda self: self.con)
 
     def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
         began = now()
         try:
             original(self, *args, **kwargs)
         except BaseException as error:
-            record_failure(_driver, call, self, args, kwargs, began, error, "pg8000.prepare")
+            span = start_span(_driver, call, self, args, kwargs, place)
+            if span is not None:
+                span.start_time = began
+                _driver.failed(span, error, place)
             raise
 
     return __init__

@@ -10,12 +10,12 @@ from typing import Any
 from autotrace.containment import contained
 from autotrace.databases import transactions
 from autotrace.databases.connection_facts import AsynchronousFacts, ByIdentity, shared_facts
-from autotrace.databases.connects import record_connect, traced_init
+from autotrace.databases.connects import record_connect, traced_connect
 from autotrace.databases.driver import Driver
 from autotrace.databases.sql_comments import commented
 from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
-from autotrace.patching import MARK, Plan, Unpatchable, require
-from autotrace.patching.subclasses import joined, shown_as, subclass
+from autotrace.patching import MARK, Plan, require
+from autotrace.patching.subclasses import joined, require_class, shown_as, subclass
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.span import now
 from autotrace.tracing.traced_call import argument, with_argument
@@ -30,8 +30,8 @@ def driver(module: Any, plan: Plan) -> None:
         return
     known = ByIdentity(_facts)
     driver = Driver("psycopg2", "postgresql", known, sqlstate="pgcode")
-    Cursor = _cursor_class(_type(c, "cursor"), driver)
-    Connection = _connection_class(_type(c, "connection"), driver, known, Cursor)
+    Cursor = _cursor_class(require_class(c, "cursor"), driver)
+    Connection = _connection_class(require_class(c, "connection"), driver, known, Cursor)
 
     # _connect(): connect() finds it at each call, so an early `from psycopg2 import connect` gets it too. No span: it only says
     # which class is made if the program asks for none.
@@ -46,15 +46,8 @@ def driver(module: Any, plan: Plan) -> None:
         plan.value(extensions, name, ours)
     # C classes derived from the two: instances of theirs, hence of ours.
     for name, ours in (("ReplicationConnection", Connection), ("ReplicationCursor", Cursor)):
-        kind = _type(c, name)
+        kind = require_class(c, name)
         plan.value(c, name, shown_as(name, (kind, ours), {}))
-
-
-def _type(c: Any, name: str) -> type:
-    found = require(c, name)
-    if not isinstance(found, type):
-        raise Unpatchable(f"psycopg2._psycopg.{name} is not a class")
-    return found
 
 
 def _cursor_class(kind: type, driver: Driver) -> type:
@@ -87,7 +80,7 @@ def _connection_class(kind: type, driver: Driver, known: ByIdentity, Cursor: typ
     return subclass(
         kind,
         {
-            "__init__": traced_init(driver),
+            "__init__": traced_connect(driver),
             "cursor": lambda original: _cursor(original, Cursor),
             "poll": lambda original: _poll(original, driver, known),
             **transactions.makers(driver),

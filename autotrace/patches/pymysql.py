@@ -6,7 +6,7 @@ from typing import Any
 
 from autotrace.databases import transactions
 from autotrace.databases.connection_facts import ByIdentity, shared_facts
-from autotrace.databases.connects import traced_init
+from autotrace.databases.connects import traced_connect
 from autotrace.databases.mysql import Cursors, MySQL
 from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
@@ -16,7 +16,7 @@ def driver(module: Any, plan: Plan) -> None:
     driver = MySQL("pymysql", "mysql", ByIdentity(_facts), sqlstate="sqlstate")
     Connection, Cursor = require(module, "Connection"), require(module, "Cursor")
     # connect(): opens the socket, be it for __init__, for a connection that was put off (`defer_connect`) or a ping().
-    plan.method(Connection, "connect", traced_init(driver))
+    plan.method(Connection, "connect", traced_connect(driver))
     transactions.trace(plan, Connection, driver)
     Cursors(driver, ("query", "args", "procname")).trace(plan, Cursor)
 

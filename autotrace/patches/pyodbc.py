@@ -10,10 +10,9 @@ import gc
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
-from autotrace.containment import contained
 from autotrace.databases import transactions
 from autotrace.databases.connection_facts import ByAddress, shared_facts
-from autotrace.databases.connects import traced_connect
+from autotrace.databases.connects import keeping_facts, traced_connect
 from autotrace.databases.driver import Driver
 from autotrace.databases.statement_arguments import many_argument, statement_argument
 from autotrace.databases.traced_methods import StatementCall, itself, of_arguments, traced_method
@@ -26,11 +25,11 @@ if TYPE_CHECKING:
 
 def driver(module: Any, plan: Plan) -> None:
     Connection, Cursor = require(module, "Connection"), require(module, "Cursor")
-    known = ByAddress("pyodbc")
-    driver = Odbc("pyodbc", "other_sql", known)
+    driver = Odbc("pyodbc", "other_sql", ByAddress("pyodbc"))
     # connect(): the one door.
+    keep = keeping_facts(driver, _facts)
     connect = traced_connect(driver, lambda args, kwargs, error: _facts(args, kwargs))
-    plan.method(module, "connect", lambda original: connect(_keeping(original, known)))
+    plan.method(module, "connect", lambda original: connect(keep(original)))
     # The three that send SQL: a connection's execute() makes a cursor and runs it in C.
     c_method(plan, Cursor, "execute", driver.statement(statement_argument("sql")))
     c_method(plan, Cursor, "executemany", driver.statement(many_argument("sql", "params")))
@@ -89,18 +88,6 @@ class Odbc(Driver):
     def code_of(self, error: BaseException) -> str | None:
         code = error.args[0] if len(error.args) > 1 else None
         return code if isinstance(code, str) and len(code) == 5 else None
-
-
-def _keeping(original: Any, known: ByAddress) -> Any:
-    def connect(*args: Any, **kwargs: Any) -> Any:
-        made = original(*args, **kwargs)
-        try:
-            known.keep(made, _facts(args, kwargs))
-        except Exception:
-            contained("pyodbc.connect")
-        return made
-
-    return connect
 
 
 def _facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:

@@ -5,10 +5,18 @@ from __future__ import annotations
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
-from autotrace.patching import require
+from autotrace.patching import Unpatchable, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def require_class(owner: Any, name: str) -> type:
+    """require(), for a class."""
+    found = require(owner, name)
+    if not isinstance(found, type):
+        raise Unpatchable(f"{name} is not a class")
+    return found
 
 
 def shown_as(name: str, bases: tuple[type, ...], space: dict[str, Any]) -> type:

@@ -193,7 +193,7 @@ def test_what_is_no_connection_is_told_in_one_line_and_handed_on(capsys: pytest.
     plan.apply()
     assert module.connect() == 7
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "AUTOTRACE_DBAPI=odd_driver: what connect() gave has no cursor()" in said
+    assert said.count("\n") == 1 and "AUTOTRACE_DBAPI=odd_driver: connect() returned an object without cursor()" in said
 
 
 # -- the setting ------------------------------------------------------------------------------------------------------
