@@ -1,8 +1,7 @@
-"""Any module with the interface of PEP 249, named by AUTOTRACE_DBAPI: statements of its cursors and failed connects. Knows no driver.
+"""Any driver with the interface of PEP 249 that AUTOTRACE_DBAPI names: statements of its cursors, and connects.
 
-Where the driver's classes are Python's, their methods are replaced; nothing stands in for anything. C classes that cannot be
-changed are stood in for by proxies (wrapt), which a driver that checks types may refuse. Limits: nothing but execute, executemany
-and callproc of cursors; no connect that is awaited.
+Methods of Python classes are replaced. C classes cannot be changed, so their objects get stand-ins (wrapt); a driver
+that checks types may refuse those. Limits: execute, executemany and callproc of cursors; no connect that is awaited.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained, say
 from autotrace.databases import any_driver_facts, any_driver_proxies, transactions
-from autotrace.databases.connection_facts import Kept
+from autotrace.databases.connection_facts import KeptFacts
 from autotrace.databases.connects import ConnectAttempt
 from autotrace.databases.driver import Driver
 from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 SYSTEM = "other_sql"
 """OpenTelemetry's `db.system.name` of a database that it has no name for."""
 STATEMENTS = ("operation", "query", "sql", "statement", "stmt", "command")
-"""PEP 249 calls the statement `operation` and lets drivers choose."""
+"""Names of the first parameter: PEP 249 says `operation`, and lets drivers choose."""
 SETS = ("seq_of_parameters", "params", "parameters", "args", "seq_params", "param_sets")
 
 
@@ -42,13 +41,13 @@ def driver(module: Any, plan: Plan) -> None:
         raise Unpatchable(f"{name} has no connect()")
     tracing, connect = _Tracing(module.__name__), require(module, "connect")
     if not isinstance(connect, type):
-        # connect(): the one door that PEP 249 names. The class of the connection that it returns is traced from then on.
+        # connect(): PEP 249 has no other way in. The class of the connection that it returns is traced from then on.
         plan.method(module, "connect", tracing.connecting)
     elif _changeable(connect):
-        # The class itself is the door (`connect = Connection`), and stays one: programs may ask isinstance(x, connect).
+        # `connect = Connection` must stay a class, because programs may ask isinstance(x, connect).
         plan.method(connect, "__init__", lambda original: tracing.connecting(original, init=True))
         plan.method(connect, "cursor", tracing.cursor)
-        for name, make in transactions.makers(tracing.driver).items():
+        for name, make in transactions.traced_ends(tracing.driver).items():
             if hasattr(connect, name):  # rollback() is optional in PEP 249
                 plan.method(connect, name, make)
     else:
@@ -60,27 +59,27 @@ class _Tracing:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.known = Kept(name)
-        self.driver = Driver(name, SYSTEM, self.known, sqlstate="sqlstate")
+        self.facts_of = KeptFacts(name)
+        self.driver = Driver(name, SYSTEM, self.facts_of, sqlstate="sqlstate")
         self.makers = self._makers()
-        self.seen: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
+        self.changeable: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
         """Class of cursors -> whether its methods could be replaced."""
-        self.made: tuple[Any, Any] | None = None
+        self.stand_ins: tuple[Any, Any] | None = None
 
     def connecting(self, original: Any, init: bool = False) -> Any:
         """connect(); init: the `__init__` of connections, which returns None."""
 
         def connect(*args: Any, **kwargs: Any) -> Any:
-            asked = args[1:] if init else args
-            with ConnectAttempt(self.driver, args, kwargs, lambda *_: self.facts(None, asked, kwargs)) as attempt:
+            given = args[1:] if init else args
+            with ConnectAttempt(self.driver, args, kwargs, lambda *_: self.facts(None, given, kwargs)) as attempt:
                 result = original(*args, **kwargs)
                 try:
                     connection = args[0] if init else result
-                    shared = self.facts(connection, asked, kwargs)
+                    shared = self.facts(connection, given, kwargs)
                     if not init:
                         result = connection = self.connection(result)
-                    self.known.keep(connection, shared)
-                    attempt.made = connection
+                    self.facts_of.keep(connection, shared)
+                    attempt.connection = connection
                 except Exception:
                     contained(f"{self.name}.connect")
             return result
@@ -91,54 +90,54 @@ class _Tracing:
         return any_driver_facts.shared(self.name, connection, args, kwargs)
 
     def connection(self, connection: Any) -> Any:
-        """`connection` itself, its class traced from now on; or its stand-in."""
+        """`connection`, whose class is traced from now on; or its stand-in."""
         if not callable(getattr(connection, "cursor", None)):
             returned = "connect() returned an object without cursor(), so it is no PEP 249 connection"
             say(f"AUTOTRACE_DBAPI={self.name}: {returned}; no traces")
             return connection
         owner = _owner(type(connection), "cursor")
         if owner is not None:
-            _replace(owner, {"cursor": self.cursor, **transactions.makers(self.driver)})
+            _replace(owner, {"cursor": self.cursor, **transactions.traced_ends(self.driver)})
             return connection
         return self.proxies()[0](connection)
 
     def cursor(self, original: Any) -> Any:
-        """cursor(), which tells the class of cursors to trace."""
+        """cursor(): the class of the cursor that it returns is traced from then on."""
         place = f"{self.name}.cursor"
 
         def cursor(self_: Any, /, *args: Any, **kwargs: Any) -> Any:
-            made = original(self_, *args, **kwargs)
+            result = original(self_, *args, **kwargs)
             try:
-                return self.traced(made, self_)
+                return self.traced(result, self_)
             except Exception:
                 contained(place)
-            return made
+            return result
 
         return cursor
 
     def traced(self, cursor: Any, connection: Any) -> Any:
-        """A cursor of `connection`, its class traced from now on; or its stand-in."""
+        """`cursor`, whose class is traced from now on; or its stand-in."""
         kind = type(cursor)
-        if kind not in self.seen:
+        if kind not in self.changeable:
             owners = {name: _owner(kind, name) for name in self.makers if callable(getattr(kind, name, None))}
-            self.seen[kind] = all(owners.values())
-            if self.seen[kind]:
+            self.changeable[kind] = all(owners.values())
+            if self.changeable[kind]:
                 for name, owner in owners.items():
                     _replace(owner, {name: self.makers[name]})
-        if not self.seen[kind]:
+        if not self.changeable[kind]:
             cursor = self.proxies()[1](cursor, connection)
-        self.known.keep(cursor, self.known(connection))
+        self.facts_of.keep(cursor, self.facts_of(connection))
         return cursor
 
     def proxies(self) -> tuple[Any, Any]:
-        if self.made is None:
-            self.made = any_driver_proxies.proxies(
-                {"cursor": self.cursor, **transactions.makers(self.driver)}, self.makers
+        if self.stand_ins is None:
+            self.stand_ins = any_driver_proxies.proxies(
+                {"cursor": self.cursor, **transactions.traced_ends(self.driver)}, self.makers
             )
-        return self.made
+        return self.stand_ins
 
     def _makers(self) -> dict[str, Make]:
-        """A method that runs others of its own cursor makes one span: executemany by execute, a derived class by its parent's."""
+        """A method that calls others of its cursor (executemany() calls execute(), or its parent's) makes one span."""
 
         def traced(read: Read) -> Make:
             call = StatementCall(unless_nested(read), itself, _rows)
@@ -152,7 +151,7 @@ class _Tracing:
 
 
 def _owner(kind: type, name: str) -> Any:
-    """The class that defines the method, else `kind`: the first that can be changed. None: neither can."""
+    """The class that defines the method, or `kind`; the first that can be changed, or None."""
     defining = next((owner for owner in kind.__mro__ if name in vars(owner)), None)
     return next((owner for owner in (defining, kind) if owner is not None and _changeable(owner)), None)
 
@@ -163,7 +162,7 @@ def _changeable(kind: type) -> bool:
 
 
 def _replace(owner: Any, makers: dict[str, Make]) -> None:
-    """Once: what is marked stays."""
+    """plan.method() at once; a method that is replaced already stays."""
     plan = Plan()
     for name, make in makers.items():
         if hasattr(owner, name) and not hasattr(vars(owner).get(name), MARK):  # rollback() is optional in PEP 249
@@ -171,7 +170,7 @@ def _replace(owner: Any, makers: dict[str, Make]) -> None:
     plan.apply()
 
 
-# By the keyword that holds the statement; '' for none, then the statement is the first argument.
+# By the keyword of the statement, if it is passed by one; else by ''.
 _STATEMENT = {name: statement_argument(name) for name in ("", *STATEMENTS)}
 _MANY = {(name, sets): many_argument(name, sets) for name in _STATEMENT for sets in ("", *SETS)}
 

@@ -1,4 +1,4 @@
-"""Whom a driver calls that nobody here knows: what its connection shows of itself, else what connect() was given. Never a password."""
+"""The facts of a connection of an unknown driver: its attributes, else the arguments of connect(). Never a password."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SOCKETS = ("unix_socket", "unix_sock")
 
 
 def shared(component: str, connection: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> SharedFacts:
-    """`args` and `kwargs` of connect(): keywords, a URL as first argument, or a dsn of `name=value` pairs. A file has no host."""
+    """args and kwargs of connect(): keywords, or a URL or `name=value` pairs as first argument. A file has no host."""
     asked = {**_of_dsn(args[0] if args else kwargs.get("dsn")), **kwargs}
 
     def find(names: tuple[str, ...]) -> Any:
-        values = (value for name in names for value in (_shown(connection, name), asked.get(name)))
+        values = (value for name in names for value in (_attribute(connection, name), asked.get(name)))
         return next((value for value in values if isinstance(value, (str, bytes)) and value), None)
 
-    ports = (_shown(connection, "port"), asked.get("port"))
+    ports = (_attribute(connection, "port"), asked.get("port"))
     return shared_facts(
         component,
         find(HOSTS),
@@ -38,8 +38,8 @@ def shared(component: str, connection: Any, args: tuple[Any, ...], kwargs: Mappi
     )
 
 
-def _shown(connection: Any, name: str) -> Any:
-    """An attribute that the connection holds; a property may ask the server, so none is called."""
+def _attribute(connection: Any, name: str) -> Any:
+    """An attribute that the connection holds. Properties are not read, because they may ask the server."""
     held = getattr(connection, "__dict__", None)
     return held.get(name) if isinstance(held, dict) else None
 

@@ -1,7 +1,7 @@
-"""Stand-ins for connections and cursors of C classes that can neither be changed nor chosen. Knows no driver.
+"""Stand-ins for connections and cursors of C classes that cannot be changed. Knows no driver.
 
-Limits: `type(cursor)` is ours (isinstance() sees the driver's class), C code that wants its own object refuses the stand-in, and
-the shortcuts that some connections have (`connection.execute`) are not traced.
+Limits: `type(cursor)` is ours, although isinstance() sees the driver's class. C code that wants its own object refuses
+the stand-in. Shortcuts that some connections have (`connection.execute`) are not traced.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def proxies(connection: dict[str, Make], cursor: dict[str, Make]) -> tuple[Any, Any]:
-    """(class for connections, class for cursors) of one driver; made where the first is needed, for wrapt is no small import.
+    """(class for connections, class for cursors) of one driver; called late, because wrapt is no small import.
 
-    connection, cursor: what traces the methods of each, by name.
+    connection, cursor: name of a method -> the function that traces it.
     """
     import wrapt
 
@@ -28,7 +28,7 @@ def proxies(connection: dict[str, Make], cursor: dict[str, Make]) -> tuple[Any, 
             return self._self_or(self.__wrapped__.__enter__())
 
         def _self_or(self, result: Any) -> Any:
-            """`return self` of the driver's must not lead out of the stand-in."""
+            """A method that returns its own object returns the stand-in."""
             return self if result is self.__wrapped__ else result
 
     class Connection(Proxy):

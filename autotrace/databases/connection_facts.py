@@ -1,4 +1,4 @@
-"""What is known of a connection (shared facts), and where it is kept: never longer than the connection. Knows no driver."""
+"""The shared facts of a connection, and how long they are kept: never longer than the connection. Knows no driver."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class AsynchronousFacts(SharedFacts):
-    """The facts of a connection on which a statement returns before its answer. The open span waits here for the answer."""
+    """The facts of a connection whose statements return before their answer. The open span waits here for it."""
 
     __slots__ = ("waiting",)
 
@@ -36,9 +36,9 @@ def shared_facts(
     db_type: str = "sql",
     make: Callable[[dict[str, Any]], SharedFacts] = SharedFacts,
 ) -> SharedFacts:
-    """The facts of a connection; nothing but `component` need be known.
+    """The facts of a connection; all but `component` may be unknown.
 
-    host: the name that the program used. A path or `@…` is a Unix socket, and so is any `socket` that is true: it has no peer.
+    host: the name that the program used. A Unix socket has no peer: `socket` is true, or `host` is a path or `@…`.
     port: a number or its digits. address: the address behind `host`. Names may be bytes.
     """
     name = text(host)
@@ -63,17 +63,17 @@ def _port(port: Any) -> int | None:
 
 
 class ByIdentity:
-    """facts_of() for connections that take weak references but no attributes.
+    """facts_of() for connections that take weak references, but no attributes.
 
-    read(connection) -> its facts, asked for at the first use. They are dropped with the connection.
+    read(connection) -> its facts; called at the first use. They are dropped with the connection.
     """
 
     def __init__(self, read: Callable[[Any], SharedFacts]) -> None:
         self.read = read
-        self.known: dict[int, tuple[SharedFacts, weakref.ref[Any]]] = {}
+        self.by_id: dict[int, tuple[SharedFacts, weakref.ref[Any]]] = {}
 
     def __call__(self, connection: Any) -> SharedFacts:
-        found = self.known.get(id(connection))
+        found = self.by_id.get(id(connection))
         if found is not None:
             return found[0]
         shared = self.read(connection)
@@ -87,24 +87,24 @@ class ByIdentity:
         try:
             end = weakref.ref(connection, lambda _: self._forget(key))
         except TypeError:
-            return  # an object of the program's that stands in for a connection: it is read again at the next use
-        self.known[key] = (shared, end)
+            return  # the program's stand-in for a connection, because the driver's own take weak references
+        self.by_id[key] = (shared, end)
 
     def _forget(self, key: int) -> None:
-        shared = self.known.pop(key)[0]
+        shared = self.by_id.pop(key)[0]
         if type(shared) is AsynchronousFacts and shared.waiting is not None:
             finish(shared.waiting, "a dropped connection")
 
 
-class Kept(ByIdentity):
-    """facts_of() for connections that forget how they were made: the facts are those that keep() was given."""
+class KeptFacts(ByIdentity):
+    """facts_of() for connections that forget how they were made: only keep() knows their facts."""
 
     def __init__(self, component: str) -> None:
         self.unknown = shared_facts(component)
         super().__init__(lambda connection: self.unknown)
 
     def __call__(self, connection: Any) -> SharedFacts:
-        found = self.known.get(id(connection))
+        found = self.by_id.get(id(connection))
         return self.unknown if found is None else found[0]
 
 
@@ -115,17 +115,17 @@ class ByAddress:
     """
 
     MOST = 10_000
-    """Connections that are remembered; the oldest goes first."""
+    """Number of connections whose facts are kept; the oldest facts are dropped first."""
 
     def __init__(self, component: str) -> None:
         self.unknown = shared_facts(component)
-        self.known: dict[int, SharedFacts] = {}
+        self.by_id: dict[int, SharedFacts] = {}
 
     def __call__(self, connection: Any) -> SharedFacts:
-        return self.known.get(id(connection), self.unknown)
+        return self.by_id.get(id(connection), self.unknown)
 
     def keep(self, connection: Any, shared: SharedFacts) -> None:
-        self.known.pop(id(connection), None)
-        if len(self.known) >= self.MOST:
-            self.known.pop(next(iter(self.known)), None)
-        self.known[id(connection)] = shared
+        self.by_id.pop(id(connection), None)
+        if len(self.by_id) >= self.MOST:
+            self.by_id.pop(next(iter(self.by_id)), None)
+        self.by_id[id(connection)] = shared

@@ -1,12 +1,12 @@
-"""Connects, plain or awaited: a span for each that fails, and by AUTOTRACE_TRACE_CONNECTS for each that succeeds. Knows no driver.
+"""The span of a connect that fails; with AUTOTRACE_TRACE_CONNECTS, of one that succeeds, too. Knows no driver.
 
-The span is made afterwards. It is never active, so nothing that a connect leaves running (a thread, a task) holds it.
+The span is made after the connect. So it is never active, and no thread or task that a connect starts holds it.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
 from autotrace.databases.connection_facts import AsynchronousFacts
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class ConnectAttempt:
-    """The block of a `with` in which a driver connects, called with these arguments.
+    """The block of a `with` in which a driver's function connects; args and kwargs are those of the function.
 
-    facts_of_failure(args, kwargs, error) -> what is known of a connection that was not made. The block sets `made` to the one that
-    was. Without facts_of_failure, the first argument is the connection.
+    The function returns a connection: the block sets `connection`; facts_of_failure(args, kwargs, error) -> the facts
+    if there is none. Without facts_of_failure, the function is a method, and its object is the connection.
     """
 
-    __slots__ = ("args", "began", "driver", "facts_of_failure", "kwargs", "made")
+    __slots__ = ("args", "began", "connection", "driver", "facts_of_failure", "kwargs")
 
     def __init__(
         self, driver: Driver, args: Args, kwargs: Kwargs, facts_of_failure: FactsOfFailure | None = None
@@ -44,7 +44,7 @@ class ConnectAttempt:
         self.args = args
         self.kwargs = kwargs
         self.facts_of_failure = facts_of_failure
-        self.made: Any = None
+        self.connection: Any = None
 
     def __enter__(self) -> ConnectAttempt:
         self.began = now()
@@ -55,18 +55,18 @@ class ConnectAttempt:
         if not isinstance(error, TypeError) and (error is not None or in_force().trace_connects):
             record_connect(self.driver, partial(self._facts, error), self.began, error)
 
-    def _facts(self, error: BaseException | None) -> SharedFacts:
+    def _facts(self, error: BaseException | None) -> Any:
         if self.facts_of_failure is None:
             return self.driver.facts_of(self.args[0])
         if error is None:
-            return self.driver.facts_of(self.made)
+            return self.driver.facts_of(self.connection)
         return self.facts_of_failure(self.args, self.kwargs, error)
 
 
 def record_connect(
-    driver: Driver, facts: Callable[[], SharedFacts], began: int, error: BaseException | None, place: str = ""
+    driver: Driver, facts: Callable[[], Any], began: int, error: BaseException | None, place: str = ""
 ) -> None:
-    """The span of a connect that began at `began` (ns since the epoch) and has just ended. Never raises."""
+    """The span of a connect that began at `began`, in ns since the epoch, and has just ended. Never raises."""
     place = place or f"{driver.component}.connect"
     try:
         shared = facts()
@@ -77,24 +77,24 @@ def record_connect(
         if error is not None:
             driver.failed(span, error, place)
         elif type(shared) is AsynchronousFacts:
-            shared.waiting = span  # the connect has only began: Driver.on_answer() ends it
+            shared.waiting = span  # the connect has only begun: Driver.on_answer() ends it
         else:
             span.end()
     except Exception:
         contained(place)
 
 
-# Twins, but for `await`.
+# Twins but for `await`.
 
 
 def traced_connect(driver: Driver, facts_of_failure: FactsOfFailure | None = None) -> Make:
-    """For functions that return a connection. Without facts_of_failure: for methods that connect their object (`__init__`)."""
+    """For a function that returns a connection; without facts_of_failure, for a method that connects its object."""
 
     def make(original: Any) -> Any:
         def connect(*args: Any, **kwargs: Any) -> Any:
             with ConnectAttempt(driver, args, kwargs, facts_of_failure) as attempt:
-                attempt.made = original(*args, **kwargs)
-            return attempt.made
+                attempt.connection = original(*args, **kwargs)
+            return attempt.connection
 
         return connect
 
@@ -107,8 +107,8 @@ def traced_connect_coroutine(driver: Driver, facts_of_failure: FactsOfFailure | 
     def make(original: Any) -> Any:
         async def connect(*args: Any, **kwargs: Any) -> Any:
             with ConnectAttempt(driver, args, kwargs, facts_of_failure) as attempt:
-                attempt.made = await original(*args, **kwargs)
-            return attempt.made
+                attempt.connection = await original(*args, **kwargs)
+            return attempt.connection
 
         return connect
 
@@ -116,22 +116,25 @@ def traced_connect_coroutine(driver: Driver, facts_of_failure: FactsOfFailure | 
 
 
 def traced_init(
-    driver: Driver, asked: Facts, connected: Callable[[Any, Args, Kwargs], SharedFacts] | None = None, keep: Any = None
+    driver: Driver,
+    of_arguments: Facts,
+    of_connection: Callable[[Any, Args, Kwargs], SharedFacts] | None = None,
+    keep: Any = None,
 ) -> Make:
     """traced_connect() for the `__init__` of connections that forget how they were made: it keeps their facts.
 
-    asked(args, kwargs) -> what the arguments say. connected(connection, args, kwargs) -> what the connection says once it is made.
-    keep(connection, facts): the driver's facts_of.keep(), unless given.
+    of_arguments(args, kwargs) -> the facts that the arguments tell, kept before the connect, because it may fail.
+    of_connection(connection, args, kwargs) -> the facts that the connection tells, kept after it.
+    keep(connection, facts): if not the driver's facts_of.keep().
     """
-    place, known, traced = f"{driver.component}.connect", cast("Any", driver.facts_of), traced_connect(driver)
-    keep = keep or known.keep
+    place, keep, traced = f"{driver.component}.connect", keep or driver.facts_of.keep, traced_connect(driver)
 
     def make(original: Any) -> Any:
         def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
-            _note(keep, place, self, asked, args, kwargs)
+            _note(keep, place, self, of_arguments, args, kwargs)
             original(self, *args, **kwargs)
-            if connected is not None:
-                _note(keep, place, self, connected, self, args, kwargs)
+            if of_connection is not None:
+                _note(keep, place, self, of_connection, self, args, kwargs)
 
         return traced(__init__)
 
@@ -139,14 +142,14 @@ def traced_init(
 
 
 def keeping_facts(driver: Driver, facts: Facts) -> Make:
-    """For functions that return a connection, and make no span: facts(args, kwargs) are kept for the connection."""
-    place, known = f"{driver.component}.connect", cast("Any", driver.facts_of)
+    """For a function that returns a connection: keeps facts(args, kwargs) of the connection, and makes no span."""
+    place, keep = f"{driver.component}.connect", driver.facts_of.keep
 
     def make(original: Any) -> Any:
         def connect(*args: Any, **kwargs: Any) -> Any:
-            made = original(*args, **kwargs)
-            _note(known.keep, place, made, facts, args, kwargs)
-            return made
+            connection = original(*args, **kwargs)
+            _note(keep, place, connection, facts, args, kwargs)
+            return connection
 
         return connect
 

@@ -30,8 +30,8 @@ CLIENT = SpanKind.CLIENT
 class Driver:
     """What a patch says of its driver.
 
-    component: the library. system: `db.system.name`. facts_of(connection) -> its SharedFacts, of None too; it must not raise.
-    sqlstate: the attribute of the driver's exceptions that holds the SQLSTATE.
+    component: the library. system: `db.system.name`. sqlstate: the attribute of its exceptions that holds the SQLSTATE.
+    facts_of(connection) -> the SharedFacts of a connection, or of None. It must not raise.
     """
 
     def __init__(
@@ -39,14 +39,14 @@ class Driver:
     ) -> None:
         self.component = component
         self.family = database.family(system)
-        self.facts_of = facts_of
+        self.facts_of: Any = facts_of
         self.sqlstate = sqlstate
 
     def statement(self, read: Read) -> Callable[[Any], Any]:
         """Gives a cursor's method that sends a statement a span, which is active while the method runs.
 
-        read(args, kwargs), without self, -> the span's facts, or None: no statement, hence no span.
-        Written out, although traced_methods.traced_method() does the same: fewer calls, on the hottest path there is.
+        read(args, kwargs), without self -> the span's facts; None: the call has no statement and gets no span.
+        traced_methods.traced_method() does the same with more calls. This is written out because no path is hotter.
         """
         family, facts_of, failed = self.family, self.facts_of, self.failed
 

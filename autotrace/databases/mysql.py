@@ -1,4 +1,7 @@
-"""What the drivers of MySQL and MariaDB share: the methods of their cursors, and how they number errors and count rows. Knows no driver."""
+"""The drivers of MySQL and MariaDB: their cursors, connect arguments, error numbers and row counts.
+
+Knows no driver. A driver like the others is traced by a few lines: patches/pymysql.py.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     Make = Callable[[Any], Any]
 
 UNKNOWN_ROWS = 1 << 63
-"""-1 as the client library writes it, 64 bits without a sign: rows that are not counted (yet)."""
+"""The client library writes -1 in 64 bits without a sign: the rows are not counted yet, or never."""
 
 
 class MySQL(Driver):
@@ -41,13 +44,10 @@ class MySQL(Driver):
         super().failed(span, error, place)
 
 
-def asked(component: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
-    """What the arguments of a connect say, as the client library takes them.
-
-    What an option file would add is not known before the connect, nor is it read here.
-    """
+def facts_of_arguments(component: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
+    """The facts that the arguments of a connect tell, in the order of the client library. Option files are not read."""
     host, port = argument(args, kwargs, 0, "host"), argument(args, kwargs, 4, "port") or 3306
-    # To the library, no host and `localhost` are a Unix socket, whatever the port.
+    # Without a host, or with `localhost`, the library takes a Unix socket, whatever the port.
     socket = argument(args, kwargs, 5, "unix_socket") or host in (None, "", "localhost")
     instance, user = names(args, kwargs)
     return shared_facts(component, host, port, socket=socket, instance=instance, user=user)
@@ -64,9 +64,10 @@ def names(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
 class Cursors:
     """How the methods of a driver's cursors are traced: one span for each call that the program makes.
 
-    parameters: the names of execute's (the statement), executemany's (its sets of parameters) and callproc's (the procedure).
-    connection(cursor) -> what the driver's facts_of() takes. prepares: the server keeps each statement, so it gets no comment.
-    asks: on its way, execute() may ask the server something of its own by another cursor of the connection (its mode, its warnings).
+    parameters: the names of the statement, of executemany()'s sets of parameters, of callproc()'s procedure.
+    connection(cursor) -> the argument of the driver's facts_of().
+    asks: execute() may ask the server for its mode or its warnings, by another cursor of the same connection.
+    prepares: the server keeps each statement, so statements get no comment.
     """
 
     def __init__(
@@ -86,10 +87,10 @@ class Cursors:
         self.prepares = prepares
         self.style = style
         self.caller = connection if asks else itself
-        """The object that calls other traced methods."""
+        """caller(cursor) -> the object on which one traced method may call another."""
 
     def trace(self, plan: Plan, Cursor: Any) -> None:
-        """The three that send SQL, on the class that defines them: other cursor classes override only what reads rows."""
+        """The three that send SQL, on the class that defines them: its subclasses override only the reading of rows."""
         self.trace_statements(plan, Cursor, prepares=self.prepares)
         # callproc() sends `SET` for its arguments, `CALL`, `SELECT` for what comes back: all of it is one span.
         call = self._outermost(self._traced(procedure_argument(self.procedure)))
@@ -107,7 +108,7 @@ class Cursors:
         plan.method(Cursor, "executemany", many, parameters=(self.statement, self.sets))
 
     def silent(self) -> Make:
-        """For a method by which the driver asks the server something for itself: statements on its way make no span."""
+        """For a method by which the driver asks the server something for itself: no span."""
         return self._outermost(itself)
 
     def _traced(self, read: Read) -> Make:

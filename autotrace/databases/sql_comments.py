@@ -1,7 +1,8 @@
-"""AUTOTRACE_SQL_COMMENTS: the trace as a comment behind a statement (sqlcommenter), for the database's own logs. Knows no driver.
+"""AUTOTRACE_SQL_COMMENTS: the trace as a comment behind a statement, for the database's own logs. Knows no driver.
 
-The format is https://google.github.io/sqlcommenter/spec/: `/*key='value',…*/`, keys in order. The specification encodes values
-like URLs. Here each character that would be encoded becomes `_`, because a `%` is a placeholder to half of the drivers.
+The format is sqlcommenter's (https://google.github.io/sqlcommenter/spec/): `/*key='value',…*/`, keys in order. It
+encodes values like URLs. Here `_` replaces each character that would be encoded, because half of the drivers read `%`
+as a placeholder.
 """
 
 from __future__ import annotations
@@ -27,22 +28,23 @@ if TYPE_CHECKING:
 LONGEST = 65_536
 """Characters of a statement that may get a comment. A longer one is a body of data, and is not copied."""
 TAKERS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "REPLACE", "MERGE", "CALL", "VALUES", "DECLARE")
-"""First words of statements that may get one. Not PREPARE, COPY, nor CREATE: a view or a function would keep the comment."""
+"""First words of a statement that may get a comment. Not CREATE: a view or a function would keep it."""
 _FIRST = re.compile(rf"\s*(?:{'|'.join(TAKERS)})\b", re.IGNORECASE)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._~-]")
 _END = " \t\r\n\f\v;"
 
 
 def mode() -> str:
-    """`off`; `static` tells who asks, the same text each time; `full` adds the statement's own span."""
+    """`off`; `static`: the service and the driver, the same text each time; `full`: the statement's span, too."""
     return in_force().sql_comments
 
 
 def commented(driver: Driver, parameter: str, make: Make, put: Callable[[Any, Comment], Any] | None = None) -> Make:
-    """`make`, which gives a method its span, so that the statement of the method gets a comment. Switched off, `make` itself.
+    """make(), which gives a method its span; the method's statement gets the comment. Switched off, `make` itself.
 
-    parameter: the name of the first argument after self, which holds the statement. put(statement, comment) -> what is sent in its
-    place, or itself. Not for drivers that prepare statements and know them by their text: each comment would be another statement.
+    parameter: the name of the first argument after self, the statement.
+    put(statement, comment) -> the statement to send.
+    Not for drivers that prepare statements and know them by their text: each comment would be another statement.
     """
     if mode() == "off":
         return make
@@ -54,9 +56,9 @@ def commented(driver: Driver, parameter: str, make: Make, put: Callable[[Any, Co
             try:
                 span = span_of(get())
                 if getattr(span, "family", None) is family:
-                    given = args[0] if args else kwargs.get(parameter)
-                    sent = put(given, lambda statement: with_comment(statement, write, span))
-                    if sent is not given:
+                    statement = args[0] if args else kwargs.get(parameter)
+                    sent = put(statement, lambda text: with_comment(text, write, span))
+                    if sent is not statement:
                         args, kwargs = with_argument(args, kwargs, 0, parameter, sent)
             except Exception:
                 contained(place)
@@ -67,9 +69,9 @@ def commented(driver: Driver, parameter: str, make: Make, put: Callable[[Any, Co
     return making
 
 
-def _in_text(given: Any, comment: Comment) -> Any:
-    """Only a str gets one: drivers and their helpers build bytes (`execute_values`), and read anything else themselves."""
-    return comment(given) if type(given) is str else given
+def _in_text(statement: Any, comment: Comment) -> Any:
+    """Only a str gets a comment: drivers' helpers build bytes (`execute_values`), and drivers any other object."""
+    return comment(statement) if type(statement) is str else statement
 
 
 def writer(component: str) -> Callable[[Span], str]:
@@ -87,13 +89,13 @@ def _safe(value: str) -> str:
 
 
 def with_comment(statement: str, write: Callable[[Span], str], span: Span) -> str:
-    """`statement` with the comment of write(span) before the semicolons that end it, or itself where it cannot take one.
+    """`statement` with the comment of write(span) before its closing semicolons, or itself if it cannot take one.
 
-    A statement that has a comment keeps it as the only one. The specification asks for that, and nothing else is safe: the comment
-    may never end, or a string may hold what looks like one.
+    A statement that has a comment gets no second one. The specification says so, and nothing else is safe: the comment
+    may have no end, or may be the text of a string.
     """
     if len(statement) > LONGEST or _FIRST.match(statement) is None or "/*" in statement or "--" in statement:
         return statement
-    # `#` begins a comment in MySQL, and is an operator in PostgreSQL. Behind the first, ours is nothing but text.
+    # `#` begins a comment in MySQL, and is an operator in PostgreSQL. In a comment of MySQL's, ours is mere text.
     body = statement.rstrip(_END)
     return f"{body} {write(span)}{statement[len(body) :].lstrip()}"

@@ -1,4 +1,4 @@
-"""The statement in the arguments of a call, kept by reference; cut where it is too long for any export. Looks at no parameters."""
+"""Reads the statement from a call's arguments, by reference, cut if it is too long to export. Reads no parameters."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     Read = Callable[[tuple[Any, ...], dict[str, Any]], Facts | None]
 
 SHORT = 1024
-"""A statement of so many characters or bytes is kept as it is, without asking how many of them an exporter reads."""
+"""A statement of at most so many characters or bytes is kept whole, whatever part of it an exporter reads."""
 
 
 def statement_argument(parameter: str) -> Read:
     """Reads the statement from the first argument, named `parameter`."""
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Facts | None:
-        found: Any = args[0] if args else kwargs.get(parameter)
-        kind = type(found)
-        if (kind is str or kind is bytes) and len(found) > SHORT:
-            found = truncated(found)
-        return None if found is None else {"statement": found}
+        statement: Any = args[0] if args else kwargs.get(parameter)
+        kind = type(statement)
+        if (kind is str or kind is bytes) and len(statement) > SHORT:
+            statement = truncated(statement)
+        return None if statement is None else {"statement": statement}
 
     return read
 
@@ -34,22 +34,22 @@ def statement_argument(parameter: str) -> Read:
 def many_argument(parameter: str, sets: str) -> Read:
     """statement_argument(), and the number of sets of parameters in the second argument, named `sets`.
 
-    Their number is known of lists and tuples only: to count anything else would use it up.
+    Only lists and tuples are counted, because counting would use up an iterator.
     """
     statement = statement_argument(parameter)
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Facts | None:
         facts = statement(args, kwargs)
-        given = argument(args, kwargs, 1, sets)
-        if facts is not None and isinstance(given, (list, tuple)) and len(given) > 1:
-            facts["batch"] = len(given)  # OpenTelemetry: one is no batch
+        values = argument(args, kwargs, 1, sets)
+        if facts is not None and isinstance(values, (list, tuple)) and len(values) > 1:
+            facts["batch"] = len(values)  # OpenTelemetry: one is no batch
         return facts
 
     return read
 
 
-def procedure_argument(parameter: str) -> Read:
-    """Reads the name of a stored procedure from the first argument, named `parameter`."""
+def procedure_argument(parameter: str = "") -> Read:
+    """Reads the name of a stored procedure from the first argument, named `parameter` if it may be passed by name."""
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Facts | None:
         name = args[0] if args else kwargs.get(parameter)
@@ -61,6 +61,6 @@ def procedure_argument(parameter: str) -> Read:
 
 
 def truncated(statement: str | bytes) -> str | bytes:
-    """As much as an exporter reads, and one more: a statement of megabytes must not wait in the queue for its export."""
+    """The part that an exporter reads, and one character more: megabytes of a statement must not wait for export."""
     room = database.limit + sql.SLACK
     return statement[: room + 1 if isinstance(statement, str) else 4 * room + 4]

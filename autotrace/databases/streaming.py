@@ -1,7 +1,6 @@
-"""Calls that hand the control back before they are done: rows one by one, the block of a COPY. Knows no driver.
+"""The span of a call that returns before it is done: rows one by one, the block of a COPY. Knows no driver.
 
-The span lasts from the first step to the last. It is never active, because what the program does meanwhile is no part of the
-statement.
+The span lasts from the first step to the last. It is never active, because the program works between the steps.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ if TYPE_CHECKING:
 
 
 class _Stream:
-    """One call, as the block of a `with`: entered, it starts the span and gives what the driver's method returned."""
+    """The block of a `with` in which a program reads the stream: a span from its begin to its end."""
 
-    __slots__ = ("args", "call", "driver", "given", "kwargs", "place", "self", "span")
+    __slots__ = ("args", "call", "driver", "kwargs", "place", "self", "span", "stream")
 
     def __init__(
-        self, driver: Driver, call: StatementCall, place: str, given: Any, self_: Any, args: Any, kwargs: Any
+        self, driver: Driver, call: StatementCall, place: str, stream: Any, self_: Any, args: Any, kwargs: Any
     ) -> None:
         self.driver = driver
         self.call = call
         self.place = place
-        self.given = given
+        self.stream = stream
         self.self = self_
         self.args = args
         self.kwargs = kwargs
@@ -40,7 +39,7 @@ class _Stream:
 
     def __enter__(self) -> Any:
         self.span = start_span(self.driver, self.call, self.self, self.args, self.kwargs, self.place)
-        return self.given
+        return self.stream
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if self.span is None:
@@ -61,9 +60,9 @@ class _Rows(_Stream):
 
 
 def _traced(
-    give: Callable[[Any], Any], stream: type[_Stream], names: tuple[str, ...] = ()
+    stand_in: Callable[[Any], Any], stream: type[_Stream], names: tuple[str, ...] = ()
 ) -> Callable[[Driver, StatementCall], Make]:
-    """give(stream) -> what the program gets in place of what the driver's method returned, with the same `names`."""
+    """stand_in(stream) -> the generator or context manager for the program; `names` are those of the driver's."""
 
     def making(driver: Driver, call: StatementCall) -> Make:
         def make(original: Any) -> Any:
@@ -71,11 +70,11 @@ def _traced(
 
             def traced(self: Any, /, *args: Any, **kwargs: Any) -> Any:
                 # The original is called at once: it returns a generator or a context manager, and refuses a wrong call.
-                given = original(self, *args, **kwargs)
-                ours = give(stream(driver, call, place, given, self, args, kwargs))
+                result = original(self, *args, **kwargs)
+                replacement = stand_in(stream(driver, call, place, result, self, args, kwargs))
                 for name in names:
-                    setattr(ours, name, getattr(given, name))
-                return ours
+                    setattr(replacement, name, getattr(result, name))
+                return replacement
 
             return traced
 

@@ -1,4 +1,4 @@
-"""The two styles of a driver, plain and awaited: what traces each, under the same names, so that a patch says both once."""
+"""The two styles of a driver's API, plain and awaited: one name for both twins, so that a patch is written once."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Calls that send a statement, on whatever object, awaited or not; and methods that run others of the same object. Knows no driver.
+"""The span of a method that sends a statement, plain or awaited, on any object. Knows no driver.
 
-The methods of PEP 249 cursors have a shorter way: driver.Driver.statement().
+outermost(): a method that calls other traced methods of its object makes one span. Driver.statement() in driver.py is
+the cheaper way for cursors of PEP 249 whose methods do not call one another.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ def itself(it: Any) -> Any:
 class StatementCall:
     """How a method sends a statement.
 
-    read(self, args, kwargs) -> the span's facts, or None: no statement, hence no span.
-    connection(self) -> what the driver's facts_of() takes.
+    read(self, args, kwargs) -> the span's facts; None: the call has no statement and gets no span.
+    connection(self) -> the argument of the driver's facts_of().
     rows(self, result) -> the number of rows affected; None or below 0: unknown.
-    keep_open(self, span) -> whether the answer is still to come. Then it has kept the span, and somebody else ends it.
+    keep_open(self, span) -> True if the answer is still to come: the span is kept, and the answer ends it.
     """
 
     __slots__ = ("connection", "keep_open", "read", "rows")
@@ -60,7 +61,7 @@ class StatementCall:
         self.keep_open = keep_open
 
 
-# Twins, but for `await`: one body for both would cost each statement an object or a call.
+# Twins but for `await`. One body for both would cost each statement an object or a call.
 
 
 def traced_method(driver: Driver, call: StatementCall) -> Make:
@@ -90,7 +91,7 @@ def traced_method(driver: Driver, call: StatementCall) -> Make:
 
 
 def traced_coroutine(driver: Driver, call: StatementCall) -> Make:
-    """traced_method() for an `async def`: active in the awaiting task alone. If that is cancelled, the CancelledError ends the span."""
+    """traced_method() for an `async def`: active in the awaiting task alone, and failed if that task is cancelled."""
 
     def make(original: Any) -> Any:
         place = f"{driver.component}.{original.__name__}"
@@ -118,7 +119,7 @@ def traced_coroutine(driver: Driver, call: StatementCall) -> Make:
 def enter_span(
     driver: Driver, call: StatementCall, self: Any, args: Args, kwargs: Kwargs, place: str
 ) -> tuple[Span, Any] | None:
-    """(the span, now active; the token that leave() takes), or None: no span. Never raises."""
+    """(the span, now active; the token for leave()), or None if there is no span. Never raises."""
     span = start_span(driver, call, self, args, kwargs, place)
     try:
         return None if span is None else (span, enter(span))
@@ -128,7 +129,7 @@ def enter_span(
 
 
 def start_span(driver: Driver, call: StatementCall, self: Any, args: Args, kwargs: Kwargs, place: str) -> Span | None:
-    """A span that is not active, for a call that hands the control back before it is done. Never raises."""
+    """A span that is not active, for a call that returns before it is done. Never raises."""
     try:
         facts = call.read(self, args, kwargs)
         return None if facts is None else start(driver.family, CLIENT, facts, driver.facts_of(call.connection(self)))
@@ -151,7 +152,7 @@ def end_span(call: StatementCall, self: Any, span: Span, result: Any, place: str
 
 
 def fail_span(driver: Driver, call: StatementCall, self: Any, span: Span, error: BaseException, place: str) -> None:
-    """End the span of a call that raised. If its own answer is still to come, the error was another call's. Never raises."""
+    """End the span of a call that raised. If its answer is still to come, another call failed. Never raises."""
     try:
         if call.keep_open(self, span):
             return
@@ -161,12 +162,12 @@ def fail_span(driver: Driver, call: StatementCall, self: Any, span: Span, error:
 
 
 def of_arguments(read: Callable[[Args, Kwargs], Facts | None]) -> Read:
-    """A reader of statement_arguments.py, which takes no `self`, as StatementCall takes it."""
+    """A reader of statement_arguments.py, which takes no `self`, as StatementCall wants it."""
     return lambda self, args, kwargs: read(args, kwargs)
 
 
 def outermost(make: Make, of: Callable[[Any], Any] = itself) -> Make:
-    """make(), for a method that calls other methods of its object: those that unless_nested() reads make no span meanwhile.
+    """make(), for a method that calls others of the same object: while it runs, those of unless_nested() make no span.
 
     of(self) -> the object, if it is not `self`.
     """
@@ -208,7 +209,7 @@ def _reset(token: Token[Any]) -> None:
 
 
 def unless_nested(read: Callable[[Args, Kwargs], Facts | None], of: Callable[[Any], Any] = itself) -> Read:
-    """A reader of statement_arguments.py, for a method that outermost() methods call: there it makes no span. of: as there."""
+    """A reader of statement_arguments.py, for a method that an outermost() method of the same object may call."""
 
     def reading(self: Any, args: Args, kwargs: Kwargs) -> Facts | None:
         running = _outermost.get()

@@ -1,6 +1,6 @@
-"""Ends of transactions that a program makes by calls: spans if AUTOTRACE_TRACE_TRANSACTIONS asks for them. Knows no driver.
+"""Commits and rollbacks that a program makes by calls: a span each with AUTOTRACE_TRACE_TRANSACTIONS. Knows no driver.
 
-The setting is asked when a library is patched: switched off, the methods stay the driver's own and cost nothing.
+The setting is read when a library is patched. Without it the methods stay the driver's own and cost nothing.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 ENDS = ("commit", "rollback")
 
 
-def wanted() -> bool:
+def enabled() -> bool:
     return in_force().trace_transactions
 
 
-def makers(
+def traced_ends(
     driver: Driver,
     traced: Callable[[Driver, StatementCall], Make] = traced_method,
     connection: Callable[[Any], Any] = itself,
 ) -> dict[str, Make]:
-    """Name of a method -> what gives it a span; empty unless AUTOTRACE_TRACE_TRANSACTIONS asks for it.
+    """Name of a method -> the function that gives the method a span; none without the setting.
 
-    traced: traced_coroutine where the methods are `async def`. connection(self) -> what the driver's facts_of() takes.
+    traced: traced_coroutine, if the methods are `async def`. connection(self) -> the argument of facts_of().
     """
-    if not wanted():
+    if not enabled():
         return {}
     return {name: traced(driver, StatementCall(_operation(name), connection)) for name in ENDS}
 
@@ -42,11 +42,11 @@ def makers(
 def trace(
     plan: Plan, owner: Any, driver: Driver, traced: Callable[[Driver, StatementCall], Make] = traced_method
 ) -> None:
-    """makers() into `owner`, a class of connections."""
-    for name, make in makers(driver, traced).items():
+    """Trace commit() and rollback() of `owner`, a class of connections."""
+    for name, make in traced_ends(driver, traced).items():
         plan.method(owner, name, make)
 
 
 def _operation(name: str) -> Any:
-    """The end of a transaction has nothing but a name."""
+    """Reads a call that has no statement: its name is its only fact."""
     return lambda self, args, kwargs: {"operation": name}

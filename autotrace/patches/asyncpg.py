@@ -1,7 +1,8 @@
-"""asyncpg: statements of connections (through pools, too), prepared statements, cursors and COPY; connects. Not traced: fetches from
-a cursor, preparing that succeeds, and what asyncpg sends on its own: BEGIN and the like, the reset of a connection that goes back to its pool.
+"""asyncpg: statements of connections (through pools, too), prepared statements, cursors, COPY; connects.
 
-Imported before us, a `connect` that the program has copied makes no span for connects that fail.
+Not traced: fetches from a cursor, a prepare that succeeds, and statements that asyncpg sends for itself (BEGIN and the
+like, the reset of a connection that goes back to its pool).
+Limit: a `connect` that the program copied before the agent came makes no span for connects.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from autotrace.tracing.traced_call import argument
 
 _UNKNOWN = shared_facts("asyncpg")
 _tried: ContextVar[list[SharedFacts] | None] = ContextVar("autotrace-asyncpg-tried", default=None)
-"""The addresses that the running connect has tried: its arguments do not tell (DSN, environment, service file, several hosts)."""
+"""The servers that the running connect has tried. Its arguments may not tell: environment, service file, many hosts."""
 
 
 def driver(module: Any, plan: Plan) -> None:
@@ -37,15 +38,15 @@ def driver(module: Any, plan: Plan) -> None:
     _cursors(require(module, "cursor"), plan, driver)
     _silent(connection.Connection, require(module, "transaction"), plan)
     _transactions(module.transaction.Transaction, plan, driver)
-    # connect(): pools look it up in its module when they are made. _connect_addr(): tries each address, with the parameters that
-    # the arguments have come to.
+    # connect(): pools look it up in its module when they are made. _connect_addr(): tries one address, with the
+    # parameters that the arguments have come to.
     connect = AWAITED.connect(driver, _facts_of_failure)
     plan.method(require(module, "connect_utils"), "_connect_addr", _connect_addr, parameters=("addr", "params"))
     plan.function((connection, module), "connect", lambda original: connect(_connect(original)), parameters=("dsn",))
 
 
 def _statements(Connection: Any, plan: Plan, driver: Driver) -> None:
-    # Each method that runs a statement; they do not call one another. A pool's proxy calls them on the connection.
+    # Each method that runs a statement: they do not call one another. A pool's proxy calls them on the connection.
     query, many = statement_argument("query"), many_argument("query", "args")
     for name, read, rows, parameters in (
         ("execute", query, _status, ("query",)),
@@ -61,7 +62,7 @@ def _statements(Connection: Any, plan: Plan, driver: Driver) -> None:
 
 
 def _copies(Connection: Any, plan: Plan, driver: Driver) -> None:
-    # copy_from_query() asks the server, by statements of its own, how its arguments are written: that is part of it.
+    # copy_from_query(): asks the server, by other statements, how its arguments are written. They are part of its span.
     for name, direction in (
         ("copy_from_table", "TO STDOUT"),
         ("copy_to_table", "FROM STDIN"),
@@ -74,7 +75,7 @@ def _copies(Connection: Any, plan: Plan, driver: Driver) -> None:
 
 
 def _prepare(original: Any, driver: Driver) -> Any:
-    # prepare(): a statement that the server refuses here never runs, so this is its span; SQLAlchemy prepares all that it sends.
+    # prepare(): a statement that the server refuses here never runs, so it has its span here. SQLAlchemy prepares all.
     place, call = "asyncpg.prepare", _on_connection(statement_argument("query"))
 
     async def prepare(self: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -92,7 +93,7 @@ def _prepare(original: Any, driver: Driver) -> Any:
 
 
 def _prepared(module: Any, plan: Plan, driver: Driver) -> None:
-    # Each run of a prepared statement; explain() goes through the connection.
+    # Each method that runs a prepared statement; explain() goes through the connection.
     kind = require(module, "PreparedStatement")
     require(kind, "_check_conn_validity")
     for name, read, rows in (
@@ -108,7 +109,7 @@ def _prepared(module: Any, plan: Plan, driver: Driver) -> None:
 
 
 def _checked(name: str, make: Any) -> Any:
-    """asyncpg refuses what belongs to a connection that is back in its pool when it is called, not when the call is awaited."""
+    """asyncpg refuses an object of a connection that is back in its pool at the call, not when the call is awaited."""
 
     def made(original: Any) -> Any:
         traced = make(original)
@@ -123,8 +124,8 @@ def _checked(name: str, make: Any) -> Any:
 
 
 def _cursors(module: Any, plan: Plan, driver: Driver) -> None:
-    # CursorIterator.__anext__(): its first call sends the statement, later ones are fetches. Cursor._init(): runs when a program
-    # says `await connection.cursor()`.
+    # CursorIterator.__anext__(): its first call sends the statement, later ones are fetches.
+    # Cursor._init(): sends the statement of `await connection.cursor()`.
     make = AWAITED.method(driver, StatementCall(_query_of, _connection_of))
     plan.method(require(module, "CursorIterator"), "__anext__", lambda original: _next(original, make(original)))
     plan.method(require(module, "Cursor"), "_init", make)
@@ -138,7 +139,7 @@ def _next(original: Any, first: Any) -> Any:
 
 
 def _silent(Connection: Any, module: Any, plan: Plan) -> None:
-    # Statements that asyncpg sends for itself, by Connection.execute(): they make no span.
+    # Methods that send statements of asyncpg's own by Connection.execute(). These make no span.
     Transaction = require(module, "Transaction")
     require(Transaction, "_check_conn_validity")
     plan.method(Transaction, "start", _checked("start", AWAITED.outermost(itself, of=_connection_of)))
@@ -148,11 +149,11 @@ def _silent(Connection: Any, module: Any, plan: Plan) -> None:
 
 
 def _transactions(Transaction: Any, plan: Plan, driver: Driver) -> None:
-    # Both `async with` and the methods end in these two, which send COMMIT, ROLLBACK… by Connection.execute(): the setting asks
-    # for one span, or for none.
+    # `async with` and the methods end in these two, which send COMMIT, ROLLBACK… by Connection.execute(). One span by
+    # setting, else none.
     for name, nested in (("commit", "release savepoint"), ("rollback", "rollback to savepoint")):
         traced = AWAITED.method(driver, StatementCall(_end(name, nested), _connection_of))
-        make = AWAITED.outermost(traced if transactions.wanted() else itself, of=_connection_of)
+        make = AWAITED.outermost(traced if transactions.enabled() else itself, of=_connection_of)
         plan.method(Transaction, f"_Transaction__{name}", make)
 
 
@@ -224,14 +225,15 @@ def _facts(connection: Any) -> SharedFacts:
 
 
 def _of(address: Any, params: Any) -> SharedFacts:
-    """The address is a path for a Unix socket; else the host as the program named it, and the port."""
-    host, port = (address, None) if isinstance(address, str) else address[:2]
-    return shared_facts("asyncpg", host, port, instance=params.database, user=params.user)
+    """address: a path for a Unix socket; else the host as the program named it, and the port."""
+    socket = isinstance(address, str)
+    host, port = (None, None) if socket else address[:2]
+    return shared_facts("asyncpg", host, port, socket=socket, instance=params.database, user=params.user)
 
 
 def _connect(original: Any) -> Any:
     async def connect(*args: Any, **kwargs: Any) -> Any:
-        _tried.set([])  # never put back: read after this has failed, by the same task
+        _tried.set([])  # not reset, because the same task reads it after the connect has failed
         return await original(*args, **kwargs)
 
     return update_wrapper(connect, original)

@@ -1,6 +1,7 @@
-"""DuckDB: execute() and executemany() of connections, which are their own cursors, and of the module. In-process, so there is no other side.
+"""DuckDB: execute() and executemany() of connections, which are their own cursors, and of the module.
 
-Not traced: relations (`sql()`, `query()`), which run when they are read; connects. DuckDB takes the caller's variables for tables: hence from_callers_frame().
+Not traced: relations (`sql()`, `query()`), which run when they are read; connects. There is no peer: DuckDB runs
+in-process. DuckDB reads its caller's variables as tables, so our frames must not hide them: from_callers_frame().
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any
 
 from autotrace.databases import transactions
-from autotrace.databases.connection_facts import Kept, shared_facts
+from autotrace.databases.connection_facts import KeptFacts, shared_facts
 from autotrace.databases.connects import keeping_facts
 from autotrace.databases.driver import Driver
 from autotrace.databases.statement_arguments import many_argument, statement_argument
@@ -27,30 +28,33 @@ if TYPE_CHECKING:
 
 def driver(module: Any, plan: Plan) -> None:
     Connection = require(module, "DuckDBPyConnection")
-    known = Kept("duckdb")
-    driver = Driver("duckdb", "duckdb", known)
-    # connect(), cursor(), duplicate(): no spans. They tell which database a connection works on: it does not know itself.
+    facts_of = KeptFacts("duckdb")
+    driver = Driver("duckdb", "duckdb", facts_of)
+    # connect(), cursor(), duplicate(): tell the database of a connection, which does not know it. No span.
     _function(module, "connect", keeping_facts(driver, _facts), plan)
     for name in ("cursor", "duplicate"):
-        plan.method(Connection, name, keeping_facts(driver, lambda args, kwargs: known(args[0])))
+        plan.method(Connection, name, keeping_facts(driver, lambda args, kwargs: facts_of(args[0])))
     for name, read in (("execute", statement_argument("query")), ("executemany", many_argument("query", "parameters"))):
         plan.method(Connection, name, _traced_method(driver, read, Connection))
-        # The functions of the same name work on the module's default connection, or on the one they are given. Before DuckDB 1.1
-        # they are Python's and go through the method.
+        # The module's functions of the same name: they work on the module's default connection, or on an argument.
+        # Before DuckDB 1.1 they are Python's and call the method.
         if not hasattr(require(module, name), "__code__"):
             _function(module, name, _traced_function(driver, read), plan)
     transactions.trace(plan, Connection, driver)
 
 
 def _function(module: Any, name: str, make: Any, plan: Plan) -> None:
-    """A function of the module, also where it is defined, because pickle looks there; but nanobind's do not pickle."""
+    """Replace a function of the module. pickle looks it up where it is defined, so it is replaced there, too.
+
+    Functions of nanobind do not pickle.
+    """
     original = require(module, name)
     native = sys.modules.get(getattr(original, "__module__", None) or "")
     both = getattr(native, name, None) is original and type(original).__module__ != "nanobind"
     replacement = make(original)
     plan.function((module, native) if both else (module,), name, lambda original: replacement)
     if getattr(replacement, "__qualname__", "").startswith("pybind11_"):
-        # A record of pybind11's, which pickles itself; ours goes by its name.
+        # pybind11's own name for it: its functions pickle themselves, ours by its name.
         replacement.__qualname__ = name
 
 
@@ -66,7 +70,7 @@ def _traced_method(driver: Driver, read: Any, Connection: Any) -> Any:
 
 
 def _traced_function(driver: Driver, read: Any) -> Any:
-    """The same for a function: PLAIN.method() knows methods, so its connection stands for `self`."""
+    """The same for a function: XX, so its connection stands for `self`."""
 
     def make(original: Any) -> Any:
         def on(connection: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -85,7 +89,7 @@ def _traced_function(driver: Driver, read: Any) -> Any:
 
 
 def _facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
-    """A file, or `:memory:`, has no other side. The parameters of a remote one (`md:…?token=…`) stay out."""
+    """A file, or `:memory:`. The parameters of a remote database (`md:…?token=…`) are secret."""
     database = argument(args, kwargs, 0, "database", ":memory:")
     name = database if isinstance(database, str) else str(database)
     return shared_facts("duckdb", instance=name.partition("?")[0])
@@ -93,9 +97,9 @@ def _facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
 
 # -- the program's variables ------------------------------------------------------------------------------------------
 
-# DuckDB looks its caller's frame up, for tables. Our frames would hide the program's. So the call is made from a frame that has
-# the program's globals, a copy of its locals, its file and its line.
-# Limit: where DuckDB searches further out, it finds our frames between that one and the program's.
+# DuckDB searches the frame of its caller for tables. Our frames would hide the program's. So the call is made from a
+# frame that has the program's globals, a copy of its locals, its file and its line.
+# Limit: if DuckDB searches further out, it finds our frames between that frame and the program's.
 
 _NAME = "<autotrace>"
 """The name of the call in the copy: no variable can have it."""

@@ -1,6 +1,6 @@
-"""mysql-connector-python, in Python, in C and asyncio (mysql.connector.aio): every statement of a cursor, and connects.
+"""mysql-connector-python (in Python, in C, mysql.connector.aio): every statement of a cursor, and connects.
 
-Not traced: cmd_query() itself.
+Not traced: cmd_query().
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from autotrace.tracing.span import Span
 
 def driver(module: Any, plan: Plan) -> None:
     driver = _driver()
-    # connect(): of all connections, first and again (reconnect(), pools). Options are read before.
+    # connect(): connects all connections, first and again (reconnect(), pools). Options are read before.
     plan.method(require(require(module, "abstracts"), "MySQLConnectionAbstract"), "connect", PLAIN.connect(driver))
     _implementation(module.connection.MySQLConnection, module.cursor, "", PLAIN, driver, plan)
     _hide_our_spans(module, plan)
@@ -30,7 +30,7 @@ def driver(module: Any, plan: Plan) -> None:
 def asynchronous(module: Any, plan: Plan) -> None:
     """mysql.connector.aio"""
     driver, Connection = _driver(), require(module, "connection", "MySQLConnection")
-    # connect(): of all connections, first and again, pools' too.
+    # connect(): connects all connections, first and again, pools' too.
     plan.method(Connection, "connect", AWAITED.connect(driver))
     _implementation(Connection, module.cursor, "", AWAITED, driver, plan)
 
@@ -40,18 +40,18 @@ def _driver() -> MySQL:
 
 
 def _implementation(Connection: Any, module: Any, letter: str, style: Style, driver: MySQL, plan: Plan) -> None:
-    """One of the three implementations, alike but for their names. module: of its cursors."""
+    """One of the three implementations, alike but for their names. module: the one of its cursors."""
     transactions.trace(plan, Connection, driver, style.method)
     Cursor, Prepared = require(module, f"{letter}MySQLCursor"), require(module, f"{letter}MySQLCursorPrepared")
     cursors = Cursors(driver, ("operation", "seq_params", "procname"), _connection, asks=True, style=style)
     cursors.trace(plan, Cursor)
     cursors.trace_statements(plan, Prepared, prepares=True)
-    # SHOW WARNINGS, asked for by `get_warnings` when a result has been read.
+    # _fetch_warnings(): sends SHOW WARNINGS when a result has been read, if `get_warnings` is set. No span.
     plan.method(Cursor, "_fetch_warnings", cursors.silent())
 
 
 def _hide_our_spans(module: Any, plan: Plan) -> None:
-    """The driver sends the active span as a query attribute, and warns where the server takes none: not for spans of ours."""
+    """The driver sends the active span as a query attribute, and warns if the server takes none. Hide ours."""
     propagation = sys.modules.get(f"{module.__name__}.opentelemetry.context_propagation")
     api = getattr(propagation, "trace", None)
     if api is not None and not isinstance(api, _WithoutOurs):
@@ -59,7 +59,7 @@ def _hide_our_spans(module: Any, plan: Plan) -> None:
 
 
 class _WithoutOurs:
-    """opentelemetry.trace as the driver sees it: without the agent, no span of ours would be active."""
+    """opentelemetry.trace for the driver: the active span, unless it is ours."""
 
     def __init__(self, api: Any) -> None:
         self._api = api
@@ -73,16 +73,16 @@ class _WithoutOurs:
 
 
 def _connection(cursor: Any) -> Any:
-    """The connection itself: the cursor holds a weak stand-in for it, which says so."""
+    """The connection itself. The cursor holds a weak proxy of it, which has get_self()."""
     held = cursor._connection
     try:
         return None if held is None else held.get_self()
-    except ReferenceError:  # nobody holds the connection any more: the driver will say so
+    except ReferenceError:  # the program dropped the connection; the driver will raise
         return None
 
 
 def _facts(connection: Any) -> SharedFacts:
-    """As the driver has settled them. Not its `database`: that property asks the server."""
+    """The values that the driver uses. `database` is not read, because that property asks the server."""
     if connection is None:
         return shared_facts("mysql.connector")
     return shared_facts(

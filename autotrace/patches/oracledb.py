@@ -1,4 +1,7 @@
-"""python-oracledb, thin, thick and asyncio: every statement of a cursor, data frames, connects. Not traced: pipelines, SODA, queues, direct path loads."""
+"""python-oracledb (thin, thick, asyncio): every statement of a cursor, data frames, connects.
+
+Not traced: pipelines, SODA, queues, direct path loads.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 from autotrace.containment import contained
 from autotrace.databases import transactions
-from autotrace.databases.connection_facts import ByIdentity, Kept, shared_facts
+from autotrace.databases.connection_facts import KeptFacts, shared_facts
 from autotrace.databases.connects import ConnectAttempt, record_connect, traced_init
 from autotrace.databases.driver import Driver
 from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
@@ -24,29 +27,29 @@ _PLACE = "oracledb.connect"
 def driver(module: Any, plan: Plan) -> None:
     Connection, Cursor = require(module, "Connection"), require(module, "Cursor")
     parameters = require(module, "ConnectParams")
-    known = Kept("oracledb")
-    driver = Oracle("oracledb", "oracle.db", known)
+    facts_of = KeptFacts("oracledb")
+    driver = Oracle("oracledb", "oracle.db", facts_of)
 
-    def asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
+    def facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
         return _facts(parameters, *args, **kwargs)
 
     # __init__(): connects, for pools too.
-    plan.method(Connection, "__init__", traced_init(driver, asked), parameters=("dsn",))
+    plan.method(Connection, "__init__", traced_init(driver, facts), parameters=("dsn",))
     # From 26 on, data frames no longer go through the cursor's execute().
     frames = hasattr(Cursor, "_execute")
     _statements(Connection, Cursor, plan, driver, frames, PLAIN)
     if hasattr(module, "connect_async"):
-        # connect_async(): hands out a connection, pools' too, that connects when it is awaited or entered.
+        # connect_async(): returns a connection, pools' too, that connects when it is awaited or entered.
         native = sys.modules.get(f"{module.__name__}.connection")
         owners = [owner for owner in (module, native) if hasattr(owner, "connect_async")]
-        plan.function(owners, "connect_async", lambda original: _connect_async(original, driver, known, asked))
+        plan.function(owners, "connect_async", lambda original: _connect_async(original, driver, facts_of, facts))
         AsyncConnection, AsyncCursor = require(module, "AsyncConnection"), require(module, "AsyncCursor")
         _statements(AsyncConnection, AsyncCursor, plan, driver, frames, AWAITED)
 
 
 def _statements(Connection: Any, Cursor: Any, plan: Plan, driver: Driver, frames: bool, style: Style) -> None:
-    # The four that send SQL; callproc and callfunc go through others, and a connection's shortcuts through these. No comments:
-    # Oracle keeps statements by their text.
+    # The four that send SQL. callproc and callfunc call the others, and so do a connection's shortcuts. No comments,
+    # because Oracle keeps statements by their text. fetch_df_batches(): a span until the last batch.
     for name, read, wanted in (
         ("execute", statement_argument("statement"), ("statement",)),
         ("executemany", many_argument("statement", "parameters"), ("statement", "parameters")),
@@ -63,7 +66,7 @@ def _statements(Connection: Any, Cursor: Any, plan: Plan, driver: Driver, frames
 
 
 def _connection_of(cursor: Any) -> Any:
-    """Until 3, a cursor that has not come to its connection has no such attribute."""
+    """Until version 3, a cursor has no `connection` before its __init__ has set it."""
     return getattr(cursor, "connection", None)
 
 
@@ -74,17 +77,17 @@ class Oracle(Driver):
         return getattr(error.args[0], "full_code", None) if error.args else None
 
 
-def _connect_async(original: Any, driver: Driver, known: ByIdentity, asked: Any) -> Any:
+def _connect_async(original: Any, driver: Driver, facts_of: KeptFacts, facts: Any) -> Any:
     def connect_async(*args: Any, **kwargs: Any) -> Any:
         began = now()
         try:
             made = original(*args, **kwargs)
         except BaseException as error:
             if not isinstance(error, TypeError):  # a wrong call, no connect
-                record_connect(driver, lambda: asked(args, kwargs), began, error)
+                record_connect(driver, lambda: facts(args, kwargs), began, error)
             raise
         try:
-            known.keep(made, asked(args, kwargs))
+            facts_of.keep(made, facts(args, kwargs))
         except Exception:
             contained(_PLACE)
         try:
@@ -97,7 +100,7 @@ def _connect_async(original: Any, driver: Driver, known: ByIdentity, asked: Any)
 
 
 class _Connecting:
-    """The awaitable that connects a connection of asyncio's, with a span. Never awaited, it leaves the warning to the driver's own."""
+    """The awaitable that connects an asyncio connection, with a span. If nobody awaits it, the driver's warns."""
 
     __slots__ = ("awaitable", "connection", "driver")
 
@@ -112,7 +115,7 @@ class _Connecting:
 
 
 def _facts(parameters: Any, dsn: Any = None, *, pool: Any = None, params: Any = None, **kwargs: Any) -> SharedFacts:
-    """Read by the driver's own reader of connect strings. Of several addresses it tells a list: the program meant the first."""
+    """Read by the driver's own reader of connect strings, which gives several addresses as a list. The first counts."""
     read = params if isinstance(params, parameters) else parameters()
     if pool is not None:
         dsn, kwargs = dsn or getattr(pool, "dsn", None), {"user": getattr(pool, "username", None), **kwargs}
@@ -135,7 +138,7 @@ def _without_credentials(dsn: str) -> tuple[str | None, str]:
 
 
 def _parsed(parameters: Any, dsn: str) -> Any:
-    """Nothing is read of a name that tnsnames.ora explains, and of a string that the driver will refuse."""
+    """Names of tnsnames.ora and strings that the driver will refuse have no facts."""
     read = parameters()
     try:
         read.parse_connect_string(dsn)

@@ -1,11 +1,14 @@
-"""pg8000: statements of its three interfaces (dbapi, legacy, native), and connects. Not traced: preparing that succeeds, two-phase commits."""
+"""pg8000: statements of its three interfaces (dbapi, legacy, native), and connects.
+
+Not traced: a prepare that succeeds, two-phase commits.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from autotrace.databases import transactions
-from autotrace.databases.connection_facts import Kept, shared_facts
+from autotrace.databases.connection_facts import KeptFacts, shared_facts
 from autotrace.databases.connects import traced_init
 from autotrace.databases.driver import Driver
 from autotrace.databases.sql_comments import commented
@@ -20,13 +23,13 @@ from autotrace.tracing.traced_call import argument
 
 class _Driver(Driver):
     def code_of(self, error: BaseException) -> str | None:
-        """Its exceptions hold PostgreSQL's answer as it came, field by field."""
+        """Its exceptions hold PostgreSQL's answer, field by field."""
         fields = error.args[0] if error.args else None
         return fields.get("C") if isinstance(fields, dict) else None
 
 
 # The three interfaces are modules of their own, and share the connection's class.
-_driver = _Driver("pg8000", "postgresql", Kept("pg8000"))
+_driver = _Driver("pg8000", "postgresql", KeptFacts("pg8000"))
 
 
 def connections(module: Any, plan: Plan) -> None:
@@ -35,9 +38,9 @@ def connections(module: Any, plan: Plan) -> None:
 
 
 def cursors(module: Any, plan: Plan) -> None:
-    # (dbapi, legacy) Cursor.execute(), callproc(): a span each. executemany() calls execute() for each set of parameters: they
-    # are one span. legacy's Connection.run() goes through a cursor. Not by `cursor.connection`: pg8000 warns whoever asks for it.
-    # The comment: the server parses the text of execute() for this once and keeps it under no name.
+    # (dbapi, legacy) Cursor.execute(), callproc(): a span each. executemany(): calls execute() for each set of
+    # parameters; one span. legacy's Connection.run() goes through a cursor. The connection is `_c`, because
+    # `connection` warns its reader. execute() may get a comment, because the server keeps its text under no name.
     Cursor, Connection = require(module, "Cursor"), require(module, "Connection")
     execute = _traced(unless_nested(statement_argument("operation")))
     plan.method(Cursor, "execute", commented(_driver, "operation", execute), parameters=("operation",))
@@ -56,7 +59,7 @@ def _traced(read: Any) -> Any:
 
 
 def native(module: Any, plan: Plan) -> None:
-    # Connection.run(): sends the statement at once. PreparedStatement.run(): runs what was prepared.
+    # Connection.run(): sends the statement.
     call = StatementCall(of_arguments(statement_argument("sql")), itself, lambda self, result: self.row_count)
     run = commented(_driver, "sql", PLAIN.method(_driver, call))
     plan.method(require(module, "Connection"), "run", run, parameters=("sql",))
@@ -69,7 +72,8 @@ def _prepared(module: Any, plan: Plan, attribute: str) -> None:
         connection=lambda self: self.con,
         rows=lambda self, result: self._context.row_count,
     )
-    # __init__(): prepares. A statement that the server refuses here never runs, so this is its span.
+    # run(): a span each. __init__(): prepares. A statement that the server refuses here never runs, so it has its span
+    # here.
     kind = require(module, "PreparedStatement")
     plan.method(kind, "run", PLAIN.method(_driver, call))
     plan.method(kind, "__init__", _preparing)
@@ -96,10 +100,10 @@ def _preparing(original: Any) -> Any:
 
 
 def _facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
-    """The arguments of a connect; the server takes a missing database for one of the user's name. A socket handed in has no known peer."""
+    """Without a database, the server takes the one of the user's name. The peer of a given `sock` is unknown."""
     user, database = argument(args, kwargs, 0, "user"), argument(args, kwargs, 2, "database")
     host, port = argument(args, kwargs, 1, "host", "localhost"), argument(args, kwargs, 3, "port", 5432)
-    path, handed_in = argument(args, kwargs, 6, "unix_sock"), argument(args, kwargs, 13, "sock")
-    if handed_in is not None:
+    path = argument(args, kwargs, 6, "unix_sock")
+    if argument(args, kwargs, 13, "sock") is not None:
         host = None
     return shared_facts("pg8000", host, port, socket=path is not None, instance=database or user, user=user)

@@ -1,7 +1,7 @@
-"""psycopg 3 (psycopg_pool, too): statements of sync and async cursors and connections, pipelines, COPY, rows one by one; connects.
+"""psycopg 3 (psycopg_pool, too): statements, pipelines, COPY, rows one by one; connects; plain and awaited.
 
-Methods are replaced where the library defines them, so that they serve every subclass. Not traced: fetches, LISTEN's notifications.
-Imported before us, a `connect` that the program has copied makes no span for connects.
+Methods are replaced on the class that defines them, so that they serve every subclass. Not traced: fetches,
+notifications. Limit: a `connect` that the program copied before the agent came makes no span for connects.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class _Facts(SharedFacts):
-    """A connection's; and the spans of statements in its pipeline: id of an entry of the queue of answers -> (entry, span)."""
+    """Facts of a connection. waiting: id of an entry in its pipeline's queue of answers -> (entry, span)."""
 
     __slots__ = ("waiting",)
 
@@ -37,24 +37,25 @@ class _Facts(SharedFacts):
 
 
 def driver(module: Any, plan: Plan) -> None:
-    known = ByIdentity(_facts)
-    driver = Driver("psycopg", "postgresql", known, sqlstate="sqlstate")
+    facts_of = ByIdentity(_facts)
+    driver = Driver("psycopg", "postgresql", facts_of, sqlstate="sqlstate")
     for prefix, style in (("", PLAIN), ("Async", AWAITED)):
-        _statements(module, plan, driver, known, prefix, style)
+        _statements(module, plan, driver, facts_of, prefix, style)
         _transactions(module, plan, driver, prefix, style)
         _connect(module, plan, driver, prefix, style)
-    _pipelines(module, plan, driver, known)
+    _pipelines(module, plan, driver, facts_of)
     _comments(module, plan, driver)
 
 
-def _statements(module: Any, plan: Plan, driver: Driver, known: ByIdentity, prefix: str, style: Style) -> None:
-    # execute(), executemany(): where all statements end; Connection.execute() makes a cursor for it. A server cursor sends a
-    # DECLARE of its own, and its fetches are part of no span. stream(), copy(): until the last row is there, or the block ends.
+def _statements(module: Any, plan: Plan, driver: Driver, facts_of: ByIdentity, prefix: str, style: Style) -> None:
+    # execute(), executemany(): all statements end there; Connection.execute() makes a cursor. A server cursor sends a
+    # DECLARE of its own, and its fetches make no span. stream(), copy(): a span until the last row, or until the block
+    # ends.
     def call(read: Any, **more: Any) -> StatementCall:
         return StatementCall(of_arguments(read), rows=_rows, **more)
 
     def in_pipeline(cursor: Any, span: Span) -> bool:
-        return _in_pipeline(cursor, span, known)
+        return _in_pipeline(cursor, span, facts_of)
 
     Cursor, ServerCursor = require(module, f"{prefix}Cursor"), require(module, f"{prefix}ServerCursor")
     statement = call(statement_argument("query"), keep_open=in_pipeline)
@@ -75,8 +76,9 @@ def _rows(cursor: Any, result: Any) -> int:
 
 
 def _comments(module: Any, plan: Plan, driver: Driver) -> None:
-    # _execute_send(), the cursors' own and that of ClientCursor: sends what the driver has just decided not to prepare. It goes on
-    # counting, and later prepares, the text without a comment, because only a copy gets one. Spans do not depend on it.
+    # _execute_send(), also ClientCursor's: sends a statement that the driver has just decided not to prepare. The
+    # driver goes on counting, and later prepares, the text without a comment, because only a copy gets one. No span
+    # depends on it.
     mode = sql_comments.mode()
     if mode == "off":
         return
@@ -90,7 +92,7 @@ def _comments(module: Any, plan: Plan, driver: Driver) -> None:
 
 
 def _with_comment(query: Any, comment: Any) -> Any:
-    """A PostgresQuery, whose text is bytes with the parameters numbered, or merged in. What is no UTF-8 stays as it is."""
+    """A PostgresQuery: its text is bytes, with numbered or merged parameters. Only UTF-8 gets a comment."""
     sent = query.query
     if len(sent) > sql_comments.LONGEST:
         return query
@@ -108,13 +110,13 @@ def _with_comment(query: Any, comment: Any) -> Any:
 # -- pipelines --------------------------------------------------------------------------------------------------------
 
 
-def _in_pipeline(cursor: Any, span: Span, known: ByIdentity) -> bool:
-    """Whether the statement has only been queued: then the span waits with the statement's last entry in the queue of answers."""
+def _in_pipeline(cursor: Any, span: Span, facts_of: ByIdentity) -> bool:
+    """Whether the statement is only queued. Then its span waits with its last entry in the queue of answers."""
     pipeline = cursor.connection._pipeline
     if pipeline is not None:
         for entry in reversed(pipeline.result_queue):
             if entry is not None and entry[0] is cursor:
-                shared: Any = known(cursor.connection)
+                shared: Any = facts_of(cursor.connection)
                 queued = id(entry) not in shared.waiting
                 # Else the entry is an earlier statement's, and this one queued nothing.
                 if queued:
@@ -123,9 +125,9 @@ def _in_pipeline(cursor: Any, span: Span, known: ByIdentity) -> bool:
     return False
 
 
-def _pipelines(module: Any, plan: Plan, driver: Driver, known: ByIdentity) -> None:
-    # _process_results(): gets each answer with its entry, one after the other; ends the span. _exit(): the last thing that a
-    # pipeline does; a statement without an answer by then (the connection is gone) never gets one.
+def _pipelines(module: Any, plan: Plan, driver: Driver, facts_of: ByIdentity) -> None:
+    # _process_results(): gets each answer with its entry, and so ends its span. _exit(): the pipeline's last step. A
+    # statement without an answer by then never gets one, because the connection is gone.
     answer = StatementCall(of_arguments(statement_argument("query")), rows=_rows)
 
     def process_results(original: Any) -> Any:
@@ -151,7 +153,7 @@ def _pipelines(module: Any, plan: Plan, driver: Driver, known: ByIdentity) -> No
 
     def on_answer(pipeline: Any, queued: Any, error: BaseException | None) -> None:
         try:
-            shared: Any = known(pipeline._conn)
+            shared: Any = facts_of(pipeline._conn)
             found = shared.waiting.pop(id(queued), None) if queued is not None and shared.waiting else None
             if found is None:
                 return
@@ -164,7 +166,7 @@ def _pipelines(module: Any, plan: Plan, driver: Driver, known: ByIdentity) -> No
 
     def on_exit(pipeline: Any, error: BaseException | None) -> None:
         try:
-            shared: Any = known(pipeline._conn)
+            shared: Any = facts_of(pipeline._conn)
             while shared.waiting and not pipeline.level:
                 _, (_, span) = shared.waiting.popitem()
                 driver.failed(
@@ -190,7 +192,7 @@ def _owner(kind: Any, name: str) -> Any:
 
 
 def _connect(module: Any, plan: Plan, driver: Driver, prefix: str, style: Style) -> None:
-    # Connection.connect(), a class method, and psycopg.connect, which is the same: the pool calls it, too.
+    # Connection.connect(): a class method; psycopg.connect is the same. The pool calls it, too.
     kind = require(module, f"{prefix}Connection")
     found = vars(kind).get("connect")
     if not isinstance(found, classmethod):
@@ -206,9 +208,9 @@ def _connect(module: Any, plan: Plan, driver: Driver, prefix: str, style: Style)
 
 
 def _transactions(module: Any, plan: Plan, driver: Driver, prefix: str, style: Style) -> None:
-    # commit(), rollback(), which `with connection` calls; and the end of `with connection.transaction()`.
+    # commit(), rollback(): `with connection` calls them. __exit__(): the end of `with connection.transaction()`.
     transactions.trace(plan, require(module, f"{prefix}Connection"), driver, style.method)
-    if transactions.wanted():
+    if transactions.enabled():
         leave = "__aexit__" if prefix else "__exit__"
         end = style.method(driver, StatementCall(_end_of_block))
         plan.method(require(module, f"{prefix}Transaction"), leave, end)
@@ -228,13 +230,13 @@ def _facts(connection: Any) -> SharedFacts:
 
 
 def _facts_of_failure(args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException) -> SharedFacts:
-    """Whom libpq tried last. A time-out or a cancelled task does not tell: then whom it would have tried; of a bad DSN, nobody."""
+    """The server that libpq tried last. A time-out and a cancelled task do not tell it: then that of the arguments."""
     pgconn = getattr(error, "pgconn", None)
     return _of(_asked(args, kwargs) if pgconn is None else pgconn)
 
 
 def _asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The words of the DSN and the arguments over libpq's defaults (PG* variables among them), as a PGconn holds them."""
+    """The DSN and the arguments over libpq's defaults (PG* variables, too), as in a PGconn. A bad DSN names nobody."""
     from psycopg import Error, conninfo, pq
 
     try:

@@ -1,6 +1,7 @@
-"""psycopg2 (and -binary): its connection and cursor become subclasses that trace. Not traced: large objects, replication streams.
+"""psycopg2 (and -binary): statements, COPY and connects. Not traced: large objects, replication streams.
 
-Imported before us, its names are left alone, for existing objects must stay instances of them: then what connect() makes is traced.
+Subclasses of its connection and cursor take their names. If psycopg2 was imported before the agent, the names stay,
+because existing objects must stay instances of them. Then only the connections that connect() makes are traced.
 """
 
 from __future__ import annotations
@@ -15,48 +16,48 @@ from autotrace.databases.driver import Driver
 from autotrace.databases.sql_comments import commented
 from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
 from autotrace.patching import MARK, Plan, require
-from autotrace.patching.subclasses import joined, require_class, shown_as, subclass
+from autotrace.patching.subclasses import require_class, shown_as, subclass, traced_class
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.span import now
 from autotrace.tracing.traced_call import argument, with_argument
 
 POLL_OK = 0
-CONNECTING = 20  # from here on `status` tells the steps of an asynchronous connect
+CONNECTING = 20  # from 20 on, `status` counts the steps of an asynchronous connect
 
 
 def driver(module: Any, plan: Plan) -> None:
     c, extensions = require(module, "_psycopg"), require(module, "extensions")
     if hasattr(require(module, "_connect"), MARK):
         return
-    known = ByIdentity(_facts)
-    driver = Driver("psycopg2", "postgresql", known, sqlstate="pgcode")
+    facts_of = ByIdentity(_facts)
+    driver = Driver("psycopg2", "postgresql", facts_of, sqlstate="pgcode")
     Cursor = _cursor_class(require_class(c, "cursor"), driver)
-    Connection = _connection_class(require_class(c, "connection"), driver, known, Cursor)
+    Connection = _connection_class(require_class(c, "connection"), driver, facts_of, Cursor)
 
-    # _connect(): connect() finds it at each call, so an early `from psycopg2 import connect` gets it too. No span: it only says
-    # which class is made if the program asks for none.
+    # _connect(): chooses the class of the connection. No span. connect() looks it up at each call, so that an early
+    # `from psycopg2 import connect` gets ours, too.
     plan.function((module, c), "_connect", lambda original: _connect(original, Connection))
     if not getattr(module.__spec__, "_initializing", False):
         return
-    # The names, before the program can have seen the driver's own classes: the program's classes then derive from ours, and
-    # `type(conn) is psycopg2.extensions.connection` holds.
+    # The module is being imported: nobody has its classes yet. Under our names the program's classes derive from ours,
+    # and `type(conn) is psycopg2.extensions.connection` holds.
     for name, ours in (("connection", Connection), ("cursor", Cursor)):
         require(extensions, name)
         plan.value(c, name, ours)
         plan.value(extensions, name, ours)
-    # C classes derived from the two: instances of theirs, hence of ours.
+    # C classes derived from the two: their instances must be instances of ours.
     for name, ours in (("ReplicationConnection", Connection), ("ReplicationCursor", Cursor)):
         kind = require_class(c, name)
         plan.value(c, name, shown_as(name, (kind, ours), {}))
 
 
 def _cursor_class(kind: type, driver: Driver) -> type:
-    # The methods that send SQL, on the C class: execute_values, execute_batch and the cursors of extras all end in them.
-    # One span each; a named cursor's fetches are part of no span.
+    # The methods that send SQL, one span each: execute_values, execute_batch and the cursors of extras all end in them.
+    # Fetches of a named cursor make no span.
     methods = {
         "execute": statement_argument("query"),
         "executemany": many_argument("query", "vars_list"),
-        "callproc": procedure_argument("procname"),
+        "callproc": procedure_argument(),
         "copy_expert": statement_argument("sql"),
         "copy_from": _copy("FROM STDIN"),
         "copy_to": _copy("TO STDOUT"),
@@ -73,17 +74,17 @@ def _copy(direction: str) -> Any:
     return read
 
 
-def _connection_class(kind: type, driver: Driver, known: ByIdentity, Cursor: type) -> type:
-    # __init__(): connects, whichever way a connection is made.
-    # cursor(): hands out our cursors. poll(): reports the answer to an asynchronous connection's statement, whose span it ends.
-    # commit(), rollback(): if the setting asks for them; `with conn` calls them.
+def _connection_class(kind: type, driver: Driver, facts_of: ByIdentity, Cursor: type) -> type:
+    # __init__(): connects, whichever way a connection is made. cursor(): chooses the class of the cursor.
+    # poll(): reports the answer to a statement of an asynchronous connection, and so ends its span.
+    # commit(), rollback(): spans by setting; `with conn` calls them.
     return subclass(
         kind,
         {
             "__init__": traced_connect(driver),
             "cursor": lambda original: _cursor(original, Cursor),
-            "poll": lambda original: _poll(original, driver, known),
-            **transactions.makers(driver),
+            "poll": lambda original: _poll(original, driver, facts_of),
+            **transactions.traced_ends(driver),
         },
     )
 
@@ -92,7 +93,7 @@ def _connect(original: Any, Connection: type) -> Any:
     def _connect(*args: Any, **kwargs: Any) -> Any:
         try:
             asked = argument(args, kwargs, 1, "connection_factory")
-            made = Connection if asked is None else joined(asked, Connection)
+            made = Connection if asked is None else traced_class(asked, Connection)
             args, kwargs = with_argument(args, kwargs, 1, "connection_factory", made)
         except Exception:
             contained("psycopg2.connect")
@@ -107,7 +108,7 @@ def _cursor(original: Any, Cursor: type) -> Any:
             asked = argument(args, kwargs, 1, "cursor_factory")
             if asked is None:
                 asked = self.cursor_factory
-            made = Cursor if asked is None else joined(asked, Cursor)
+            made = Cursor if asked is None else traced_class(asked, Cursor)
             args, kwargs = with_argument(args, kwargs, 1, "cursor_factory", made)
         except Exception:
             contained("psycopg2.cursor")
@@ -116,7 +117,7 @@ def _cursor(original: Any, Cursor: type) -> Any:
     return cursor
 
 
-def _poll(original: Any, driver: Driver, known: ByIdentity) -> Any:
+def _poll(original: Any, driver: Driver, facts_of: ByIdentity) -> Any:
     def poll(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             state = original(self, *args, **kwargs)
@@ -129,11 +130,11 @@ def _poll(original: Any, driver: Driver, known: ByIdentity) -> Any:
 
     def on_answer(connection: Any, error: BaseException | None) -> None:
         try:
-            found = known.known.get(id(connection))
+            found = facts_of.by_id.get(id(connection))
             if found is not None:
                 driver.on_answer(found[0], error, "psycopg2.poll")
             elif error is not None and connection.async_ and connection.status >= CONNECTING:
-                record_connect(driver, lambda: known(connection), now(), error, "psycopg2.poll")
+                record_connect(driver, lambda: facts_of(connection), now(), error, "psycopg2.poll")
         except Exception:
             contained("psycopg2.poll")
 

@@ -1,4 +1,4 @@
-"""PyMySQL: every statement of a cursor, and connects. Not traced: Connection.query(), which the cursors stand on, begin and ping."""
+"""PyMySQL: every statement of a cursor, and connects. Not traced: Connection.query(), begin, ping."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from autotrace.semantics.family import SharedFacts
 def driver(module: Any, plan: Plan) -> None:
     driver = MySQL("pymysql", "mysql", ByIdentity(_facts), sqlstate="sqlstate")
     Connection, Cursor = require(module, "Connection"), require(module, "Cursor")
-    # connect(): opens the socket, be it for __init__, for a connection that was put off (`defer_connect`) or a ping().
+    # connect(): opens the socket, for __init__, for a connect that was put off (`defer_connect`) and for ping().
     plan.method(Connection, "connect", traced_connect(driver))
     transactions.trace(plan, Connection, driver)
     Cursors(driver, ("query", "args", "procname")).trace(plan, Cursor)
 
 
 def _facts(connection: Any) -> SharedFacts:
-    """As the driver has settled them: from its arguments, an option file, its defaults. `db` was bytes in old versions."""
+    """The values in use: of the arguments, an option file or the defaults. `db` was bytes in old versions."""
     names = ("host", "port", "unix_socket", "db", "user")
     host, port, socket, instance, user = (getattr(connection, name, None) for name in names)
     return shared_facts("pymysql", host, port, socket=socket, instance=instance, user=user)

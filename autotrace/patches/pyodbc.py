@@ -26,29 +26,30 @@ if TYPE_CHECKING:
 def driver(module: Any, plan: Plan) -> None:
     Connection, Cursor = require(module, "Connection"), require(module, "Cursor")
     driver = Odbc("pyodbc", "other_sql", ByAddress("pyodbc"))
-    # connect(): the one door.
+    # connect(): every connection comes from it.
     keep = keeping_facts(driver, _facts)
     connect = traced_connect(driver, lambda args, kwargs, error: _facts(args, kwargs))
     plan.method(module, "connect", lambda original: connect(keep(original)))
-    # The three that send SQL: a connection's execute() makes a cursor and runs it in C.
+    # The three that send SQL: a connection's execute() makes a cursor and runs the statement in C.
     c_method(plan, Cursor, "execute", driver.statement(statement_argument("sql")))
     c_method(plan, Cursor, "executemany", driver.statement(many_argument("sql", "params")))
     shortcut = StatementCall(of_arguments(statement_argument("sql")), itself, lambda self, cursor: cursor.rowcount)
     c_method(plan, Connection, "execute", traced_method(driver, shortcut))
-    # The methods, a cursor's too, and the ends of `with`: the connection's one way or the other, a cursor's only if it went well.
+    # commit(), rollback(), a cursor's too. __exit__(): a connection's ends its transaction, a cursor's if nothing
+    # failed.
     for kind, connection in ((Connection, itself), (Cursor, lambda self: self.connection)):
-        for name, make in transactions.makers(driver, connection=connection).items():
+        for name, make in transactions.traced_ends(driver, connection=connection).items():
             c_method(plan, kind, name, make)
-        if transactions.wanted():
+        if transactions.enabled():
             c_method(plan, kind, "__exit__", traced_method(driver, StatementCall(_end, connection)))
 
 
 def c_method(plan: Plan, kind: type, name: str, make: Callable[[Any], Any]) -> None:
-    """plan.method() for a C class that refuses setattr(): the method goes into the class's own dictionary. CPython only.
+    """plan.method() for a C class that refuses setattr(): the method goes into the class's dictionary. CPython only.
 
-    The refusal keeps programs from changing such a class by accident. Python looks its methods up in its dictionary like any other
-    class's. So its objects stay the driver's own, with no stand-in. Limits: methods that the class itself defines, and no slots
-    (`__iter__`, `__call__`).
+    The refusal keeps programs from changing such a class by accident; but Python finds its methods in its dictionary,
+    as those of any class. So the driver's objects need no stand-in. Limits: only methods that the class itself defines,
+    and no slots (`__iter__`, `__call__`).
     """
     original = require(kind, name)
     if hasattr(original, MARK):
@@ -71,7 +72,7 @@ def _put(kind: type, name: str, method: Any) -> None:
     if type(space) is not dict or name not in space:
         raise TypeError(f"{kind.__qualname__} has no {name} of its own")
     space[name] = method
-    # CPython remembers which method it has found, for every class and name.
+    # CPython caches the method that it has found for a class and a name.
     forget(ctypes.py_object(kind))
 
 
@@ -91,7 +92,7 @@ class Odbc(Driver):
 
 
 def _facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
-    """Of the connection string and the keywords, which the driver puts behind it; never the password. Limit: odbc.ini is not read."""
+    """The connection string, and the keywords, which the driver appends. Never the password; odbc.ini is not read."""
     given = [*(_pairs(args[0]) if args and isinstance(args[0], str) else ()), *kwargs.items()]
     asked = {name.lower(): value for name, value in reversed(given)}  # of two, ODBC takes the first
 

@@ -1,7 +1,8 @@
-"""sqlite3: Connection and Cursor become subclasses that trace. Not traced: backup and blobs, which send no SQL text.
+"""sqlite3: statements and connects. Not traced: backup and blobs, which send no SQL text.
 
-Imported before us, its names are left alone, for existing objects must stay instances of them: then what `sqlite3.connect` makes
-is traced, but no `connect` that the program has copied.
+Subclasses of Connection and Cursor take their names. If sqlite3 was imported before the agent, the names stay, because
+existing objects must stay instances of them. Then only the connections that `sqlite3.connect` makes are traced, and
+none of a `connect` that the program has copied.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from autotrace.databases.driver import Driver
 from autotrace.databases.statement_arguments import many_argument, statement_argument
 from autotrace.databases.traced_methods import StatementCall, itself, traced_method
 from autotrace.patching import MARK, Plan, Unpatchable, require
-from autotrace.patching.subclasses import joined, subclass
+from autotrace.patching.subclasses import subclass, traced_class
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.traced_call import argument, with_argument
 
 SLOT = "_autotrace_facts"
 FACTORY = 5  # connect(database, timeout, detect_types, isolation_level, check_same_thread, factory, …)
-# Arguments that a Connection's shortcuts take. From Python 3.11 on they make a C cursor; before, they go through self.cursor().
+# (fewest, most) arguments of a Connection's shortcuts. From Python 3.11 on they make a C cursor; before, they call
+# self.cursor().
 SHORTCUTS = {"execute": (1, 2), "executemany": (2, 2), "executescript": (1, 1)} if sys.version_info >= (3, 11) else {}
 
 
@@ -39,10 +41,10 @@ def driver(module: Any, plan: Plan) -> None:
     Cursor = _cursor_class(module.Cursor, driver)
     Connection = _connection_class(module.Connection, driver, Cursor)
 
-    # connect(): a C function that makes the C class unless told otherwise. No span: it only says which class is made.
+    # connect(): a C function that makes the C class unless its argument names another. No span.
     owners = (module, dbapi2, sys.modules[module.connect.__module__])
     plan.function(owners, "connect", lambda original: _Function(original, Connection))
-    # The names, before the program can have seen the driver's own classes: the program's classes then derive from ours.
+    # The module is being imported: nobody has its classes yet. Under our names the program's classes derive from ours.
     if getattr(module.__spec__, "_initializing", False):
         for owner in (module, dbapi2):
             plan.value(owner, "Connection", Connection)
@@ -50,7 +52,7 @@ def driver(module: Any, plan: Plan) -> None:
 
 
 class _Function:
-    """connect() with our class as the default. Like a C function, it does not become a method of a class that holds it."""
+    """connect() with our class as the default. Like a C function, it does not become a method of a class."""
 
     def __init__(self, original: Any, Connection: type) -> None:
         self._original = original
@@ -59,7 +61,7 @@ class _Function:
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         try:
             asked = argument(args, kwargs, FACTORY, "factory", self._connection)
-            args, kwargs = with_argument(args, kwargs, FACTORY, "factory", joined(asked, self._connection))
+            args, kwargs = with_argument(args, kwargs, FACTORY, "factory", traced_class(asked, self._connection))
         except Exception:
             contained("sqlite3.connect")
         return self._original(*args, **kwargs)
@@ -72,7 +74,7 @@ class _Function:
 
 
 def _cursor_class(kind: type, driver: Driver) -> type:
-    # The methods that run SQL, on the C class: one span each.
+    # The methods that run SQL: one span each.
     methods = {
         "execute": statement_argument("sql"),
         "executemany": many_argument("sql", "parameters"),
@@ -82,15 +84,16 @@ def _cursor_class(kind: type, driver: Driver) -> type:
 
 
 def _connection_class(kind: type, driver: Driver, Cursor: type) -> type:
-    # __init__(): opens the file, whichever way a connection is made. cursor() and the shortcuts hand out our cursors, which make
-    # the spans. commit(), rollback(): if the setting asks for them; then also the end of `with conn`, which C code does.
+    # __init__(): opens the file, whichever way a connection is made. cursor() and the shortcuts: make our cursors,
+    # which make the spans. commit(), rollback(): spans by setting; then so does the end of `with conn`, which is C
+    # code.
     makers = {
         "__init__": traced_init(driver, _facts, keep=lambda connection, shared: setattr(connection, SLOT, shared)),
         "cursor": lambda original: _cursor(original, Cursor),
     }
     for name, counts in SHORTCUTS.items():
         makers[name] = _shortcut(kind, name, counts, Cursor)
-    ends = transactions.makers(driver)
+    ends = transactions.traced_ends(driver)
     if ends:
         makers.update(ends, __exit__=traced_method(driver, StatementCall(_end_of_block, itself)))
     return subclass(kind, makers, slots=(SLOT,))
@@ -107,7 +110,7 @@ def _cursor(original: Any, Cursor: type) -> Any:
                 args = (Cursor,)
             else:
                 asked = argument(args, kwargs, 0, "factory")
-                made = joined(asked, Cursor)
+                made = traced_class(asked, Cursor)
                 if made is not asked:
                     args, kwargs = with_argument(args, kwargs, 0, "factory", made)
         except Exception:
@@ -143,7 +146,7 @@ def _facts_of(connection: Any) -> SharedFacts:
 
 
 def _facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
-    """The file as the program wrote it. There is no other side, so no host: Kiali would draw a node."""
+    """The file as the program wrote it. There is no host, because Kiali would draw a node for it."""
     database = argument(args, kwargs, 0, "database")
     if not isinstance(database, (str, bytes, os.PathLike)):
         return _UNKNOWN  # the driver refuses it

@@ -101,14 +101,14 @@ class MySQLContract(DatabaseContract):
     def test_it_is_forgotten_with_the_connection(self, spans: Recorded) -> None:
         known = [x for x in gc.get_objects() if isinstance(x, ByIdentity)]
         gc.collect()
-        before = sum(len(x.known) for x in known)
+        before = sum(len(x.by_id) for x in known)
         connection = self.connect()
         connection.cursor().execute("DO 1")
-        assert sum(len(x.known) for x in known) == before + 1
+        assert sum(len(x.by_id) for x in known) == before + 1
         connection.close()
         del connection
         gc.collect()
-        assert sum(len(x.known) for x in known) == before
+        assert sum(len(x.by_id) for x in known) == before
 
     # -- the driver's own ways, one span each
 

@@ -121,7 +121,7 @@ class TestWhoIsCalled:
 
     def test_is_forgotten_with_the_connection(self, postgresql: PostgreSQL, spans: Recorded) -> None:
         def known() -> int:
-            return sum(len(x.known) for x in gc.get_objects() if isinstance(x, ByIdentity))
+            return sum(len(x.by_id) for x in gc.get_objects() if isinstance(x, ByIdentity))
 
         gc.collect()
         before = known()
@@ -240,7 +240,7 @@ def test_our_failure_to_choose_a_class_leaves_the_programs_choice(
     postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(containment, "failures", {})
-    monkeypatch.setattr(patch, "joined", lambda asked, ours: 1 / 0)
+    monkeypatch.setattr(patch, "traced_class", lambda asked, ours: 1 / 0)
     extras = psycopg2.extras
     conn = psycopg2.connect(postgresql.dsn, connection_factory=extras.RealDictConnection)
     assert type(conn) is extras.RealDictConnection
