@@ -41,19 +41,19 @@ def shared_facts(
     host: the name that the program used. A Unix socket has no peer: `socket` is true, or `host` is a path or `@…`.
     port: a number or its digits. address: the address behind `host`. Names may be bytes.
     """
-    name = text(host)
-    facts: dict[str, Any] = {"component": component, "type": db_type, "instance": text(instance), "user": text(user)}
+    name = _text(host)
+    facts: dict[str, Any] = {"component": component, "type": db_type, "instance": _text(instance), "user": _text(user)}
     if socket or (name and name[0] in "/@"):
         facts["remote"] = ("", None)
     elif name:
-        facts.update(remote=(name, _port(port)), service=name, address=address)
-    return make({fact: value for fact, value in facts.items() if value})
+        facts["remote"], facts["service"], facts["address"] = (name, _port(port)), name, address or None
+    return make(facts)
 
 
-def text(name: Any) -> str | None:
+def _text(name: Any) -> str | None:
     if isinstance(name, (bytes, bytearray)):
-        return name.decode("utf-8", "replace")
-    return name if isinstance(name, str) else None
+        name = name.decode("utf-8", "replace")
+    return name if isinstance(name, str) and name else None
 
 
 def _port(port: Any) -> int | None:

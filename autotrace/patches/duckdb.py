@@ -70,7 +70,7 @@ def _traced_method(driver: Driver, read: Any, Connection: Any) -> Any:
 
 
 def _traced_function(driver: Driver, read: Any) -> Any:
-    """The same for a function: XX, so its connection stands for `self`."""
+    """The same for a function, whose connection stands for `self`."""
 
     def make(original: Any) -> Any:
         def on(connection: Any, /, *args: Any, **kwargs: Any) -> Any:
