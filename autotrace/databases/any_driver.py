@@ -70,12 +70,12 @@ class _Tracing:
         """connect(); init: the `__init__` of connections, which returns None."""
 
         def connect(*args: Any, **kwargs: Any) -> Any:
-            given = args[1:] if init else args
-            with ConnectAttempt(self.driver, args, kwargs, lambda *_: self.facts(None, given, kwargs)) as attempt:
+            arguments = args[1:] if init else args
+            with ConnectAttempt(self.driver, args, kwargs, lambda *_: self.facts(None, arguments, kwargs)) as attempt:
                 result = original(*args, **kwargs)
                 try:
                     connection = args[0] if init else result
-                    shared = self.facts(connection, given, kwargs)
+                    shared = self.facts(connection, arguments, kwargs)
                     if not init:
                         result = connection = self.connection(result)
                     self.facts_of.keep(connection, shared)

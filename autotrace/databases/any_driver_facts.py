@@ -21,13 +21,13 @@ SOCKETS = ("unix_socket", "unix_sock")
 
 def shared(component: str, connection: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> SharedFacts:
     """args and kwargs of connect(): keywords, or a URL or `name=value` pairs as first argument. A file has no host."""
-    asked = {**_of_dsn(args[0] if args else kwargs.get("dsn")), **kwargs}
+    arguments = {**_of_dsn(args[0] if args else kwargs.get("dsn")), **kwargs}
 
     def find(names: tuple[str, ...]) -> Any:
-        values = (value for name in names for value in (_attribute(connection, name), asked.get(name)))
+        values = (value for name in names for value in (_attribute(connection, name), arguments.get(name)))
         return next((value for value in values if isinstance(value, (str, bytes)) and value), None)
 
-    ports = (_attribute(connection, "port"), asked.get("port"))
+    ports = (_attribute(connection, "port"), arguments.get("port"))
     return shared_facts(
         component,
         find(HOSTS),

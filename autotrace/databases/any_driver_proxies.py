@@ -41,8 +41,8 @@ def proxies(connection: dict[str, Make], cursor: dict[str, Make]) -> tuple[Any, 
 
         @property
         def connection(self) -> Any:
-            found, ours = self.__wrapped__.connection, self._self_connection
-            return ours if found is getattr(ours, "__wrapped__", ours) else found
+            connection, stand_in = self.__wrapped__.connection, self._self_connection
+            return stand_in if connection is getattr(stand_in, "__wrapped__", stand_in) else connection
 
         def __iter__(self) -> Any:
             return self._self_or(iter(self.__wrapped__))

@@ -156,8 +156,8 @@ def keeping_facts(driver: Driver, facts: Facts) -> Make:
     return make
 
 
-def _note(keep: Any, place: str, connection: Any, read: Callable[..., SharedFacts], *given: Any) -> None:
+def _note(keep: Any, place: str, connection: Any, read: Callable[..., SharedFacts], *arguments: Any) -> None:
     try:
-        keep(connection, read(*given))
+        keep(connection, read(*arguments))
     except Exception:
         contained(place)

@@ -113,12 +113,10 @@ class Cursors:
 
     def _traced(self, read: Read) -> Make:
         call = StatementCall(unless_nested(read, self.caller), self.connection, _rows)
-        made: Make = self.style.method(self.driver, call)
-        return made
+        return self.style.method(self.driver, call)
 
     def _outermost(self, make: Make) -> Make:
-        made: Make = self.style.outermost(make, self.caller)
-        return made
+        return self.style.outermost(make, self.caller)
 
 
 def _rows(cursor: Any, result: Any) -> int | None:

@@ -99,15 +99,15 @@ async def _async_rows(stream: _Stream) -> AsyncIterator[Any]:
 
 @contextmanager
 def _block(stream: _Stream) -> Iterator[Any]:
-    with stream as block, block as given:
-        yield given
+    with stream as block, block as entered:
+        yield entered
 
 
 @asynccontextmanager
 async def _async_block(stream: _Stream) -> AsyncIterator[Any]:
     with stream as block:
-        async with block as given:
-            yield given
+        async with block as entered:
+            yield entered
 
 
 _OF_A_GENERATOR = ("__name__", "__qualname__")

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autotrace.databases import connects, streaming, traced_methods
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Make = Callable[[Any], Any]
+
 
 class Style(NamedTuple):
-    method: Any
-    """traced_method()"""
-    outermost: Any
-    """outermost()"""
-    rows: Any
-    """traced_rows()"""
-    block: Any
-    """traced_block()"""
-    connect: Any
-    """traced_connect()"""
+    method: Callable[..., Make]
+    outermost: Callable[..., Make]
+    rows: Callable[..., Make]
+    block: Callable[..., Make]
+    connect: Callable[..., Make]
 
 
 PLAIN = Style(

@@ -111,7 +111,7 @@ def _prepared(module: Any, plan: Plan, driver: Driver) -> None:
 def _checked(name: str, make: Any) -> Any:
     """asyncpg refuses an object of a connection that is back in its pool at the call, not when the call is awaited."""
 
-    def made(original: Any) -> Any:
+    def checked(original: Any) -> Any:
         traced = make(original)
 
         def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -120,7 +120,7 @@ def _checked(name: str, make: Any) -> Any:
 
         return call
 
-    return made
+    return checked
 
 
 def _cursors(module: Any, plan: Plan, driver: Driver) -> None:

@@ -138,8 +138,8 @@ def _variables(frame: FrameType) -> dict[str, Any]:
     space, code = frame.f_locals, frame.f_code
     if not code.co_flags & _OPTIMIZED:
         return {} if space is frame.f_globals else dict(space)
-    found = dict(space)
+    variables = dict(space)
     if _KEPT and sys.getrefcount(space) <= 3:  # the frame's, ours and the question's: the program has no hold of it
-        for name in found.keys() & {*code.co_varnames, *code.co_cellvars, *code.co_freevars}:
+        for name in variables.keys() & {*code.co_varnames, *code.co_cellvars, *code.co_freevars}:
             space.pop(name, None)
-    return found
+    return variables

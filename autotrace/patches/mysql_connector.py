@@ -51,7 +51,7 @@ def _implementation(Connection: Any, module: Any, letter: str, style: Style, dri
 
 
 def _hide_our_spans(module: Any, plan: Plan) -> None:
-    """The driver sends the active span as a query attribute, and warns if the server takes none. Ours must not be seen."""
+    """The driver sends the active span as a query attribute, and warns if the server takes none. Not ours."""
     propagation = sys.modules.get(f"{module.__name__}.opentelemetry.context_propagation")
     api = getattr(propagation, "trace", None)
     if api is not None and not isinstance(api, _WithoutOurs):

@@ -81,20 +81,20 @@ def _connect_async(original: Any, driver: Driver, facts_of: KeptFacts, facts: An
     def connect_async(*args: Any, **kwargs: Any) -> Any:
         began = now()
         try:
-            made = original(*args, **kwargs)
+            connection = original(*args, **kwargs)
         except BaseException as error:
             if not isinstance(error, TypeError):  # a wrong call, no connect
                 record_connect(driver, lambda: facts(args, kwargs), began, error)
             raise
         try:
-            facts_of.keep(made, facts(args, kwargs))
+            facts_of.keep(connection, facts(args, kwargs))
         except Exception:
             contained(_PLACE)
         try:
-            made._connect_coroutine = _Connecting(driver, made, made._connect_coroutine)
+            connection._connect_coroutine = _Connecting(driver, connection, connection._connect_coroutine)
         except Exception:
             contained(_PLACE)
-        return made
+        return connection
 
     return connect_async
 

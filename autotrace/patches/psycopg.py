@@ -154,13 +154,13 @@ def _pipelines(module: Any, plan: Plan, driver: Driver, facts_of: ByIdentity) ->
     def on_answer(pipeline: Any, queued: Any, error: BaseException | None) -> None:
         try:
             shared: Any = facts_of(pipeline._conn)
-            found = shared.waiting.pop(id(queued), None) if queued is not None and shared.waiting else None
-            if found is None:
+            entry = shared.waiting.pop(id(queued), None) if queued is not None and shared.waiting else None
+            if entry is None:
                 return
             if error is not None:
-                driver.failed(found[1], error, "psycopg.pipeline")
+                driver.failed(entry[1], error, "psycopg.pipeline")
             else:
-                end_span(answer, queued[0], found[1], None, "psycopg.pipeline")
+                end_span(answer, queued[0], entry[1], None, "psycopg.pipeline")
         except Exception:
             contained("psycopg.pipeline")
 
@@ -194,10 +194,10 @@ def _owner(kind: Any, name: str) -> Any:
 def _connect(module: Any, plan: Plan, driver: Driver, prefix: str, style: Style) -> None:
     # Connection.connect(): a class method; psycopg.connect is the same. The pool calls it, too.
     kind = require(module, f"{prefix}Connection")
-    found = vars(kind).get("connect")
-    if not isinstance(found, classmethod):
+    method = vars(kind).get("connect")
+    if not isinstance(method, classmethod):
         raise Unpatchable(f"psycopg.{kind.__name__}.connect is not a class method")
-    original = found.__func__
+    original = method.__func__
     if hasattr(original, MARK):
         return
     connect = update_wrapper(style.connect(driver, _facts_of_failure)(original), original)
@@ -232,10 +232,10 @@ def _facts(connection: Any) -> SharedFacts:
 def _facts_of_failure(args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException) -> SharedFacts:
     """The server that libpq tried last. A time-out and a cancelled task do not tell it: then that of the arguments."""
     pgconn = getattr(error, "pgconn", None)
-    return _of(_asked(args, kwargs) if pgconn is None else pgconn)
+    return _of(_pgconn_of_arguments(args, kwargs) if pgconn is None else pgconn)
 
 
-def _asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _pgconn_of_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The DSN and the arguments over libpq's defaults (PG* variables, too), as in a PGconn. A bad DSN names nobody."""
     from psycopg import Error, conninfo, pq
 
@@ -243,12 +243,12 @@ def _asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         words = conninfo.conninfo_to_dict(argument(args, kwargs, 1, "conninfo", ""))
     except Error:
         return SimpleNamespace(host=b"", hostaddr=b"", port=b"", db=b"", user=b"")
-    found: dict[str, Any] = {
+    options: dict[str, Any] = {
         option.keyword.decode(): (option.val or b"").decode() for option in pq.Conninfo.get_defaults()
     }
     names = ("host", "hostaddr", "port", "dbname", "user")
-    found.update({name: given[name] for given in (words, kwargs) for name in names if given.get(name) is not None})
-    last = {name: str(found.get(name, "")).rpartition(",")[2].encode() for name in names}
+    options.update({name: source[name] for source in (words, kwargs) for name in names if source.get(name) is not None})
+    last = {name: str(options.get(name, "")).rpartition(",")[2].encode() for name in names}
     return SimpleNamespace(**last, db=last["dbname"] or last["user"])
 
 

@@ -41,14 +41,14 @@ def driver(module: Any, plan: Plan) -> None:
         return
     # The module is being imported: nobody has its classes yet. Under our names the program's classes derive from ours,
     # and `type(conn) is psycopg2.extensions.connection` holds.
-    for name, ours in (("connection", Connection), ("cursor", Cursor)):
+    for name, kind in (("connection", Connection), ("cursor", Cursor)):
         require(extensions, name)
-        plan.value(c, name, ours)
-        plan.value(extensions, name, ours)
+        plan.value(c, name, kind)
+        plan.value(extensions, name, kind)
     # C classes derived from the two: their instances must be instances of ours.
-    for name, ours in (("ReplicationConnection", Connection), ("ReplicationCursor", Cursor)):
+    for name, traced in (("ReplicationConnection", Connection), ("ReplicationCursor", Cursor)):
         kind = require_class(c, name)
-        plan.value(c, name, shown_as(name, (kind, ours), {}))
+        plan.value(c, name, shown_as(name, (kind, traced), {}))
 
 
 def _cursor_class(kind: type, driver: Driver) -> type:
@@ -92,9 +92,9 @@ def _connection_class(kind: type, driver: Driver, facts_of: ByIdentity, Cursor: 
 def _connect(original: Any, Connection: type) -> Any:
     def _connect(*args: Any, **kwargs: Any) -> Any:
         try:
-            asked = argument(args, kwargs, 1, "connection_factory")
-            made = Connection if asked is None else traced_class(asked, Connection)
-            args, kwargs = with_argument(args, kwargs, 1, "connection_factory", made)
+            factory = argument(args, kwargs, 1, "connection_factory")
+            factory = Connection if factory is None else traced_class(factory, Connection)
+            args, kwargs = with_argument(args, kwargs, 1, "connection_factory", factory)
         except Exception:
             contained("psycopg2.connect")
         return original(*args, **kwargs)
@@ -105,11 +105,11 @@ def _connect(original: Any, Connection: type) -> Any:
 def _cursor(original: Any, Cursor: type) -> Any:
     def cursor(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            asked = argument(args, kwargs, 1, "cursor_factory")
-            if asked is None:
-                asked = self.cursor_factory
-            made = Cursor if asked is None else traced_class(asked, Cursor)
-            args, kwargs = with_argument(args, kwargs, 1, "cursor_factory", made)
+            factory = argument(args, kwargs, 1, "cursor_factory")
+            if factory is None:
+                factory = self.cursor_factory
+            factory = Cursor if factory is None else traced_class(factory, Cursor)
+            args, kwargs = with_argument(args, kwargs, 1, "cursor_factory", factory)
         except Exception:
             contained("psycopg2.cursor")
         return original(self, *args, **kwargs)
@@ -130,9 +130,9 @@ def _poll(original: Any, driver: Driver, facts_of: ByIdentity) -> Any:
 
     def on_answer(connection: Any, error: BaseException | None) -> None:
         try:
-            found = facts_of.by_id.get(id(connection))
-            if found is not None:
-                driver.on_answer(found[0], error, "psycopg2.poll")
+            entry = facts_of.by_id.get(id(connection))
+            if entry is not None:
+                driver.on_answer(entry[0], error, "psycopg2.poll")
             elif error is not None and connection.async_ and connection.status >= CONNECTING:
                 record_connect(driver, lambda: facts_of(connection), now(), error, "psycopg2.poll")
         except Exception:

@@ -93,11 +93,11 @@ class Odbc(Driver):
 
 def _facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
     """The connection string, and the keywords, which the driver appends. Never the password; odbc.ini is not read."""
-    given = [*(_pairs(args[0]) if args and isinstance(args[0], str) else ()), *kwargs.items()]
-    asked = {name.lower(): value for name, value in reversed(given)}  # of two, ODBC takes the first
+    pairs = [*(_pairs(args[0]) if args and isinstance(args[0], str) else ()), *kwargs.items()]
+    values = {name.lower(): value for name, value in reversed(pairs)}  # of two, ODBC takes the first
 
     def find(*names: str) -> str | None:
-        return next((str(asked[name]) for name in names if asked.get(name)), None)
+        return next((str(values[name]) for name in names if values.get(name)), None)
 
     instance, user = find("database", "db", "dbname"), find("uid", "user", "username")
     host, port = _server(find("server", "host", "servername", "hostname"), find("port"))

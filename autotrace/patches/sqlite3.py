@@ -60,8 +60,8 @@ class _Function:
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         try:
-            asked = argument(args, kwargs, FACTORY, "factory", self._connection)
-            args, kwargs = with_argument(args, kwargs, FACTORY, "factory", traced_class(asked, self._connection))
+            factory = argument(args, kwargs, FACTORY, "factory", self._connection)
+            args, kwargs = with_argument(args, kwargs, FACTORY, "factory", traced_class(factory, self._connection))
         except Exception:
             contained("sqlite3.connect")
         return self._original(*args, **kwargs)
@@ -109,10 +109,10 @@ def _cursor(original: Any, Cursor: type) -> Any:
             if not args and not kwargs:
                 args = (Cursor,)
             else:
-                asked = argument(args, kwargs, 0, "factory")
-                made = traced_class(asked, Cursor)
-                if made is not asked:
-                    args, kwargs = with_argument(args, kwargs, 0, "factory", made)
+                factory = argument(args, kwargs, 0, "factory")
+                traced = traced_class(factory, Cursor)
+                if traced is not factory:
+                    args, kwargs = with_argument(args, kwargs, 0, "factory", traced)
         except Exception:
             contained("sqlite3.cursor")
         return original(self, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""Facts of a database call, and their names. A statement is read (masked, summarised) here, when it is exported."""
+"""Facts of a database call, and their names. Statements are masked and summarised here, when they are exported."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 limit = in_force().statement_limit
 """Characters of a statement that are exported."""
 masked = in_force().mask_statements
+"""Whether literals in statements are replaced by `?`."""
 
 _families: dict[str, Family] = {}
 
 
 def family(system: str) -> Family:
-    """The family for a `db.system.name` (postgresql, mysql, sqlite…): its dialect decides how statements are read."""
-    found = _families.get(system)
-    if found is None:
-        found = _families[system] = _make(system)
-    return found
+    """The family of a `db.system.name` (postgresql, mysql…), whose SQL dialect decides how statements are read."""
+    if system not in _families:
+        _families[system] = _make(system)
+    return _families[system]
 
 
 def _make(system: str) -> Family:
@@ -32,16 +32,14 @@ def _make(system: str) -> Family:
         return sql.describe(statement, system, limit=limit, mask=masked)
 
     def name(facts: Mapping[str, Any], convention: str) -> str:
-        statement = facts.get("statement")
-        if statement is None:
+        raw = facts.get("statement")
+        if raw is None:
             return str(facts.get("operation") or system)
-        known = read(statement)
+        statement = read(raw)
         if convention == "opentracing":
-            return known.operation or system
-        return f"{known.operation} {known.table}".strip() or system
+            return statement.operation or system
+        return f"{statement.operation} {statement.table}".strip() or system
 
-    statement = Tag("db.statement", lambda raw: read(raw).text or None)
-    text = Tag("db.query.text", lambda raw: read(raw).text or None)
     rows = (
         Row("component", (Tag("component"),), (Tag("db.system.name", lambda _: system),)),
         Row("type", (Tag("db.type"),), ()),
@@ -49,9 +47,9 @@ def _make(system: str) -> Family:
         Row("user", (Tag("db.user"),), ()),
         Row(
             "statement",
-            (statement,),
+            (Tag("db.statement", lambda raw: read(raw).text or None),),
             (
-                text,
+                Tag("db.query.text", lambda raw: read(raw).text or None),
                 Tag("db.query.summary", lambda raw: read(raw).summary or None),
                 Tag("db.operation.name", lambda raw: read(raw).operation or None),
                 Tag("db.collection.name", lambda raw: read(raw).table or None),

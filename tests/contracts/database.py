@@ -1,4 +1,4 @@
-"""What every DB-API driver promises under the agent. A test class of a driver inherits these and says how it is reached."""
+"""The promises of every DB-API driver under the agent. A driver's test class inherits them and says how to connect."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.recorded import Recorded, is_child, record, tags
 
 
 class DatabaseContract:
-    """Fill in: the names, connect(), connect_badly(), and `shared`, with the tags of the other side where there is one."""
+    """Fill in: the names, connect(), connect_badly(), and `shared`: the connection's tags, with those of its peer."""
 
     component = ""
     system = ""
@@ -221,7 +221,7 @@ class DatabaseContract:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """At every step, with a statement that runs (exactly once: the key is unique) and one that the driver refuses."""
+        """At every step, with a statement that runs exactly once (its key is unique) and with a refused one."""
 
         def outcome() -> tuple[str, int]:
             cursor = connection.cursor()

@@ -1,4 +1,4 @@
-"""What the drivers of MySQL and MariaDB promise beside the contract of all, on a real MariaDB."""
+"""The promises of the drivers of MySQL and MariaDB beside those of all drivers, on a real MariaDB."""
 
 from __future__ import annotations
 

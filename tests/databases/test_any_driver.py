@@ -1,4 +1,4 @@
-"""AUTOTRACE_DBAPI: a made-up driver, a real one of Python classes on a real MariaDB (CyMySQL), a real one of C classes (pysqlite3)."""
+"""AUTOTRACE_DBAPI: a made-up driver, CyMySQL (Python classes) on a real MariaDB, pysqlite3 (C classes)."""
 
 from __future__ import annotations
 
@@ -243,7 +243,8 @@ def test_connects_and_transactions_have_spans_if_asked_for(name: str, argument: 
 
 def test_without_the_setting_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mydriver.py").write_text(textwrap.dedent(MADE_UP))
-    program = "import mydriver, sys; print(mydriver.connect.__code__.co_filename, 'autotrace.databases.any_driver' in sys.modules)"
+    facts = "mydriver.connect.__code__.co_filename, 'autotrace.databases.any_driver' in sys.modules"
+    program = f"import mydriver, sys; print({facts})"
     done = on_path(*python(program), PYTHONPATH=str(tmp_path))
     assert done.stdout == f"{tmp_path}/mydriver.py False\n"
 
@@ -296,7 +297,7 @@ class TestCyMySQL(DatabaseContract):
         return self.driver.connect(**{**self.to, "port": 1})
 
     def test_an_error_is_not_held_back(self, connection: Any, spans: Recorded) -> None:
-        """Its cursors keep their errors; the frames of ours in their tracebacks close a circle, as those of a Python driver do."""
+        """Its cursors keep their errors. Our frames in the tracebacks close a circle, as a Python driver's do."""
         cursor = connection.cursor()
         with pytest.raises(self.driver.Error):
             cursor.execute("SELECT nothing FROM nowhere")

@@ -1,4 +1,4 @@
-"""AUTOTRACE_SQL_COMMENTS: what the servers really get, on a real PostgreSQL and a real MariaDB; what is left alone; always valid SQL."""
+"""AUTOTRACE_SQL_COMMENTS on a real PostgreSQL and a real MariaDB: texts that the servers get, and none."""
 
 from __future__ import annotations
 
@@ -173,7 +173,8 @@ from psycopg2 import sql
 from autotrace.tracing.span import Span
 spans = []; Span.sink = staticmethod(spans.append)
 ASKED = {ASKED!r}
-conn = psycopg2.connect(sys.argv[1]); conn.autocommit = True; k = conn.cursor(); k.execute("CREATE TEMP TABLE t (a int, b text)")
+conn = psycopg2.connect(sys.argv[1]); conn.autocommit = True
+k = conn.cursor(); k.execute("CREATE TEMP TABLE t (a int, b text)")
 other = psycopg2.connect(sys.argv[1]); other.autocommit = True; log = other.cursor()
 def seen():
     log.execute("SELECT query FROM pg_stat_activity WHERE pid = %s", (conn.info.backend_pid,))

@@ -1,4 +1,4 @@
-"""AUTOTRACE_SQL_COMMENTS with psycopg 3 and pg8000, which know prepared statements: what a real PostgreSQL gets, and what it keeps prepared."""
+"""AUTOTRACE_SQL_COMMENTS with psycopg 3 and pg8000: texts that a real PostgreSQL gets, and texts that it prepares."""
 
 from __future__ import annotations
 
@@ -302,8 +302,8 @@ class TestPsycopg:
         plan = Plan()
         patch.driver(psycopg, plan)
         assert hasattr(psycopg.Cursor.execute, MARK) or any(".execute " in what for _, _, what in plan._steps)
-        said = "autotrace: AUTOTRACE_SQL_COMMENTS=static has no effect on this psycopg: psycopg.Cursor has no _execute_send\n"
-        assert capsys.readouterr().err == said
+        effect = "AUTOTRACE_SQL_COMMENTS=static has no effect on this psycopg"
+        assert capsys.readouterr().err == f"autotrace: {effect}: psycopg.Cursor has no _execute_send\n"
 
 
 class TestPg8000:

@@ -1,4 +1,4 @@
-"""asyncpg under the agent, on a real PostgreSQL: each way of running SQL, pools, transactions, cursors, COPY; tasks; whose facts they are."""
+"""asyncpg under the agent, on a real PostgreSQL: ways to run SQL, pools, transactions, cursors, COPY; tasks; peers."""
 
 from __future__ import annotations
 
@@ -468,6 +468,6 @@ def test_the_registry_says_on() -> None:
 
 
 def test_switched_off_it_stays_the_drivers() -> None:
-    program = "import asyncpg; print(hasattr(asyncpg.Connection.fetch, '__wrapped__'), hasattr(asyncpg.connect, '__wrapped__'))"
+    program = "import asyncpg; print(*[hasattr(f, '__wrapped__') for f in (asyncpg.Connection.fetch, asyncpg.connect)])"
     assert on_path(*python(program), AUTOTRACE_DISABLED_PATCHES="asyncpg").stdout == "False False\n"
     assert on_path(*python(program)).stdout == "True True\n"

@@ -1,4 +1,4 @@
-"""python-oracledb under the agent, without a server: connects that fail, what is replaced, and calls that never reach a server."""
+"""python-oracledb under the agent, without a server: connects that fail, replaced methods, refused calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pg8000 under the agent, on a real PostgreSQL: the contract for dbapi and legacy, native, prepared statements; whose facts they are."""
+"""pg8000 under the agent, on a real PostgreSQL: the contract for dbapi, legacy; native, prepared statements; peers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""psycopg 3 under the agent, on a real PostgreSQL: the contract, sync and async; pipelines, streams, COPY, pools; whose facts they are."""
+"""psycopg 3 under the agent, on a real PostgreSQL: the contract, sync and async; pipelines, rows, COPY, pools; peers."""
 
 from __future__ import annotations
 

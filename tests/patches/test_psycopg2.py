@@ -1,4 +1,4 @@
-"""psycopg2 under the agent, on a real PostgreSQL: the contract, whose facts they are, COPY and batches, asynchronous answers, import orders."""
+"""psycopg2 under the agent, on a real PostgreSQL: the contract, peers, COPY, batches, asynchronous answers, imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pyodbc under the agent, with MariaDB's ODBC driver on a real MariaDB: the contract, and objects that stay pyodbc's own."""
+"""pyodbc under the agent, with MariaDB's ODBC driver on a real MariaDB: the contract; objects stay pyodbc's own."""
 
 from __future__ import annotations
 

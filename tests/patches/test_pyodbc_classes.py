@@ -1,4 +1,4 @@
-"""A method of a C class that refuses setattr() is replaced in it, for every object there is; and put back."""
+"""A method of a C class that refuses setattr() is replaced for every object that exists, and put back."""
 
 from __future__ import annotations
 
