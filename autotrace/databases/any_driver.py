@@ -14,17 +14,15 @@ from autotrace.databases import any_driver_facts, any_driver_proxies, transactio
 from autotrace.databases.connection_facts import KeptFacts
 from autotrace.databases.connects import ConnectAttempt
 from autotrace.databases.driver import Driver
+from autotrace.databases.outermost import outermost, unless_nested
 from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
-from autotrace.databases.traced_methods import StatementCall, itself, outermost, traced_method, unless_nested
+from autotrace.databases.traced_methods import StatementCall, itself, traced_method
 from autotrace.patching import MARK, Plan, Unpatchable, require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from autotrace.databases.driver import Make
     from autotrace.databases.statement_arguments import Read
     from autotrace.semantics.family import SharedFacts
-
-    Make = Callable[[Any], Any]
 
 SYSTEM = "other_sql"
 """OpenTelemetry's `db.system.name` of a database that it has no name for."""

@@ -9,9 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Make = Callable[[Any], Any]
+    from autotrace.databases.driver import Make
 
 
 def proxies(connection: dict[str, Make], cursor: dict[str, Make]) -> tuple[Any, Any]:

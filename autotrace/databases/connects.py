@@ -18,12 +18,10 @@ from autotrace.tracing.tracer import start
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autotrace.databases.driver import Driver
+    from autotrace.databases.driver import Driver, Make
+    from autotrace.databases.statement_arguments import Args, Kwargs
     from autotrace.semantics.family import SharedFacts
 
-    Args = tuple[Any, ...]
-    Kwargs = dict[str, Any]
-    Make = Callable[[Any], Any]
     Facts = Callable[[Args, Kwargs], SharedFacts]
     FactsOfFailure = Callable[[Args, Kwargs, BaseException], SharedFacts]
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from autotrace.semantics.family import SharedFacts
     from autotrace.tracing.span import Span
 
+    Make = Callable[[Any], Any]
+
 CLIENT = SpanKind.CLIENT
 
 
@@ -42,7 +44,7 @@ class Driver:
         self.facts_of: Any = facts_of
         self.sqlstate = sqlstate
 
-    def statement(self, read: Read) -> Callable[[Any], Any]:
+    def statement(self, read: Read) -> Make:
         """Gives a cursor's method that sends a statement a span, which is active while the method runs.
 
         read(args, kwargs), without self -> the span's facts; None: the call has no statement and gets no span.

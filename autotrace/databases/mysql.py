@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 from autotrace.containment import contained
 from autotrace.databases.connection_facts import shared_facts
 from autotrace.databases.driver import Driver
+from autotrace.databases.outermost import unless_nested
 from autotrace.databases.sql_comments import commented
 from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
 from autotrace.databases.styles import PLAIN, Style
-from autotrace.databases.traced_methods import StatementCall, itself, unless_nested
+from autotrace.databases.traced_methods import StatementCall, itself
 from autotrace.tracing.traced_call import argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autotrace.databases.driver import Make
     from autotrace.databases.statement_arguments import Read
     from autotrace.patching import Plan
     from autotrace.semantics.family import SharedFacts
     from autotrace.tracing.span import Span
-
-    Make = Callable[[Any], Any]
 
 UNKNOWN_ROWS = 1 << 63
 """The client library writes -1 in 64 bits without a sign: the rows are not counted yet, or never."""

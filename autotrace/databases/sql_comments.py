@@ -19,10 +19,9 @@ from autotrace.tracing.traced_call import with_argument
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autotrace.databases.driver import Driver
+    from autotrace.databases.driver import Driver, Make
     from autotrace.tracing.span import Span
 
-    Make = Callable[[Any], Any]
     Comment = Callable[[str], str]
 
 LONGEST = 65_536

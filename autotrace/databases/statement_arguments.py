@@ -11,8 +11,10 @@ from autotrace.tracing.traced_call import argument
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Args = tuple[Any, ...]
+    Kwargs = dict[str, Any]
     Facts = dict[str, Any]
-    Read = Callable[[tuple[Any, ...], dict[str, Any]], Facts | None]
+    Read = Callable[[Args, Kwargs], Facts | None]
 
 SHORT = 1024
 """A statement of at most so many characters or bytes is kept whole, whatever part of it an exporter reads."""
@@ -21,7 +23,7 @@ SHORT = 1024
 def statement_argument(parameter: str) -> Read:
     """Reads the statement from the first argument, named `parameter`."""
 
-    def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Facts | None:
+    def read(args: Args, kwargs: Kwargs) -> Facts | None:
         statement: Any = args[0] if args else kwargs.get(parameter)
         kind = type(statement)
         if (kind is str or kind is bytes) and len(statement) > SHORT:
@@ -38,7 +40,7 @@ def many_argument(parameter: str, sets: str) -> Read:
     """
     statement = statement_argument(parameter)
 
-    def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Facts | None:
+    def read(args: Args, kwargs: Kwargs) -> Facts | None:
         facts = statement(args, kwargs)
         values = argument(args, kwargs, 1, sets)
         if facts is not None and isinstance(values, (list, tuple)) and len(values) > 1:
@@ -51,7 +53,7 @@ def many_argument(parameter: str, sets: str) -> Read:
 def procedure_argument(parameter: str = "") -> Read:
     """Reads the name of a stored procedure from the first argument, named `parameter` if it may be passed by name."""
 
-    def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Facts | None:
+    def read(args: Args, kwargs: Kwargs) -> Facts | None:
         name = args[0] if args else kwargs.get(parameter)
         if isinstance(name, bytes):
             name = name.decode("utf-8", "replace")

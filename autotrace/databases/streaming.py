@@ -13,11 +13,9 @@ from autotrace.databases.traced_methods import end_span, start_span
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from autotrace.databases.driver import Driver
+    from autotrace.databases.driver import Driver, Make
     from autotrace.databases.traced_methods import StatementCall
     from autotrace.tracing.span import Span
-
-    Make = Callable[[Any], Any]
 
 
 class _Stream:

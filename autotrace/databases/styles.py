@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from autotrace.databases import connects, streaming, traced_methods
+from autotrace.databases import connects, outermost, streaming, traced_methods
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Make = Callable[[Any], Any]
+    from autotrace.databases.driver import Make
 
 
 class Style(NamedTuple):
@@ -22,14 +22,14 @@ class Style(NamedTuple):
 
 PLAIN = Style(
     traced_methods.traced_method,
-    traced_methods.outermost,
+    outermost.outermost,
     streaming.traced_rows,
     streaming.traced_block,
     connects.traced_connect,
 )
 AWAITED = Style(
     traced_methods.traced_coroutine,
-    traced_methods.outermost_coroutine,
+    outermost.outermost_coroutine,
     streaming.traced_async_rows,
     streaming.traced_async_block,
     connects.traced_connect_coroutine,

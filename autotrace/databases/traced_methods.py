@@ -1,13 +1,11 @@
 """The span of a method that sends a statement, plain or awaited, on any object. Knows no driver.
 
-outermost(): a method that calls other traced methods of its object makes one span. Driver.statement() in driver.py is
-the cheaper way for cursors of PEP 249 whose methods do not call one another.
+Cursors of PEP 249 whose methods do not call one another have a cheaper way: Driver.statement() in driver.py.
+For methods that do: outermost.py.
 """
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
@@ -18,19 +16,12 @@ from autotrace.tracing.tracer import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import Token
 
-    from autotrace.databases.driver import Driver
+    from autotrace.databases.driver import Driver, Make
+    from autotrace.databases.statement_arguments import Args, Facts, Kwargs, Read
     from autotrace.tracing.span import Span
 
-    Args = tuple[Any, ...]
-    Kwargs = dict[str, Any]
-    Facts = dict[str, Any]
-    Make = Callable[[Any], Any]
-    Read = Callable[[Any, Args, Kwargs], Facts | None]
-
-_outermost: ContextVar[Any] = ContextVar("autotrace-outermost", default=None)
-"""The object whose traced method is running. Methods that it calls on itself make no span."""
+    ReadMethod = Callable[[Any, Args, Kwargs], Facts | None]
 
 
 def itself(it: Any) -> Any:
@@ -50,7 +41,7 @@ class StatementCall:
 
     def __init__(
         self,
-        read: Read,
+        read: ReadMethod,
         connection: Callable[[Any], Any] = lambda self: self.connection,
         rows: Callable[[Any, Any], int | None] = lambda self, result: None,
         keep_open: Callable[[Any, Span], bool] = lambda self, span: False,
@@ -161,58 +152,6 @@ def fail_span(driver: Driver, call: StatementCall, self: Any, span: Span, error:
     driver.failed(span, error, place)
 
 
-def of_arguments(read: Callable[[Args, Kwargs], Facts | None]) -> Read:
+def of_arguments(read: Read) -> ReadMethod:
     """A reader of statement_arguments.py, which takes no `self`, as StatementCall wants it."""
     return lambda self, args, kwargs: read(args, kwargs)
-
-
-def outermost(make: Make, of: Callable[[Any], Any] = itself) -> Make:
-    """make(), for a method that calls others of the same object: while it runs, those of unless_nested() make no span.
-
-    of(self) -> the object, if it is not `self`.
-    """
-
-    def making(original: Any) -> Any:
-        def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            token = _outermost.set(of(self))
-            try:
-                return original(self, *args, **kwargs)
-            finally:
-                _reset(token)
-
-        return make(update_wrapper(call, original))
-
-    return making
-
-
-def outermost_coroutine(make: Make, of: Callable[[Any], Any] = itself) -> Make:
-    """outermost() for an `async def`."""
-
-    def making(original: Any) -> Any:
-        async def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            token = _outermost.set(of(self))
-            try:
-                return await original(self, *args, **kwargs)
-            finally:
-                _reset(token)
-
-        return make(update_wrapper(call, original))
-
-    return making
-
-
-def _reset(token: Token[Any]) -> None:
-    try:
-        _outermost.reset(token)
-    except ValueError:  # a coroutine that was thrown away, and closed in another context
-        pass
-
-
-def unless_nested(read: Callable[[Args, Kwargs], Facts | None], of: Callable[[Any], Any] = itself) -> Read:
-    """A reader of statement_arguments.py, for a method that an outermost() method of the same object may call."""
-
-    def reading(self: Any, args: Args, kwargs: Kwargs) -> Facts | None:
-        running = _outermost.get()
-        return None if running is not None and running is of(self) else read(args, kwargs)
-
-    return reading

@@ -13,10 +13,8 @@ from autotrace.settings import in_force
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autotrace.databases.driver import Driver
+    from autotrace.databases.driver import Driver, Make
     from autotrace.patching import Plan
-
-    Make = Callable[[Any], Any]
 
 ENDS = ("commit", "rollback")
 

@@ -15,9 +15,10 @@ from autotrace.containment import contained
 from autotrace.databases import transactions
 from autotrace.databases.connection_facts import ByIdentity, shared_facts
 from autotrace.databases.driver import Driver
+from autotrace.databases.outermost import unless_nested
 from autotrace.databases.statement_arguments import SHORT, many_argument, statement_argument, truncated
 from autotrace.databases.styles import AWAITED
-from autotrace.databases.traced_methods import StatementCall, itself, start_span, unless_nested
+from autotrace.databases.traced_methods import StatementCall, itself, start_span
 from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.span import now

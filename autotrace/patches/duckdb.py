@@ -14,9 +14,10 @@ from autotrace.databases import transactions
 from autotrace.databases.connection_facts import KeptFacts, shared_facts
 from autotrace.databases.connects import keeping_facts
 from autotrace.databases.driver import Driver
+from autotrace.databases.outermost import unless_nested
 from autotrace.databases.statement_arguments import many_argument, statement_argument
 from autotrace.databases.styles import PLAIN
-from autotrace.databases.traced_methods import StatementCall, itself, of_arguments, unless_nested
+from autotrace.databases.traced_methods import StatementCall, itself, of_arguments
 from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.traced_call import argument

@@ -11,10 +11,11 @@ from autotrace.databases import transactions
 from autotrace.databases.connection_facts import KeptFacts, shared_facts
 from autotrace.databases.connects import traced_init
 from autotrace.databases.driver import Driver
+from autotrace.databases.outermost import unless_nested
 from autotrace.databases.sql_comments import commented
 from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
 from autotrace.databases.styles import PLAIN
-from autotrace.databases.traced_methods import StatementCall, itself, of_arguments, start_span, unless_nested
+from autotrace.databases.traced_methods import StatementCall, itself, of_arguments, start_span
 from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.span import now

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from autotrace.tracing.span import Span
 
 
+_PIPELINE = "psycopg.pipeline"
+
+
 class _Facts(SharedFacts):
     """Facts of a connection. waiting: id of an entry in its pipeline's queue of answers -> (entry, span)."""
 
@@ -37,29 +40,26 @@ class _Facts(SharedFacts):
 
 
 def driver(module: Any, plan: Plan) -> None:
-    facts_of = ByIdentity(_facts)
-    driver = Driver("psycopg", "postgresql", facts_of, sqlstate="sqlstate")
+    driver = Driver("psycopg", "postgresql", ByIdentity(_facts), sqlstate="sqlstate")
+    pipelines = _Pipelines(driver)
+    pipelines.patch(module, plan)
     for prefix, style in (("", PLAIN), ("Async", AWAITED)):
-        _statements(module, plan, driver, facts_of, prefix, style)
+        _statements(module, plan, driver, pipelines, prefix, style)
         _transactions(module, plan, driver, prefix, style)
         _connect(module, plan, driver, prefix, style)
-    _pipelines(module, plan, driver, facts_of)
     _comments(module, plan, driver)
 
 
-def _statements(module: Any, plan: Plan, driver: Driver, facts_of: ByIdentity, prefix: str, style: Style) -> None:
+def _statements(module: Any, plan: Plan, driver: Driver, pipelines: _Pipelines, prefix: str, style: Style) -> None:
     # execute(), executemany(): all statements end there; Connection.execute() makes a cursor. A server cursor sends a
     # DECLARE of its own, and its fetches make no span. stream(), copy(): a span until the last row, or until the block
     # ends.
     def call(read: Any, **more: Any) -> StatementCall:
         return StatementCall(of_arguments(read), rows=_rows, **more)
 
-    def in_pipeline(cursor: Any, span: Span) -> bool:
-        return _in_pipeline(cursor, span, facts_of)
-
     Cursor, ServerCursor = require(module, f"{prefix}Cursor"), require(module, f"{prefix}ServerCursor")
-    statement = call(statement_argument("query"), keep_open=in_pipeline)
-    many = call(many_argument("query", "params_seq"), keep_open=in_pipeline)
+    statement = call(statement_argument("query"), keep_open=pipelines.keep_open)
+    many = call(many_argument("query", "params_seq"), keep_open=pipelines.keep_open)
     for kind in (Cursor, ServerCursor):
         plan.method(kind, "execute", style.method(driver, statement), parameters=("query",))
     plan.method(Cursor, "executemany", style.method(driver, many), parameters=("query", "params_seq"))
@@ -110,27 +110,37 @@ def _with_comment(query: Any, comment: Any) -> Any:
 # -- pipelines --------------------------------------------------------------------------------------------------------
 
 
-def _in_pipeline(cursor: Any, span: Span, facts_of: ByIdentity) -> bool:
-    """Whether the statement is only queued. Then its span waits with its last entry in the queue of answers."""
-    pipeline = cursor.connection._pipeline
-    if pipeline is not None:
-        for entry in reversed(pipeline.result_queue):
-            if entry is not None and entry[0] is cursor:
-                shared: Any = facts_of(cursor.connection)
-                queued = id(entry) not in shared.waiting
-                # Else the entry is an earlier statement's, and this one queued nothing.
-                if queued:
-                    shared.waiting[id(entry)] = (entry, span)
-                return queued
-    return False
+class _Pipelines:
+    """The statements that pipelines have queued. Each span stays open until its answer."""
 
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.answer = StatementCall(of_arguments(statement_argument("query")), rows=_rows)
 
-def _pipelines(module: Any, plan: Plan, driver: Driver, facts_of: ByIdentity) -> None:
-    # _process_results(): gets each answer with its entry, and so ends its span. _exit(): the pipeline's last step. A
-    # statement without an answer by then never gets one, because the connection is gone.
-    answer = StatementCall(of_arguments(statement_argument("query")), rows=_rows)
+    def keep_open(self, cursor: Any, span: Span) -> bool:
+        """Whether the statement is only queued. Then its span waits with its last entry in the queue of answers."""
+        pipeline = cursor.connection._pipeline
+        if pipeline is not None:
+            for entry in reversed(pipeline.result_queue):
+                if entry is not None and entry[0] is cursor:
+                    waiting = self.driver.facts_of(cursor.connection).waiting
+                    queued = id(entry) not in waiting
+                    # Else the entry is an earlier statement's, and this one queued nothing.
+                    if queued:
+                        waiting[id(entry)] = (entry, span)
+                    return queued
+        return False
 
-    def process_results(original: Any) -> Any:
+    def patch(self, module: Any, plan: Plan) -> None:
+        # _process_results(): gets each answer with its entry, and so ends its span. _exit(): the pipeline's last step.
+        # A statement without an answer by then never gets one, because the connection is gone.
+        owner = _owner(require(module, "Pipeline"), "_process_results")
+        plan.method(owner, "_process_results", self._process_results, parameters=("queued", "results"))
+        plan.method(owner, "_exit", self._exit, parameters=("exc",))
+
+    def _process_results(self, original: Any) -> Any:
+        on_answer = self._on_answer
+
         def _process_results(self: Any, queued: Any, results: Any) -> Any:
             try:
                 done = original(self, queued, results)
@@ -142,7 +152,9 @@ def _pipelines(module: Any, plan: Plan, driver: Driver, facts_of: ByIdentity) ->
 
         return _process_results
 
-    def leave(original: Any) -> Any:
+    def _exit(self, original: Any) -> Any:
+        on_exit = self._on_exit
+
         def _exit(self: Any, exc: Any) -> Any:
             try:
                 return original(self, exc)
@@ -151,33 +163,27 @@ def _pipelines(module: Any, plan: Plan, driver: Driver, facts_of: ByIdentity) ->
 
         return _exit
 
-    def on_answer(pipeline: Any, queued: Any, error: BaseException | None) -> None:
+    def _on_answer(self, pipeline: Any, queued: Any, error: BaseException | None) -> None:
         try:
-            shared: Any = facts_of(pipeline._conn)
-            entry = shared.waiting.pop(id(queued), None) if queued is not None and shared.waiting else None
+            waiting = self.driver.facts_of(pipeline._conn).waiting
+            entry = waiting.pop(id(queued), None) if queued is not None and waiting else None
             if entry is None:
                 return
             if error is not None:
-                driver.failed(entry[1], error, "psycopg.pipeline")
+                self.driver.failed(entry[1], error, _PIPELINE)
             else:
-                end_span(answer, queued[0], entry[1], None, "psycopg.pipeline")
+                end_span(self.answer, queued[0], entry[1], None, _PIPELINE)
         except Exception:
-            contained("psycopg.pipeline")
+            contained(_PIPELINE)
 
-    def on_exit(pipeline: Any, error: BaseException | None) -> None:
+    def _on_exit(self, pipeline: Any, error: BaseException | None) -> None:
         try:
-            shared: Any = facts_of(pipeline._conn)
-            while shared.waiting and not pipeline.level:
-                _, (_, span) = shared.waiting.popitem()
-                driver.failed(
-                    span, error or ConnectionError("the pipeline ended without an answer"), "psycopg.pipeline"
-                )
+            waiting = self.driver.facts_of(pipeline._conn).waiting
+            while waiting and not pipeline.level:
+                _, (_, span) = waiting.popitem()
+                self.driver.failed(span, error or ConnectionError("the pipeline ended without an answer"), _PIPELINE)
         except Exception:
-            contained("psycopg.pipeline")
-
-    owner = _owner(require(module, "Pipeline"), "_process_results")
-    plan.method(owner, "_process_results", process_results, parameters=("queued", "results"))
-    plan.method(owner, "_exit", leave, parameters=("exc",))
+            contained(_PIPELINE)
 
 
 def _owner(kind: Any, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""psycopg 3 under the agent, on a real PostgreSQL: the contract, sync and async; pipelines, rows, COPY, pools; peers."""
+"""psycopg 3 under the agent, on a real PostgreSQL: the contract, sync and async; pipelines, rows, COPY, pool; peers."""
 
 from __future__ import annotations
 
