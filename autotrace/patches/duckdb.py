@@ -32,7 +32,7 @@ def driver(module: Any, plan: Plan) -> None:
     facts_of = KeptFacts("duckdb")
     driver = Driver("duckdb", "duckdb", facts_of)
     # connect(), cursor(), duplicate(): tell the database of a connection, which does not know it. No span.
-    _function(module, "connect", keeping_facts(driver, _facts), plan)
+    _replace(module, "connect", keeping_facts(driver, _facts), plan)
     for name in ("cursor", "duplicate"):
         plan.method(Connection, name, keeping_facts(driver, lambda args, kwargs: facts_of(args[0])))
     for name, read in (("execute", statement_argument("query")), ("executemany", many_argument("query", "parameters"))):
@@ -40,11 +40,11 @@ def driver(module: Any, plan: Plan) -> None:
         # The module's functions of the same name: they work on the module's default connection, or on an argument.
         # Before DuckDB 1.1 they are Python's and call the method.
         if not hasattr(require(module, name), "__code__"):
-            _function(module, name, _traced_function(driver, read), plan)
+            _replace(module, name, _traced_function(driver, read), plan)
     transactions.trace(plan, Connection, driver)
 
 
-def _function(module: Any, name: str, make: Any, plan: Plan) -> None:
+def _replace(module: Any, name: str, make: Any, plan: Plan) -> None:
     """Replace a function of the module. pickle looks it up where it is defined, so it is replaced there, too.
 
     Functions of nanobind do not pickle.
@@ -74,12 +74,13 @@ def _traced_function(driver: Driver, read: Any) -> Any:
     """The same for a function, whose connection stands for `self`."""
 
     def make(original: Any) -> Any:
-        def on(connection: Any, /, *args: Any, **kwargs: Any) -> Any:
-            return looking(*args, **kwargs)
+        visible = from_callers_frame(original)
 
-        looking = from_callers_frame(original)
+        def method(connection: Any, /, *args: Any, **kwargs: Any) -> Any:
+            return visible(*args, **kwargs)
+
         call = StatementCall(of_arguments(read), itself, lambda connection, result: result.rowcount)
-        traced = PLAIN.method(driver, call)(update_wrapper(on, original))
+        traced = PLAIN.method(driver, call)(update_wrapper(method, original))
 
         def function(*args: Any, **kwargs: Any) -> Any:
             return traced(kwargs.get("connection"), *args, **kwargs)
@@ -140,7 +141,7 @@ def _variables(frame: FrameType) -> dict[str, Any]:
     if not code.co_flags & _OPTIMIZED:
         return {} if space is frame.f_globals else dict(space)
     variables = dict(space)
-    if _KEPT and sys.getrefcount(space) <= 3:  # the frame's, ours and the question's: the program has no hold of it
+    if _KEPT and sys.getrefcount(space) <= 3:  # the frame's, ours, getrefcount's: not the program's
         for name in variables.keys() & {*code.co_varnames, *code.co_cellvars, *code.co_freevars}:
             space.pop(name, None)
     return variables

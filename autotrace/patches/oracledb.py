@@ -12,7 +12,7 @@ from typing import Any
 from autotrace.containment import contained
 from autotrace.databases import transactions
 from autotrace.databases.connection_facts import KeptFacts, shared_facts
-from autotrace.databases.connects import ConnectAttempt, record_connect, traced_init
+from autotrace.databases.connects import ConnectAttempt, keeping_facts, record_connect, traced_init
 from autotrace.databases.driver import Driver
 from autotrace.databases.outermost import unless_nested
 from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
@@ -22,14 +22,11 @@ from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.span import now
 
-_PLACE = "oracledb.connect"
-
 
 def driver(module: Any, plan: Plan) -> None:
     Connection, Cursor = require(module, "Connection"), require(module, "Cursor")
     parameters = require(module, "ConnectParams")
-    facts_of = KeptFacts("oracledb")
-    driver = Oracle("oracledb", "oracle.db", facts_of)
+    driver = Oracle("oracledb", "oracle.db", KeptFacts("oracledb"))
 
     def facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
         return _facts(parameters, *args, **kwargs)
@@ -43,7 +40,7 @@ def driver(module: Any, plan: Plan) -> None:
         # connect_async(): returns a connection, pools' too, that connects when it is awaited or entered.
         native = sys.modules.get(f"{module.__name__}.connection")
         owners = [owner for owner in (module, native) if hasattr(owner, "connect_async")]
-        plan.function(owners, "connect_async", lambda original: _connect_async(original, driver, facts_of, facts))
+        plan.function(owners, "connect_async", lambda original: _connect_async(original, driver, facts))
         AsyncConnection, AsyncCursor = require(module, "AsyncConnection"), require(module, "AsyncCursor")
         _statements(AsyncConnection, AsyncCursor, plan, driver, frames, AWAITED)
 
@@ -78,23 +75,21 @@ class Oracle(Driver):
         return getattr(error.args[0], "full_code", None) if error.args else None
 
 
-def _connect_async(original: Any, driver: Driver, facts_of: KeptFacts, facts: Any) -> Any:
+def _connect_async(original: Any, driver: Driver, facts: Any) -> Any:
+    make = keeping_facts(driver, facts)(original)
+
     def connect_async(*args: Any, **kwargs: Any) -> Any:
         began = now()
         try:
-            connection = original(*args, **kwargs)
+            connection = make(*args, **kwargs)
         except BaseException as error:
             if not isinstance(error, TypeError):  # a wrong call, no connect
                 record_connect(driver, lambda: facts(args, kwargs), began, error)
             raise
         try:
-            facts_of.keep(connection, facts(args, kwargs))
-        except Exception:
-            contained(_PLACE)
-        try:
             connection._connect_coroutine = _Connecting(driver, connection, connection._connect_coroutine)
         except Exception:
-            contained(_PLACE)
+            contained("oracledb.connect")
         return connection
 
     return connect_async
