@@ -17,6 +17,15 @@ def proxies(connection: dict[str, Make], cursor: dict[str, Make]) -> tuple[Any, 
 
     connection, cursor: name of a method -> the function that traces it.
     """
+    Proxy = _proxy()
+    Connection, Cursor = type("Connection", (Proxy,), {}), _cursor(Proxy)
+    for kind, methods in ((Connection, connection), (Cursor, cursor)):
+        for name, make in methods.items():
+            setattr(kind, name, make(_passed_on(name)))
+    return Connection, Cursor
+
+
+def _proxy() -> Any:
     import wrapt
 
     ObjectProxy: Any = wrapt.ObjectProxy
@@ -29,10 +38,11 @@ def proxies(connection: dict[str, Make], cursor: dict[str, Make]) -> tuple[Any, 
             """A method that returns its own object returns the stand-in."""
             return self if result is self.__wrapped__ else result
 
-    class Connection(Proxy):
-        pass
+    return Proxy
 
-    class Cursor(Proxy):
+
+def _cursor(Proxy: Any) -> Any:
+    class Cursor(Proxy):  # type: ignore[misc]
         def __init__(self, wrapped: Any, connection: Any) -> None:
             super().__init__(wrapped)
             self._self_connection = connection
@@ -48,10 +58,7 @@ def proxies(connection: dict[str, Make], cursor: dict[str, Make]) -> tuple[Any, 
         def __next__(self) -> Any:
             return next(self.__wrapped__)
 
-    for kind, methods in ((Connection, connection), (Cursor, cursor)):
-        for name, make in methods.items():
-            setattr(kind, name, make(_passed_on(name)))
-    return Connection, Cursor
+    return Cursor
 
 
 def _passed_on(name: str) -> Any:

@@ -10,7 +10,7 @@ from autotrace.semantics.family import Family, Row, Tag
 from autotrace.settings import in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 limit = in_force().statement_limit
 """Characters of a statement that are exported."""
@@ -40,21 +40,22 @@ def _make(system: str) -> Family:
             return statement.operation or system
         return f"{statement.operation} {statement.table}".strip() or system
 
-    rows = (
+    return Family("database", _rows(system, read), name)
+
+
+def _rows(system: str, read: Callable[[Any], sql.Statement]) -> tuple[Row, ...]:
+    statement = (
+        Tag("db.query.text", lambda raw: read(raw).text or None),
+        Tag("db.query.summary", lambda raw: read(raw).summary or None),
+        Tag("db.operation.name", lambda raw: read(raw).operation or None),
+        Tag("db.collection.name", lambda raw: read(raw).table or None),
+    )
+    return (
         Row("component", (Tag("component"),), (Tag("db.system.name", lambda _: system),)),
         Row("type", (Tag("db.type"),), ()),
         Row("instance", (Tag("db.instance"),), (Tag("db.namespace"),)),
         Row("user", (Tag("db.user"),), ()),
-        Row(
-            "statement",
-            (Tag("db.statement", lambda raw: read(raw).text or None),),
-            (
-                Tag("db.query.text", lambda raw: read(raw).text or None),
-                Tag("db.query.summary", lambda raw: read(raw).summary or None),
-                Tag("db.operation.name", lambda raw: read(raw).operation or None),
-                Tag("db.collection.name", lambda raw: read(raw).table or None),
-            ),
-        ),
+        Row("statement", (Tag("db.statement", lambda raw: read(raw).text or None),), statement),
         Row("operation", (), (Tag("db.operation.name"),)),
         Row("batch", (), (Tag("db.operation.batch.size"),)),
         Row("rows", (Tag("db.rows_affected"),), (Tag("db.rows_affected"),)),
@@ -62,4 +63,3 @@ def _make(system: str) -> Family:
         Row("errno", (Tag("db.errno"),), (Tag("db.errno"),)),
         *peer.ROWS,
     )
-    return Family("database", rows, name)
