@@ -38,6 +38,7 @@ def driver(module: Any, plan: Plan) -> None:
         say(f"AUTOTRACE_DBAPI={name}: the module has no connect(), so it is no PEP 249 driver; it is left alone")
         raise Unpatchable(f"{name} has no connect()")
     tracing, connect = _Tracing(module.__name__), require(module, "connect")
+    plan.step(lambda: None, tracing.undo, "the classes that connect() shows")
     if not isinstance(connect, type):
         # connect(): PEP 249 has no other way in. The class of the connection that it returns is traced from then on.
         plan.method(module, "connect", tracing.connecting)
@@ -63,6 +64,8 @@ class _Tracing:
         self.changeable: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
         """Class of cursors -> whether its methods could be replaced."""
         self.stand_ins: tuple[Any, Any] | None = None
+        self.plans: list[Plan] = []
+        """The plans for classes that connect() and cursor() have shown; undone with the patch's own."""
 
     def connecting(self, original: Any, init: bool = False) -> Any:
         """connect(); init: the `__init__` of connections, which returns None."""
@@ -95,7 +98,7 @@ class _Tracing:
             return connection
         owner = _owner(type(connection), "cursor")
         if owner is not None:
-            _replace(owner, {"cursor": self.cursor, **transactions.traced_ends(self.driver)})
+            self._replace(owner, {"cursor": self.cursor, **transactions.traced_ends(self.driver)})
             return connection
         return self.proxies()[0](connection)
 
@@ -121,7 +124,7 @@ class _Tracing:
             self.changeable[kind] = all(owners.values())
             if self.changeable[kind]:
                 for name, owner in owners.items():
-                    _replace(owner, {name: self.makers[name]})
+                    self._replace(owner, {name: self.makers[name]})
         if not self.changeable[kind]:
             cursor = self.proxies()[1](cursor, connection)
         self.facts_of.keep(cursor, self.facts_of(connection))
@@ -133,6 +136,19 @@ class _Tracing:
                 {"cursor": self.cursor, **transactions.traced_ends(self.driver)}, self.makers
             )
         return self.stand_ins
+
+    def _replace(self, owner: Any, makers: dict[str, Make]) -> None:
+        """plan.method() at once; a method that is replaced already stays."""
+        plan = Plan()
+        for name, make in makers.items():
+            if hasattr(owner, name) and not hasattr(vars(owner).get(name), MARK):  # rollback() is optional in PEP 249
+                plan.method(owner, name, make)
+        plan.apply()
+        self.plans.append(plan)
+
+    def undo(self) -> None:
+        while self.plans:
+            self.plans.pop().undo()
 
     def _makers(self) -> dict[str, Make]:
         """A method that calls others of its cursor (executemany() calls execute(), or its parent's) makes one span."""
@@ -157,15 +173,6 @@ def _owner(kind: type, name: str) -> Any:
 def _changeable(kind: type) -> bool:
     heap, immutable = 1 << 9, 1 << 8
     return bool(kind.__flags__ & heap) and not kind.__flags__ & immutable
-
-
-def _replace(owner: Any, makers: dict[str, Make]) -> None:
-    """plan.method() at once; a method that is replaced already stays."""
-    plan = Plan()
-    for name, make in makers.items():
-        if hasattr(owner, name) and not hasattr(vars(owner).get(name), MARK):  # rollback() is optional in PEP 249
-            plan.method(owner, name, make)
-    plan.apply()
 
 
 # By the keyword of the statement, if it is passed by one; else by ''.

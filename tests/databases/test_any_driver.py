@@ -105,6 +105,18 @@ def test_its_classes_stay_its_own(driver: Any) -> None:
     assert driver.connect.__name__ == "connect"
 
 
+def test_undone_its_classes_are_as_they_were(spans: Recorded) -> None:
+    module, plan = made_up(), Plan()
+    before = {kind: dict(vars(kind)) for kind in (module.Connection, module.Cursor)}
+    any_driver.driver(module, plan)
+    plan.apply()
+    module.connect("h").cursor().execute("SELECT 1")
+    plan.undo()
+    assert {kind: dict(vars(kind)) for kind in before} == before
+    module.connect("h").cursor().execute("SELECT 2")
+    assert len(spans) == 1
+
+
 def test_a_derived_class_of_the_programs_is_one_span(driver: Any, spans: Recorded) -> None:
     connection = driver.connect("h")
     connection.cursor()
