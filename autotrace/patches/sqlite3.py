@@ -153,4 +153,4 @@ def _facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
     name = os.fsdecode(database)
     if name.startswith("file:"):
         name = name.partition("?")[0]  # the parameters of a URI may hold a key
-    return shared_facts("sqlite3", instance=name)
+    return SharedFacts({**_UNKNOWN.facts, "instance": name})

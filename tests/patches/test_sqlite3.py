@@ -82,7 +82,7 @@ def test_a_cursor_of_no_connection_of_ours_has_facts_too(spans: Recorded) -> Non
 def test_our_failure_to_choose_a_class_leaves_the_programs_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containment, "failures", {})
     monkeypatch.setattr(patch, "traced_class", lambda asked, ours: 1 / 0)
-    monkeypatch.setattr(patch, "shared_facts", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr(patch, "SharedFacts", lambda facts: 1 / 0)
     conn = sqlite3.connect(":memory:", factory=sqlite3.Connection)
     assert type(conn) is sqlite3.Connection
     assert conn.cursor(sqlite3.Cursor).execute("select 1").fetchall() == [(1,)]
