@@ -25,6 +25,7 @@ from autotrace.tracing.span import now
 from autotrace.tracing.traced_call import argument
 
 _UNKNOWN = shared_facts("asyncpg")
+_MANY = many_argument("query", "args")
 _tried: ContextVar[list[SharedFacts] | None] = ContextVar("autotrace-asyncpg-tried", default=None)
 """The servers that the running connect has tried. Its arguments may not tell: environment, service file, many hosts."""
 
@@ -33,7 +34,6 @@ def driver(module: Any, plan: Plan) -> None:
     connection = require(module, "connection")
     driver = Driver("asyncpg", "postgresql", ByIdentity(_facts), sqlstate="sqlstate")
     _statements(require(connection, "Connection"), plan, driver)
-    _copies(connection.Connection, plan, driver)
     plan.method(connection.Connection, "prepare", lambda original: _prepare(original, driver), parameters=("query",))
     _prepared(require(module, "prepared_stmt"), plan, driver)
     _cursors(require(module, "cursor"), plan, driver)
@@ -48,29 +48,22 @@ def driver(module: Any, plan: Plan) -> None:
 
 def _statements(Connection: Any, plan: Plan, driver: Driver) -> None:
     # Each method that runs a statement: they do not call one another. A pool's proxy calls them on the connection.
-    query, many = statement_argument("query"), many_argument("query", "args")
-    for name, read, rows, parameters in (
-        ("execute", query, _status, ("query",)),
-        ("fetch", query, _fetched, ("query",)),
-        ("fetchval", query, _unknown, ("query",)),
-        ("fetchrow", query, _unknown, ("query",)),
-        ("executemany", many_argument("command", "args"), _unknown, ("command", "args")),
-        ("fetchmany", many, _fetched, ("query", "args")),
+    query = statement_argument("query")
+    for name, read, rows, *parameters in (
+        ("execute", query, _status, "query"),
+        ("fetch", query, _fetched, "query"),
+        ("fetchval", query, _unknown, "query"),
+        ("fetchrow", query, _unknown, "query"),
+        ("executemany", many_argument("command", "args"), _unknown, "command", "args"),
+        ("fetchmany", _MANY, _fetched, "query", "args"),
+        ("copy_from_table", _table("TO STDOUT"), _status, "table_name"),
+        ("copy_to_table", _table("FROM STDIN"), _status, "table_name"),
+        ("copy_records_to_table", _table("FROM STDIN"), _status, "table_name"),
     ):
         if name != "fetchmany" or hasattr(Connection, name):
             make = AWAITED.method(driver, _on_connection(read, rows))
-            plan.method(Connection, name, make, parameters=parameters)
-
-
-def _copies(Connection: Any, plan: Plan, driver: Driver) -> None:
+            plan.method(Connection, name, make, parameters=tuple(parameters))
     # copy_from_query(): asks the server, by other statements, how its arguments are written. They are part of its span.
-    for name, direction in (
-        ("copy_from_table", "TO STDOUT"),
-        ("copy_to_table", "FROM STDIN"),
-        ("copy_records_to_table", "FROM STDIN"),
-    ):
-        make = AWAITED.method(driver, _on_connection(_table(direction), _status))
-        plan.method(Connection, name, make, parameters=("table_name",))
     make = AWAITED.outermost(AWAITED.method(driver, _on_connection(_query, _status)))
     plan.method(Connection, "copy_from_query", make, parameters=("query",))
 
@@ -179,9 +172,6 @@ def _connection_of(self: Any) -> Any:
 
 def _query_of(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     return {"statement": truncated(self._query)}
-
-
-_MANY = many_argument("query", "args")
 
 
 def _many_of(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
