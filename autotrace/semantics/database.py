@@ -1,4 +1,4 @@
-"""Facts of a database call, and their names in each convention. Statements are masked and summarised here."""
+"""Facts of a database call, and their names. Statements are masked and summarised here, when they are exported."""
 
 from __future__ import annotations
 
@@ -13,21 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 limit = in_force().statement_limit
+"""Characters of a statement that are exported."""
 masked = in_force().mask_statements
-connects = in_force().trace_connects
-"""Read at each connect."""
-transactions = in_force().trace_transactions
-"""Read when a library is patched."""
+"""Whether literals in statements are replaced by `?`."""
 
 _families: dict[str, Family] = {}
 
 
 def family(system: str) -> Family:
-    """The family of a `db.system.name` (postgresql, mysql, sqlite…), which is the dialect of its statements too."""
-    found = _families.get(system)
-    if found is None:
-        found = _families[system] = _make(system)
-    return found
+    """The family of a `db.system.name` (postgresql, mysql…), whose SQL dialect decides how statements are read."""
+    if system not in _families:
+        _families[system] = _make(system)
+    return _families[system]
 
 
 def _make(system: str) -> Family:
@@ -35,19 +32,18 @@ def _make(system: str) -> Family:
         return sql.describe(statement, system, limit=limit, mask=masked)
 
     def name(facts: Mapping[str, Any], convention: str) -> str:
-        statement = facts.get("statement")
-        if statement is None:
+        raw = facts.get("statement")
+        if raw is None:
             return str(facts.get("operation") or system)
-        known = read(statement)
+        statement = read(raw)
         if convention == "opentracing":
-            return known.operation or system
-        return f"{known.operation} {known.table}".strip() or system
+            return statement.operation or system
+        return f"{statement.operation} {statement.table}".strip() or system
 
     return Family("database", _rows(system, read), name)
 
 
 def _rows(system: str, read: Callable[[Any], sql.Statement]) -> tuple[Row, ...]:
-    component, kind = Tag("component"), Tag("db.type", lambda _: "sql")
     statement = (
         Tag("db.query.text", lambda raw: read(raw).text or None),
         Tag("db.query.summary", lambda raw: read(raw).summary or None),
@@ -55,7 +51,8 @@ def _rows(system: str, read: Callable[[Any], sql.Statement]) -> tuple[Row, ...]:
         Tag("db.collection.name", lambda raw: read(raw).table or None),
     )
     return (
-        Row("component", (component, kind), (Tag("db.system.name", lambda _: system),)),
+        Row("component", (Tag("component"),), (Tag("db.system.name", lambda _: system),)),
+        Row("type", (Tag("db.type"),), ()),
         Row("instance", (Tag("db.instance"),), (Tag("db.namespace"),)),
         Row("user", (Tag("db.user"),), ()),
         Row("statement", (Tag("db.statement", lambda raw: read(raw).text or None),), statement),

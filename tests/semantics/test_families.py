@@ -11,6 +11,7 @@ from autotrace.semantics.family import Family, SharedFacts
 
 CONNECTION = {
     "component": "psycopg2",
+    "type": "sql",
     "instance": "shop",
     "user": "app",
     "remote": ("db.shop.svc", 5432),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from tests.programs import on_path, python
 
 PROGRAM = """
+from autotrace.databases import sql_comments, transactions
 from autotrace.semantics import database, peer, span_reader, topics, url
 from autotrace.tracing import new_span, propagate, tracer
-print(database.limit, database.masked, database.connects, database.transactions)
+print(database.limit, database.masked, transactions.enabled(), sql_comments.mode())
 print(peer.names, span_reader.convention, topics.commits, topics.excluded('audit'), topics.excluded('orders'))
 print(url.redacted('http://h/?pin=1&token=2'))
 print(new_span.decide(0), new_span.decide((1 << 64) - 1), new_span.parent_based, new_span.trace_id_bits)
@@ -22,7 +23,7 @@ def test_every_setting_reaches_the_module_that_needs_it() -> None:
         *python(PROGRAM),
         AUTOTRACE_STATEMENT_LIMIT="9",
         AUTOTRACE_MASK_STATEMENTS="false",
-        AUTOTRACE_TRACE_CONNECTS="true",
+        AUTOTRACE_SQL_COMMENTS="full",
         AUTOTRACE_TRACE_TRANSACTIONS="true",
         AUTOTRACE_PEER_NAMES="10.0.0.1=db",
         AUTOTRACE_CONVENTIONS="otel",
@@ -40,7 +41,7 @@ def test_every_setting_reaches_the_module_that_needs_it() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "9 False True True",
+        "9 False True full",
         "{'10.0.0.1': 'db'} otel True True False",
         "http://h/?pin=REDACTED&token=2",
         "True False False 64",
