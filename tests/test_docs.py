@@ -109,6 +109,12 @@ def test_a_line_fits_a_screen(page: Path) -> None:
     assert [line for line in prose(page) if len(line) > COLUMNS and " " in line.strip()] == []
 
 
+def test_the_architecture_names_every_room() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = [path.parent.name for path in (ROOT / "autotrace").glob("*/__init__.py")]
+    assert [room for room in rooms if f"| `{room}/` |" not in text] == []
+
+
 def test_a_decision_stands_with_its_problem_and_with_its_alternatives_or_its_price() -> None:
     entries = re.split(r"^### ", (ROOT / "docs" / "rationale.md").read_text(), flags=re.M)[1:]
     assert len(entries) > 50
