@@ -97,7 +97,7 @@ TABLE = (
     Setting("consumer_relation", ("AUTOTRACE_CONSUMER_RELATION",), choice("follows_from", "child_of", "link"), "follows_from",
             "how a consumer's span refers to its producer's; `link` starts a new trace"),
     Setting("kafka_excluded_topics", ("AUTOTRACE_KAFKA_EXCLUDED_TOPICS",), names(), "",
-            "patterns of topics (`*.internal,audit`) without spans and without trace headers"),
+            "patterns of topics (`*.internal,audit`) that are not traced: no spans, and headers as the program gave them"),
     Setting("kafka_commits", ("AUTOTRACE_KAFKA_COMMITS",), flag, "false",
             "`true`: a span for each commit that waits for the broker"),
     Setting("disabled_patches", ("AUTOTRACE_DISABLED_PATCHES",), names(), "",
