@@ -62,4 +62,6 @@ def passed_on(propagator: Propagator, headers: dict[str, str]) -> tuple[Remote, 
     remote = carriers.extract_http(propagator, headers)
     assert remote is not None
     call = span(remote.trace_id, 3, remote.span_id, remote.flags)
-    return remote, dict(carriers.http_additions(propagator, call, None, ()))
+    sent: dict[str, str] = {}
+    carriers.inject_http(propagator, sent, call, None, ())
+    return remote, sent
