@@ -24,7 +24,6 @@ START_UP = (
 )
 CORE = (
     "patching",
-    "late_classes",
     "immutable_classes",
     "callers_variables",
     "propagation",

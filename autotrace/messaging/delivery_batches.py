@@ -1,50 +1,47 @@
-"""Messages that are sent by one call, as dictionaries: each gets a delivery report of ours, in a copy. Knows no library.
+"""Messages that one call sends, as dictionaries: each gets a delivery report of ours, in a copy. Knows no library.
 
-Limit: such batches carry no headers, so one span stands for all of it, but for messages that bring a span of their own.
+Limit: such batches carry no headers, so their messages share one span. A message with a span of its own keeps that.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.trace import SpanKind
-
 from autotrace.containment import contained
-from autotrace.messaging.delivery_reports import PLACE, Report, beneath, end_span
-from autotrace.semantics import messaging, topics
-from autotrace.tracing import tracer
+from autotrace.messaging.delivery_reports import PLACE, DeliveryReport, end_span, run_in_span
+from autotrace.messaging.producing import start_span
 from autotrace.tracing.current import get
 from autotrace.tracing.traced_call import failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autotrace.messaging.delivery_reports import Reports
+    from autotrace.messaging.delivery_reports import PendingDeliveries
     from autotrace.tracing.span import Span
 
 
-class Batch:
-    """The span that the messages of one call share. It ends when the last of their parts is dropped, which is after its report."""
+class BatchSpan:
+    """The span shared by the messages of one call. It ends when their last report is dropped, which follows its call."""
 
     __slots__ = ("context", "failure", "span", "waiting")
 
-    def __init__(self, span: Span, reports: Reports, failure: Callable[[Any], BaseException]) -> None:
+    def __init__(self, span: Span, pending: PendingDeliveries, failure: Callable[[Any], BaseException]) -> None:
         self.span = span
         self.failure = failure
         self.context = get()
-        self.waiting = reports.waiting
+        self.waiting = pending.waiting
         self.waiting.add(span)
 
     def __del__(self) -> None:
         end_span(self.span, self.waiting)
 
 
-class Part:
-    """The callback of one message of a batch."""
+class BatchReport:
+    """The delivery report of one message that has no span of its own."""
 
     __slots__ = ("batch", "callback")
 
-    def __init__(self, batch: Batch, callback: Any) -> None:
+    def __init__(self, batch: BatchSpan, callback: Any) -> None:
         self.batch = batch
         self.callback = callback
 
@@ -54,60 +51,64 @@ class Part:
 
     def __call__(self, error: Any, message: Any) -> Any:
         try:
-            self.told(error, message)
+            self.on_report(error, message)
         except Exception:
             contained(PLACE)
-        return None if self.callback is None else beneath(self.batch.context, self.span, self.callback, error, message)
+        if self.callback is None:
+            return None
+        return run_in_span(self.batch.context, self.span, self.callback, error, message)
 
-    def told(self, error: Any, message: Any) -> None:
+    def on_report(self, error: Any, message: Any) -> None:
         if error is not None and self.span.failure is None:
             self.span.fail(self.batch.failure(error))
 
 
-def copies(
-    topic: Any, messages: list[Any], default: Any, reports: Reports, failure: Callable[[Any], BaseException], own: str
+def traced_copies(
+    topic: Any,
+    messages: list[Any],
+    default: Any,
+    pending: PendingDeliveries,
+    failure: Callable[[Any], BaseException],
+    span_key: str,
 ) -> list[Any]:
-    """The caller's messages with our callbacks in place of theirs.
+    """Copies of the caller's messages, with our callbacks in place of theirs.
 
-    `default`: the callback of messages without one. `own`: the key under which a message brings a span of its own.
+    `default`: the callback of messages without one. `span_key`: the key under which a message brings its own span.
     """
-    shared = sum(own not in message for message in messages if isinstance(message, dict))
-    batch = None
-    if shared and not topics.excluded(topic):
-        facts = {"topic": topic, "count": shared}
-        span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, reports.shared)
-        batch = None if span is None else Batch(span, reports, failure)
-    made: list[Any] = []
+    count = sum(span_key not in message for message in messages if isinstance(message, dict))
+    span = start_span({"topic": topic, "count": count}, pending.shared) if count else None
+    batch = None if span is None else BatchSpan(span, pending, failure)
+    copies: list[Any] = []
     for message in messages:
         copy = dict.copy(message) if isinstance(message, dict) else message
         if copy is not message:
-            brought = copy.pop(own, None)
+            own = copy.pop(span_key, None)
             callback = default if copy.get("callback") is None else copy["callback"]
-            if brought is not None:
-                copy["callback"] = Report(brought, reports, callback, failure)
+            if own is not None:
+                copy["callback"] = DeliveryReport(own, pending, callback, failure)
             elif batch is not None:
-                copy["callback"] = Part(batch, callback)
-        made.append(copy)
-    return made
+                copy["callback"] = BatchReport(batch, callback)
+        copies.append(copy)
+    return copies
 
 
-def refused(messages: Any, made: list[Any], note: str) -> None:
-    """`note`: the key under which the library says why it did not take a message; that belongs into the caller's own too."""
-    for message, copy in zip(messages if made else (), made, strict=False):
+def note_refused(messages: Any, copies: list[Any], note: str) -> None:
+    """`note`: the key under which the library says why it refused a message. The caller's own message gets the note too."""
+    for message, copy in zip(messages if copies else (), copies, strict=False):
         if isinstance(copy, dict) and copy.get(note) is not message.get(note):
             message[note] = copy[note]
-            callback = _ours(copy)
-            if callback is not None:
-                callback.told(copy[note], None)
+            report = _report_of(copy)
+            if report is not None:
+                report.on_report(copy[note], None)
 
 
-def raised(made: list[Any], error: BaseException, place: str) -> None:
-    """The call took none of them."""
-    for callback in map(_ours, made):
-        if callback is not None:
-            failed(callback.span, error, place)
+def end_failed(copies: list[Any], error: BaseException, place: str) -> None:
+    """The call raised, and sent none of the messages."""
+    for report in map(_report_of, copies):
+        if report is not None:
+            failed(report.span, error, place)
 
 
-def _ours(message: Any) -> Report | Part | None:
+def _report_of(message: Any) -> DeliveryReport | BatchReport | None:
     callback = message.get("callback") if isinstance(message, dict) else None
-    return callback if isinstance(callback, (Report, Part)) else None
+    return callback if isinstance(callback, (DeliveryReport, BatchReport)) else None

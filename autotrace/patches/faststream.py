@@ -1,13 +1,13 @@
-"""FastStream: a handler works in its record's trace where the record has come through a queue, or from another thread (confluent).
+"""FastStream: a handler works in its record's trace, even if the record came through a queue or from another thread (confluent).
 
-Limit: a handler of a batch works in none of its records' traces; `with autotrace.carry(record):` takes one up.
+Limit: a handler of a batch works in none of its records' traces; `with autotrace.carry(record):` reactivates one.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from autotrace.messaging.consumer_span import carry
+from autotrace.messaging.carry import carry
 from autotrace.patching import Plan, require
 
 
@@ -18,7 +18,7 @@ def subscribers(module: Any, plan: Plan) -> None:
 
 def _consume(original: Any) -> Any:
     async def consume(self: Any, msg: Any) -> Any:
-        with carry(msg):  # nothing, where the record is not known
+        with carry(msg):  # does nothing for a record that it does not know
             return await original(self, msg)
 
     return consume

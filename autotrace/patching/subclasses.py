@@ -19,17 +19,9 @@ def shown_as(name: str, bases: tuple[type, ...], space: dict[str, Any]) -> type:
     return made
 
 
-def subclass(
-    kind: type,
-    makers: dict[str, Callable[[Any], Any]],
-    slots: tuple[str, ...] = (),
-    beside: dict[str, Any] | None = None,
-) -> type:
-    """`kind`, a library's class, with methods made of its own by make(original). Raises Unpatchable where one is missing.
-
-    `beside`: what it has as it is, which `kind` need not have.
-    """
-    space: dict[str, Any] = {"__slots__": slots, **(beside or {})}
+def subclass(kind: type, makers: dict[str, Callable[[Any], Any]], slots: tuple[str, ...] = ()) -> type:
+    """`kind`, a library's class, with methods made of its own by make(original). Raises Unpatchable where one is missing."""
+    space: dict[str, Any] = {"__slots__": slots}
     for name, make in makers.items():
         original = require(kind, name)
         space[name] = update_wrapper(make(original), original)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import pytest
 from opentelemetry import context, trace
 
+from autotrace.propagation import carriers
 from autotrace.tracing import propagate, tracer
 from autotrace.tracing.span import FOLLOWS_FROM
 from tests.recorded import Recorded, is_child, nothing_current, tags
@@ -276,7 +277,7 @@ class MessagingPromises:
 
     @pytest.mark.parametrize(
         ("owner", "name"),
-        [(tracer, "start"), (propagate, "inject_kafka"), (propagate, "extract_kafka")],
+        [(tracer, "start"), (propagate, "inject_kafka"), (carriers, "extract_kafka")],
         ids=["start", "inject_kafka", "extract_kafka"],
     )
     def test_a_failure_of_ours_changes_nothing(

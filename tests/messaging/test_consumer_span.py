@@ -1,4 +1,4 @@
-"""The scope of a record without any library: whose span is current when, and that nothing is left behind."""
+"""Consumer spans without any library: which span is active when, and that nothing is left behind."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from opentelemetry import trace
 
 import autotrace
 from autotrace import containment
-from autotrace.messaging import consumer_span, record_context
-from autotrace.messaging.batches import recorded
-from autotrace.messaging.consumer_span import Loop, Reading, Scope
+from autotrace.messaging import carry, consumer_span, record_context
+from autotrace.messaging.batches import traced_list
+from autotrace.messaging.consumer import ConsumerIterator, ConsumerState
 from autotrace.messaging.recent import Recent
+from autotrace.messaging.record_adapter import RecordAdapter
 from autotrace.propagation.context import Remote
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing import run_in_context, tracer
@@ -35,7 +36,7 @@ class Record(NamedTuple):
     producer: int = 0
 
 
-READING = Reading(
+ADAPTER = RecordAdapter(
     lambda record: {"topic": "t", "offset": record.number},
     lambda record: ("t", record.number),
     lambda record: record.producer,
@@ -45,26 +46,27 @@ SHARED = SharedFacts({"operation": "process"})
 
 
 class Consumer:
-    """As a patched client is: next() delivers into the scope."""
+    """As a patched client is: next() opens the consumer span."""
 
     def __init__(self, records: list[Record]) -> None:
         self.records = iter(records)
-        self.scope = Scope(READING, SHARED)
+        self.state = ConsumerState(ADAPTER, SHARED)
+        self.consumer_span = self.state.consumer_span
 
     def __iter__(self) -> Any:
-        return Loop(self, self.scope)
+        return ConsumerIterator(self, self.state)
 
     def __next__(self) -> Record:
-        self.scope.close()
+        self.consumer_span.close()
         record = next(self.records)
-        self.scope.deliver(record)
+        self.consumer_span.open_in_thread(record)
         return record
 
 
 @pytest.fixture
 def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
-    monkeypatch.setitem(consumer_span.readings, Record, READING)
-    monkeypatch.setattr(consumer_span, "delivered", Recent(1024))
+    monkeypatch.setitem(carry.adapters, Record, ADAPTER)
+    monkeypatch.setattr(consumer_span, "recent_records", Recent(1024))
     containment.failures.clear()
     with record() as found:
         yield found
@@ -76,7 +78,7 @@ def records(count: int) -> list[Record]:
 
 
 def current() -> int:
-    """The producer's span id of the record in work; 0 for none."""
+    """The producer's span id of the active record; 0 for none."""
     span = trace.get_current_span()
     return span.parent_id if isinstance(span, Span) else 0
 
@@ -112,9 +114,9 @@ class TestConsumers:
         one, other = Consumer(records(1)), Consumer([Record(1)])
         next(one), next(other)
         assert current() == 0
-        other.scope.close()
+        other.consumer_span.close()
         assert current() == 100
-        one.scope.close()
+        one.consumer_span.close()
         assert [span.parent_id for span in spans] == [0, 100]
 
     def test_a_running_span_of_the_programs_comes_back_when_a_record_is_left(self, spans: Recorded) -> None:
@@ -123,9 +125,9 @@ class TestConsumers:
         with tracer.provider.get_tracer("program").start_as_current_span("batch") as batch:
             next(consumer)
             assert current() == 101
-            consumer.scope.close()
+            consumer.consumer_span.close()
             assert trace.get_current_span() is batch
-        Consumer([]).scope.close()
+        Consumer([]).consumer_span.close()
         for _ in Consumer(records(1)):
             pass
         assert nothing_current()
@@ -144,7 +146,7 @@ class TestConsumers:
             patched.setattr(tracer, "start", none)
             next(other)
         assert current() == 100
-        one.scope.close()
+        one.consumer_span.close()
         assert bool(containment.failures) is failing
         containment.failures.clear()
 
@@ -154,9 +156,9 @@ class TestConsumers:
             next(one), next(other)
         del spans[:]
         gc.collect()
-        assert len([thing for thing in gc.get_objects() if type(thing) is record_context.InWork]) < 10
-        one.scope.close()
-        other.scope.close()
+        assert len([thing for thing in gc.get_objects() if type(thing) is record_context.ActiveRecord]) < 10
+        one.consumer_span.close()
+        other.consumer_span.close()
 
     def test_a_consumer_that_is_collected_closes_its_record(self, spans: Recorded) -> None:
         consumer = Consumer(records(1))
@@ -189,23 +191,23 @@ class TestConsumers:
         second.set()
         thread.join()
         assert current() == 101
-        consumer.scope.close()
+        consumer.consumer_span.close()
 
     def test_a_consumer_closed_by_another_thread_leaves_that_one_alone(self, spans: Recorded) -> None:
         consumer = Consumer(records(1))
         next(consumer)
         with tracer.provider.get_tracer("program").start_as_current_span("of the other thread"):
             pass
-        thread = threading.Thread(target=consumer.scope.close)
+        thread = threading.Thread(target=consumer.consumer_span.close)
         thread.start()
         thread.join()
         assert len(spans.consumers) == 1
         next(consumer, None)
         tidy = Consumer(records(1))
-        next(tidy), tidy.scope.close()  # the first call here that finds the closed record current removes it
+        next(tidy), tidy.consumer_span.close()  # the first call here that finds the closed record current removes it
         assert nothing_current()
 
-    def test_a_record_in_work_at_exit_is_not_lost(self) -> None:
+    def test_a_record_that_is_open_at_exit_is_not_lost(self) -> None:
         program = (
             "from autotrace.tracing.span import Span\n"
             "Span.sink = staticmethod(lambda span: print('ended'))\n"
@@ -225,13 +227,13 @@ class TestConsumers:
             Span.sink = staticmethod(ended.append)  # the exporter's pipeline, where it runs, has made it its own again
             next(consumer)
             of_the_parent = len(ended)
-            consumer.scope.close()
+            consumer.consumer_span.close()
             os.write(write, b"%d %d" % (of_the_parent, len(ended)))
             os._exit(0)
         os.waitpid(child, 0)
         assert os.read(read, 9) == b"0 1"
         os.close(read), os.close(write)
-        consumer.scope.close()
+        consumer.consumer_span.close()
         assert len(spans) == 1
 
     def test_what_is_handled_while_the_consumer_is_closed_is_the_records_failure(self, spans: Recorded) -> None:
@@ -241,7 +243,7 @@ class TestConsumers:
                 next(consumer)
                 raise LookupError("no such order")
             finally:
-                consumer.scope.close_handling()
+                consumer.consumer_span.close_in_handler()
         assert tags(spans.one())["error.type"] == "LookupError"
 
     def test_what_was_handled_before_the_record_came_is_not(self, spans: Recorded) -> None:
@@ -250,7 +252,7 @@ class TestConsumers:
             raise LookupError("connection lost")
         except LookupError:
             next(consumer)
-            consumer.scope.close_handling()
+            consumer.consumer_span.close_in_handler()
         assert "error" not in tags(spans.one())
 
     def test_leaving_the_program_is_no_failure_of_the_record(self, spans: Recorded) -> None:
@@ -268,13 +270,13 @@ class TestConsumers:
             assert nothing_current()
         assert spans == []
 
-    @pytest.mark.parametrize("name", ["facts", "key", "headers", "remote"])
-    def test_a_reading_that_fails_delivers_all_the_same(self, name: str) -> None:
+    @pytest.mark.parametrize("name", ["facts", "key", "headers", "extract"])
+    def test_a_record_is_delivered_even_if_its_adapter_fails(self, name: str) -> None:
         def fails(_: Any) -> Any:
             raise RuntimeError("a defect of ours")
 
         consumer = Consumer(records(2))
-        consumer.scope.reading = READING._replace(**{name: fails})
+        consumer.consumer_span.adapter = ADAPTER._replace(**{name: fails})
         with record():
             assert [found.number for found in consumer] == [0, 1]
         assert nothing_current()
@@ -289,7 +291,7 @@ class TestConsumers:
         spans.clear()
         gc.collect()
         after = sum(isinstance(thing, Span) for thing in gc.get_objects())
-        assert after - before <= 2 * consumer_span.delivered.half
+        assert after - before <= 2 * consumer_span.recent_records.half
 
 
 class TestLoop:
@@ -298,14 +300,14 @@ class TestLoop:
         loop = iter(consumer)
         assert isinstance(loop, Consumer)
         assert iter(loop) is loop
-        assert loop.scope is consumer.scope
+        assert loop.consumer_span is consumer.consumer_span
         assert next(loop).number == 0
         assert current() == 100
         assert not hasattr(loop, "no_such_thing")
         del loop
         assert nothing_current()
         assert next(consumer).number == 1
-        consumer.scope.close()
+        consumer.consumer_span.close()
 
     def test_dropped_late_it_does_not_close_a_record_that_is_not_its_own(self, spans: Recorded) -> None:
         consumer = Consumer(records(2))
@@ -313,16 +315,16 @@ class TestLoop:
         next(loop), next(consumer)
         del loop
         assert current() == 101
-        consumer.scope.close()
+        consumer.consumer_span.close()
 
-    def test_only_a_loop_says_that_it_will_tell_the_end(self, spans: Recorded) -> None:
+    def test_only_a_for_loop_notices_the_end_itself(self, spans: Recorded) -> None:
         consumer = Consumer(records(2))
         for _ in consumer:
-            assert consumer.scope.looping
+            assert consumer.consumer_span.in_for_loop
             break
         next(consumer)
-        assert not consumer.scope.looping
-        consumer.scope.close()
+        assert not consumer.consumer_span.in_for_loop
+        consumer.consumer_span.close()
 
     def test_in_a_generator_that_is_left_by_an_exception(self, spans: Recorded) -> None:
         def numbers() -> Iterator[int]:
@@ -357,13 +359,13 @@ class TestLoop:
         assert tags(spans.one())["error.type"] == expected
 
 
-def batch(count: int) -> list[Any]:
-    return recorded(records(count), READING, SHARED, {"topic": "t", "operation": "receive"})
+def traced(count: int) -> list[Any]:
+    return traced_list(records(count), ADAPTER, SHARED, {"topic": "t", "operation": "receive"})
 
 
 class TestBatch:
     def test_is_the_list_in_all_but_iteration(self, spans: Recorded) -> None:
-        found = batch(3)
+        found = traced(3)
         plain = records(3)
         assert isinstance(found, list)
         assert found == plain
@@ -379,21 +381,21 @@ class TestBatch:
         assert found.pop().number == 9
 
     def test_iterated_each_record_is_current_in_turn(self, spans: Recorded) -> None:
-        for found in batch(3):
+        for found in traced(3):
             assert current() == found.producer
         assert nothing_current()
         assert [span.parent_id for span in spans] == [100, 101, 102]
         assert {span.name for span in spans} == {"process t"}
 
     def test_at_its_end_nothing_is_current_even_while_the_iterator_is_held(self, spans: Recorded) -> None:
-        held = iter(batch(2))
+        held = iter(traced(2))
         for _ in held:
             pass
         assert nothing_current()
         assert next(held, None) is None
 
     def test_left_early_closes_the_record_and_the_rest_shares_a_span(self, spans: Recorded) -> None:
-        found = batch(3)
+        found = traced(3)
         for _ in found:
             break
         assert nothing_current()
@@ -405,9 +407,9 @@ class TestBatch:
         assert [link.span_id for link in rest.links or ()] == [101, 102]
 
     def test_not_iterated_all_records_share_a_span_with_a_link_to_each_producer(self, spans: Recorded) -> None:
-        found = batch(3)
+        found = traced(3)
         assert found[0].number == 0
-        started = found._batch.start_time  # type: ignore[attr-defined]
+        started = found._remaining.start_time  # type: ignore[attr-defined]
         del found
         shared = spans.one()
         assert shared.start_time == started
@@ -417,16 +419,16 @@ class TestBatch:
     def test_more_producers_than_links_are_not_even_read(self, spans: Recorded) -> None:
         read = []
 
-        def remote(producer: int) -> Remote:
+        def extract(producer: int) -> Remote:
             read.append(producer)
             return Remote(7, producer)
 
-        del recorded(records(500), READING._replace(remote=remote), SHARED, {"topic": "t"})[:0]
+        del traced_list(records(500), ADAPTER._replace(extract=extract), SHARED, {"topic": "t"})[:0]
         assert tags(spans.one())["messaging.batch.message_count"] == 500
         assert len(spans.one().links or ()) == len(read) == 128
 
     def test_a_second_pass_goes_on_with_the_spans_of_the_first(self, spans: Recorded) -> None:
-        found = batch(2)
+        found = traced(2)
         for _ in found:
             pass
         for again, span in zip(found, list(spans), strict=True):
@@ -445,14 +447,14 @@ class TestBatch:
                 if current() != each.producer:
                     wrong.append(each)
 
-        threads = [threading.Thread(target=work, args=(batch(5),)) for _ in range(2)]
+        threads = [threading.Thread(target=work, args=(traced(5),)) for _ in range(2)]
         [thread.start() for thread in threads]
         [thread.join() for thread in threads]
         assert wrong == []
         assert len(spans) == 10
 
     def test_mutated_while_iterated_it_behaves_as_a_list(self, spans: Recorded) -> None:
-        found = batch(4)
+        found = traced(4)
         seen = []
         for each in found:
             seen.append(each.number)
@@ -463,7 +465,7 @@ class TestBatch:
         assert len(spans) == 4
 
     def test_an_iterator_knows_its_length(self, spans: Recorded) -> None:
-        assert iter(batch(3)).__length_hint__() == 3  # type: ignore[attr-defined]
+        assert iter(traced(3)).__length_hint__() == 3  # type: ignore[attr-defined]
 
 
 class TestCarry:
@@ -491,31 +493,31 @@ class TestCarry:
         seen = []
 
         def work() -> None:
-            with consumer_span.carry(first):
+            with carry.carry(first):
                 pass
             seen.append(current())
 
         thread = threading.Thread(target=run_in_context.run_in_context, args=(context, work))
         thread.start()
         thread.join()
-        consumer.scope.close()
+        consumer.consumer_span.close()
         assert seen == [100]
 
     def test_of_a_record_that_was_not_seen_is_nothing(self, spans: Recorded) -> None:
         for unseen in (Record(99), object(), None):
-            with consumer_span.carry(unseen) as found:
+            with carry.carry(unseen) as found:
                 assert found is unseen
                 assert nothing_current()
 
     def test_lets_exceptions_through(self, spans: Recorded) -> None:
         (only,) = list(Consumer(records(1)))
-        with pytest.raises(LookupError), consumer_span.carry(only):
+        with pytest.raises(LookupError), carry.carry(only):
             raise LookupError
         assert nothing_current()
 
     def test_remembers_at_least_a_thousand(self, spans: Recorded) -> None:
         found = list(Consumer(records(1500)))
-        with consumer_span.carry(found[500]):
+        with carry.carry(found[500]):
             assert current() == 600
 
 

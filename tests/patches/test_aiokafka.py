@@ -25,9 +25,12 @@ from aiokafka.errors import ConsumerStoppedError, MessageSizeTooLargeError
 from opentelemetry import trace
 
 import autotrace
+from autotrace.messaging.client_slot import SLOT
+from autotrace.messaging.producing import start_span
 from autotrace.patches import aiokafka as patch
 from autotrace.patching import MARK, Plan
 from autotrace.semantics import topics
+from autotrace.semantics.family import SharedFacts
 from tests.contracts.async_messaging import AsyncMessagingPromises, asynchronous
 from tests.contracts.messaging import own_work
 from tests.recorded import Recorded, is_child, nothing_current, tags
@@ -255,7 +258,7 @@ class TestSend:
             await settled()
             assert "error" not in tags(spans.one())
         lost = asyncio.get_running_loop().create_future()
-        patch._answered(patch.tracer.start(None, spans[0].kind, {}), lost)
+        patch._end_with(start_span({}, SharedFacts({})), lost)
         del lost
         gc.collect()
         assert len(spans) == 2
@@ -556,11 +559,11 @@ class TestGetOneAlone:
         async with client:
             await client.send(b"1")
             await client.consumer.getone()
-            ours = client.consumer.__dict__.pop("_autotrace")  # as its collection would: that waits for its own tasks
-            scope = weakref.ref(ours.here())
-            del ours
+            state = client.consumer.__dict__.pop(SLOT)  # as its collection would: that waits for its own tasks
+            consumer_span = weakref.ref(state.span_here())
+            del state
             gc.collect()
-            assert scope() is None
+            assert consumer_span() is None
             assert nothing_current()
         assert len(spans.consumers) == 1
 
@@ -730,7 +733,7 @@ class TestBoth:
                     pass
                 spans.clear()
                 gc.collect()
-                sizes.append(len(asyncio.current_task()._callbacks or ()) + _ours())  # type: ignore[union-attr]
+                sizes.append(len(asyncio.current_task()._callbacks or ()) + _objects_of_autotrace())  # type: ignore[union-attr]
         assert sizes[0] == sizes[1] == sizes[2]
 
     def test_signatures_stay(self) -> None:
@@ -749,7 +752,7 @@ class TestBoth:
             assert plan._undo == []
 
 
-def _ours() -> int:
+def _objects_of_autotrace() -> int:
     """Objects of ours that are alive, but for the newest records, which carry() may still ask for."""
-    kinds = ("InWork", "Scope", "TaskLoop", "Sent", "Batch")
+    kinds = ("ActiveRecord", "ConsumerSpan", "AsyncConsumerIterator", "FutureAcknowledgement", "Remaining")
     return sum(type(thing).__name__ in kinds for thing in gc.get_objects())

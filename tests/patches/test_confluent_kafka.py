@@ -37,8 +37,9 @@ from opentelemetry import trace
 
 import autotrace
 from autotrace import registry
-from autotrace.messaging import consumer_span, method_messages
-from autotrace.messaging.delivery_reports import Reports
+from autotrace.messaging import consumer_span, method_messages, producing
+from autotrace.messaging.client_slot import SLOT
+from autotrace.messaging.delivery_reports import PendingDeliveries
 from autotrace.patches import confluent_kafka as patch
 from autotrace.patching import Plan, Unpatchable
 from autotrace.semantics.kafka import age, first_server, short_key
@@ -813,8 +814,8 @@ class TestTypes:
         assert repr(ours) == repr(bare)
         assert getattr(confluent_kafka, ours.__name__) is getattr(confluent_kafka.cimpl, ours.__name__) is ours
         own = {name for name in vars(ours) if not name.startswith("__")}
-        assert own - {patch.SLOT} <= set(dir(bare))
-        for name in own - {patch.SLOT}:
+        assert own - {SLOT} <= set(dir(bare))
+        for name in own - {SLOT}:
             assert getattr(ours, name).__doc__ == getattr(bare, name).__doc__
             assert (
                 outcome(lambda name=name: inspect.signature(getattr(ours, name)))[0]
@@ -964,20 +965,21 @@ class TestPatch:
     def test_a_forked_child_leaves_the_parents_spans_alone(self, topic: str, spans: Recorded) -> None:
         lost = Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
         lost.produce(topic, b"v")
-        reports: Reports = getattr(lost, patch.SLOT)
+        pending: PendingDeliveries = getattr(lost, SLOT)
         if (child := os.fork()) == 0:
-            os._exit(len(reports.waiting))
+            os._exit(len(pending.waiting))
         assert os.waitpid(child, 0)[1] == 0
-        assert len(reports.waiting) == 1
-        del lost, reports
+        assert len(pending.waiting) == 1
+        del lost, pending
         assert len(spans) == 1
 
     @pytest.mark.parametrize(
         ("where", "step"),
         [
-            *((patch, step) for step in ("_client", "_callback", "_given", "_as_read", "short_key")),
+            *((patch, step) for step in ("_client", "_callback", "_given_callback", "_injected", "_shared")),
+            (producing, "short_key"),
             *((method_messages, step) for step in ("age", "short_key", "_topic")),
-            *((consumer_span, step) for step in ("begin", "InWork")),
+            *((consumer_span, step) for step in ("start_span", "ActiveRecord")),
         ],
         ids=lambda it: getattr(it, "__name__", it),
     )
@@ -990,14 +992,14 @@ class TestPatch:
         monkeypatch.setattr(where, step, fails)
         self.all_works(topic, broker, consumer)
 
-    @pytest.mark.parametrize("step", ["facts", "key", "headers", "remote"])
+    @pytest.mark.parametrize("step", ["facts", "key", "headers", "extract"])
     def test_a_record_that_cannot_be_read_is_given_all_the_same(
         self, topic: str, broker: str, consumer: Consumers, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:
         def fails(*_: Any) -> Any:
             raise RuntimeError("a defect of ours")
 
-        monkeypatch.setattr(method_messages, "READING", method_messages.READING._replace(**{step: fails}))
+        monkeypatch.setattr(method_messages, "ADAPTER", method_messages.ADAPTER._replace(**{step: fails}))
         self.all_works(topic, broker, consumer)
 
     def all_works(self, topic: str, broker: str, consumer: Consumers) -> None:
@@ -1017,7 +1019,7 @@ class TestPatch:
         def fails(*_: Any) -> Any:
             raise RuntimeError("a defect of ours")
 
-        monkeypatch.setattr(patch.Report, "told", fails)
+        monkeypatch.setattr(patch.DeliveryReport, "on_report", fails)
         seen: list[Any] = []
         sent(Producer({"bootstrap.servers": broker}), topic, b"v", on_delivery=lambda *_: seen.append(1))
         assert seen == [1]
@@ -1027,7 +1029,7 @@ class TestPatch:
         for _ in range(300):
             made.produce(topic, b"v")
         made.flush(30)
-        assert getattr(made, patch.SLOT).waiting == set()
+        assert getattr(made, SLOT).waiting == set()
         assert len(spans) == 300
 
 

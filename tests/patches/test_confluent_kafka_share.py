@@ -22,7 +22,8 @@ from opentelemetry import trace
 import autotrace
 from autotrace import registry
 from autotrace.messaging import method_messages
-from autotrace.messaging.consumer import ending
+from autotrace.messaging.client_slot import SLOT
+from autotrace.messaging.consumer_calls import wrap_close
 from autotrace.patches import confluent_kafka as patch
 from autotrace.patching import MARK, Plan, Unpatchable
 from autotrace.semantics import topics
@@ -208,7 +209,7 @@ class TestLoop:
 
     def test_close_tells_of_messages_that_are_still_held(self, stand: Stand, spans: Recorded) -> None:
         messages = stand.batch()
-        ending(patch._work)(lambda consumer: None)(
+        wrap_close(patch._state)(lambda consumer: None)(
             stand.consumer
         )  # close() but for the library's own, since others need it
         assert len(spans.consumers) == 1
@@ -362,14 +363,14 @@ class TestPatch:
         assert patch._deliver_batch(None, None, odd) is odd  # type: ignore[arg-type]
         assert patch._records(lambda batch: [batch])(odd) == [odd]
 
-    @pytest.mark.parametrize("step", ["facts", "key", "headers", "remote"])
+    @pytest.mark.parametrize("step", ["facts", "key", "headers", "extract"])
     def test_a_failure_of_ours_changes_nothing(self, stand: Stand, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
         def fails(*_: Any) -> Any:
             raise RuntimeError("a defect of ours")
 
-        monkeypatch.setattr(method_messages, "READING", method_messages.READING._replace(**{step: fails}))
-        work = getattr(stand.consumer, patch.SLOT)
-        monkeypatch.setattr(work.scope, "reading", method_messages.READING)
+        monkeypatch.setattr(method_messages, "ADAPTER", method_messages.ADAPTER._replace(**{step: fails}))
+        state = getattr(stand.consumer, SLOT)
+        monkeypatch.setattr(state.consumer_span, "adapter", method_messages.ADAPTER)
         messages = stand.batch()
         assert [message.value() for message in messages] == [b"0", b"1", b"2"]
         assert [message.value() for message in messages.records()] == [b"0", b"1", b"2"]

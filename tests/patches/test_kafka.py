@@ -32,10 +32,11 @@ from opentelemetry import trace
 import autotrace
 from autotrace import containment
 from autotrace.messaging import attribute_records
-from autotrace.messaging import consumer as consumer_work
+from autotrace.messaging.consumer import ConsumerState
 from autotrace.patches import kafka as patch
 from autotrace.patching import MARK, Plan, Unpatchable
 from autotrace.semantics import peer, topics
+from autotrace.semantics.kafka import first_server, short_key
 from autotrace.tracing import propagate
 from tests.contracts.messaging import MessagingPromises, own_work
 from tests.recorded import Recorded, is_child, nothing_current, tags
@@ -873,11 +874,11 @@ class TestPatch:
         ("owner", "step"),
         [
             (patch, "_client"),
-            (patch, "_state"),
+            (patch, "_partition_state"),
             (attribute_records, "facts"),
             (attribute_records, "short_key"),
-            (attribute_records, "listed"),
-            (consumer_work.Work, "_turn_lists"),
+            (ConsumerState, "wrap_list"),
+            (ConsumerState, "_leave_lists"),
         ],
     )
     def test_a_failure_of_ours_in_a_loop_or_a_poll(
@@ -905,7 +906,7 @@ class TestPatch:
     ) -> None:
         with contextlib.closing(KafkaProducer(bootstrap_servers=broker, linger_ms=60_000)) as slow:
             future = slow.send(topic, b"v")
-            monkeypatch.setattr(patch.Answer, "context", property(lambda self: 1 / 0), raising=False)
+            monkeypatch.setattr(patch.Acknowledgement, "context", property(lambda self: 1 / 0), raising=False)
             seen: list[Any] = []
             future.add_callback(seen.append)
             slow.flush()
@@ -929,15 +930,13 @@ class TestPatch:
     ],
 )
 def test_the_first_bootstrap_server(servers: Any, expected: tuple[str, int]) -> None:
-    assert patch.first_server(servers) == expected
+    assert first_server(servers) == expected
     assert peer._address(expected)
 
 
 def test_a_long_key_is_not_kept() -> None:
-    assert patch.short_key(b"k" * 64) == b"k" * 64
-    assert (
-        patch.short_key(b"k" * 65) is patch.short_key({"a": 1}) is patch.short_key(None) is patch.short_key(5) is None
-    )
+    assert short_key(b"k" * 64) == b"k" * 64
+    assert short_key(b"k" * 65) is short_key({"a": 1}) is short_key(None) is short_key(5) is None
 
 
 @pytest.mark.parametrize(("ago", "known"), [(0, True), (1000, True), (-60_000, False), (20 * 365 * 86_400_000, False)])
