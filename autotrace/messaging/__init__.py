@@ -1,4 +1,4 @@
-"""Kafka clients: a consumer span is active while its record is processed; a producer span ends with the acknowledgement.
+"""Kafka clients: a consumer span is active around each record; a producer span ends with the acknowledgement.
 
 Knows no library.
 """

@@ -56,7 +56,7 @@ class Acknowledgement:
             contained(PLACE)
 
     def _take(self) -> Span | None:
-        """The span, for the first caller. Programs keep futures, and futures keep this object, so it drops everything."""
+        """The span, for the first caller. Programs keep futures, and futures keep this object, so it lets go of all."""
         try:
             span = self._pending.pop()
         except IndexError:

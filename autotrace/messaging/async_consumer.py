@@ -1,7 +1,7 @@
 """An asyncio consumer's records: the one that it gave to each task, and its lists. Knows no library.
 
-Limit: if a task of its own fetches a record (create_task(getone()), and wait_for() before Python 3.12), its span is active
-in that task alone and ends with it. `autotrace.carry(record)` reactivates it in another task.
+Limit: a task of its own may fetch a record (create_task(getone()), and wait_for() before Python 3.12). The record's
+span is active in that task alone and ends with it. `autotrace.carry(record)` reactivates the span in another task.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Records that have attributes (kafka-python's, aiokafka's): the adapter, with lag, and the lists of a poll. Knows no library."""
+"""Records with attributes (kafka-python's, aiokafka's): their adapter, and the lists of a poll. Knows no library."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ADAPTER = RecordAdapter(facts, _coordinates, _headers, propagate.extract_kafka)
 
 
 def adapter_with_lag(partition_state: Callable[[tuple[str, int]], Any]) -> RecordAdapter:
-    """ADAPTER, with each record's distance from the end of its partition as the client last heard it. No network call.
+    """ADAPTER, with the number of records behind each, as the client last heard from the broker. No network call.
 
     `partition_state`: (topic, partition) -> the client's own object with `highwater`; may raise.
     """

@@ -1,6 +1,6 @@
 """A list of records that a consumer gives at once. Iterated, each record has its span in turn; the rest share one span.
 
-Limit: indexing and slicing activate no span. The list may be passed to a thread, because each iterator has its own span.
+Limit: indexing and slicing activate no span. Threads may share the list, because each iterator has its own span.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Remaining:
     def finish(self) -> None:
         """Make one span for the remaining records, in the trace of the first, with links to their producers.
 
-        A second call does nothing. A span can have only LINKS links. Records that are iterated later still get own spans.
+        A second call does nothing. A span has at most LINKS links. Records that are iterated later still get own spans.
         """
         headers = self.headers
         if not headers or self.finished:
@@ -116,7 +116,7 @@ class TracedListIterator:
 
 
 def traced_list(records: list[Any], adapter: RecordAdapter, shared: SharedFacts, facts: dict[str, Any]) -> TracedList:
-    """`records` as a list that opens each record's span in turn. `facts`: of the span that the remaining records share."""
+    """`records` as a list that opens each record's span in turn. `facts`: of the span that remaining records share."""
     remaining = Remaining(records, adapter, shared, facts)
     made = TracedList(records)
     made._remaining = remaining

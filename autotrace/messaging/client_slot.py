@@ -1,4 +1,4 @@
-"""State of ours that a client of a library keeps: made at its first use, gone with the client. Knows no library."""
+"""The state that autotrace keeps with a client: made at its first use, gone with the client. Knows no library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SLOT = "_autotrace"
 
 
 def kept_by_client(make: Callable[[Any], Any], place: str) -> Callable[[Any], Any]:
-    """client -> make(client), kept in the client's __dict__. None if it cannot be made: the client then works untraced."""
+    """client -> make(client), kept in its __dict__. None if it cannot be made: the client then works untraced."""
 
     def kept(client: Any) -> Any:
         found = client.__dict__.get(SLOT)

@@ -1,4 +1,4 @@
-"""A consumer's records: the one it gave last, and its lists. The state reacts to the consumer's calls. Knows no library."""
+"""A consumer's records: the last one, and its lists. How the consumer's calls end their spans. Knows no library."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ConsumerState:
         self._lists: list[weakref.ref[Remaining]] = []
 
     def wrap_list(self, records: list[Any], adapter: RecordAdapter, facts: dict[str, Any]) -> TracedList:
-        """The list, as one that opens each record's span in turn. `facts`: of the span shared by the records left over."""
+        """The list, as one that opens each record's span in turn. `facts`: of the span that remaining records share."""
         made = traced_list(records, adapter, self.consumer_span.shared, facts)
         self._lists.append(weakref.ref(made._remaining))
         return made
@@ -89,8 +89,8 @@ def _drop_ended() -> None:
 class ConsumerProxy:
     """An iterator that is the consumer itself to isinstance() and getattr(), but not to `is`.
 
-    The consumer cannot tell when a loop is left. This can: `break`, `return`, exceptions and cancellation drop it, and its
-    finalizer closes the consumer span.
+    A consumer does not notice that a loop is left. This iterator does, because `break`, `return`, exceptions and
+    cancellation drop it: its finalizer closes the consumer span.
     """
 
     __slots__ = ("_active", "_consumer", "_consumer_span", "_state")

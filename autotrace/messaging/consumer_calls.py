@@ -1,6 +1,7 @@
 """The methods of a consumer, wrapped: fetching, iterating, releasing a record, closing. Knows no library.
 
-`state_of`: consumer -> its ConsumerState, or None if its calls are left alone. `awaited`: the method is a coroutine function.
+`state_of`: consumer -> its ConsumerState, None if its calls are left alone. `awaited`: the method is a coroutine
+function.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def wrap_fetch(state_of: StateOf, deliver: Deliver, *, awaited: bool = False) ->
 
 
 def wrap_iter(state_of: StateOf, kind: type[ConsumerProxy]) -> Make:
-    """A method that gives an iterator, `__iter__` or `__aiter__`. `kind`: the iterator given instead of the consumer itself."""
+    """`__iter__` or `__aiter__`. `kind`: the iterator that the program gets instead of the consumer itself."""
 
     def make(original: Any) -> Any:
         def iterate(self: Any) -> Any:

@@ -1,6 +1,6 @@
 """The consumer span of one record: active from delivery until the program turns to something else. Knows no library.
 
-Limit: the end of a record taken by `next()` shows only in the consumer's next call, its collection, or the thread's end.
+Limit: the end of a record taken by `next()` shows in the consumer's next call, its collection, or the thread's end.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def link_producer(span: Span, producer: Remote) -> None:
 
 
 class ConsumerSpan:
-    """The span of the last record that a consumer, or a loop over a list, has given. One at a time. No method raises."""
+    """The span of the last record that a consumer, or a loop over a list, has given. No method raises."""
 
     __slots__ = ("__weakref__", "active", "adapter", "forks", "handled", "in_for_loop", "shared", "thread")
 
@@ -97,7 +97,7 @@ class ConsumerSpan:
         self.open(record)
 
     def open(self, record: Any, headers: Any = UNREAD) -> None:
-        """Start the record's span and activate it. The previous record's span ends. `headers`: its headers, if known."""
+        """Start the record's span and activate it. The previous record's span ends. `headers`: if known already."""
         self.close()
         current = get()
         try:
@@ -142,7 +142,7 @@ class ConsumerSpan:
             contained(PLACE)
 
     def close_in_handler(self) -> None:
-        """close() from a method that programs call in `finally` and `except`: the exception handled there fails the span."""
+        """close() by a method that stands in `finally` or `except`. An exception handled there fails the span."""
         if self.active is not None:
             error = sys.exc_info()[1]
             self.close(None if id(error) == self.handled else error)

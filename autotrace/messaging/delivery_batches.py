@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class BatchSpan:
-    """The span shared by the messages of one call. It ends when their last report is dropped, which follows its call."""
+    """The span that the messages of one call share. It ends when the last report has been called and dropped."""
 
     __slots__ = ("context", "failure", "span", "waiting")
 
@@ -93,7 +93,7 @@ def traced_copies(
 
 
 def note_refused(messages: Any, copies: list[Any], note: str) -> None:
-    """`note`: the key under which the library says why it refused a message. The caller's own message gets the note too."""
+    """`note`: the key under which the library says why it refused a message. The caller's message gets the note too."""
     for message, copy in zip(messages if copies else (), copies, strict=False):
         if isinstance(copy, dict) and copy.get(note) is not message.get(note):
             message[note] = copy[note]

@@ -1,8 +1,8 @@
-"""The delivery report of a message that was produced: it ends the producer span, once, and runs the program's callback in it.
+"""The delivery report of a produced message: it ends the producer span, once, and runs the program's callback in it.
 
-If no report comes any more (the program never polls, the producer is closed or dropped, the process ends), the span ends
-and says so. Knows no library. Limit: if a producer is dropped, librdkafka forgets the messages that it has not reported;
-their outcome stays unknown.
+If no report comes any more, the span ends and says so: the program never polls, the producer is closed or dropped, or
+the process ends. Knows no library. Limit: if a producer is dropped, librdkafka forgets the messages that it has not
+reported, and their outcome stays unknown.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ forks.in_child(_forked)
 
 
 class DeliveryReport:
-    """The callback of one message, called with (error or None, message). If it is dropped uncalled, it ends the span too.
+    """The callback of one message, called with (error or None, message). Its finalizer ends the span too.
 
     `failure`: makes an exception of an error, as the library would raise it.
     """

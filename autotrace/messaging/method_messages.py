@@ -1,4 +1,4 @@
-"""Messages that have methods (confluent-kafka's): the adapter, and the state of a consumer that gives them. Knows no library.
+"""Messages that have methods (confluent-kafka's): their adapter, and the state of their consumer. Knows no library.
 
 A message whose error() is not None is an error of the client's, not a record: it has no span.
 """
@@ -74,7 +74,7 @@ class MessageConsumerState(ConsumerState):
         return message
 
     def on_list(self, consumer: Any, messages: Any) -> Any:
-        """The library has given a list: the same as one that opens each message's span. Other things return as they came."""
+        """The library has given a list. Returned as one that opens each message's span; anything else as it came."""
         try:
             return self._traced(consumer, messages) if messages and type(messages) is list else messages
         except Exception:

@@ -31,7 +31,7 @@ def running_task() -> Task[Any] | None:
 
 
 def here() -> object:
-    """The current place. Two calls in one task, or outside of tasks in one thread, get equal ones. No task is kept alive."""
+    """The current place: equal for all calls in one task, and for all calls in one thread outside of tasks. Weak."""
     task = running_task()
     return get_ident() if task is None else ref(task)
 

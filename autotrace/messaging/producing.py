@@ -32,7 +32,7 @@ def before_send(
     headers_position: int,
     injected: Callable[[Any, Any, Span], Any],
 ) -> Callable[[tuple[Any, ...], dict[str, Any]], Started | None]:
-    """`before` of traced() and traced_await(), for a method (self, topic, value, key, …) that takes `headers` somewhere.
+    """`before` of traced() and traced_await(), for a method (self, topic, value, key, …) that also takes `headers`.
 
     `shared_of`: a producer -> its shared facts, None where it is left alone.
     `injected`: (producer, the caller's headers, the span) -> headers to send instead; None: the caller's stay.

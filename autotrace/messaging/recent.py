@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Recent:
-    """Keeps between `half` and twice as many entries. The older half is forgotten at once, so a single entry costs nothing."""
+    """Keeps between `half` and twice as many entries. The older half is forgotten at once, which is cheap."""
 
     __slots__ = ("half", "old", "young")
 

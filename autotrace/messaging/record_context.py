@@ -1,7 +1,7 @@
-"""A record's span in the OpenTelemetry context, activated and deactivated in any order. A deactivated one never comes back.
+"""A record's span in the OpenTelemetry context. Deactivated in any order, it never becomes active again by accident.
 
-A context belongs to a thread or to an asyncio task. Work that is handed to another thread or task keeps the record for good.
-Beside the span, a record's context holds its ActiveRecord. Contexts derived from it (for the program's own spans) inherit both.
+A context belongs to a thread or to an asyncio task. Work that is handed to another of these keeps the record for good.
+Beside the span, a record's context holds its ActiveRecord. Derived contexts, of the program's own spans, inherit both.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def drop_ended() -> None:
 
 
 def without_ended(context: Context, at: object) -> Context:
-    """`context`; or the one beneath, if `context` belongs to a record that was deactivated at this place. `at`: here()."""
+    """`context`; if it belongs to a record that was deactivated at this place, the context beneath. `at`: here()."""
     while True:
         record: Any = context.get(RECORD_KEY)
         if record is None or record.open or not _belongs(record, at):  # the program carried another's here on purpose
@@ -91,7 +91,7 @@ def enclosing() -> tuple[Context, Context, object]:
 
 
 def _belongs(record: ActiveRecord, at: object) -> bool:
-    """Was the record activated here? A task inherits the context of the thread that runs its loop, which counts as here."""
+    """Was the record activated here? The thread that runs a task's loop counts too: the task inherits its context."""
     place = record.place
     return place == at or place == get_ident()
 

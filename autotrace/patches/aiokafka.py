@@ -31,8 +31,8 @@ def producer(module: Any, plan: Plan) -> None:
     BatchBuilder = require(sys.modules.get("aiokafka.producer.message_accumulator"), "BatchBuilder")
     # send(): send_and_wait() goes through it. One PRODUCER span, which ends when the future that it returns is done.
     plan.method(Producer, "send", _send, parameters=("topic", "key", "headers"))
-    # create_batch(), append(): the program fills a batch itself. One PRODUCER span for all its records, started with the
-    # first, because each carries it. append() of the library's own batches, which send() fills, is left alone.
+    # create_batch(), append(): the program fills a batch itself. One PRODUCER span for all its records, because each
+    # carries it; it starts with the first. append() of the library's own batches, which send() fills, is left alone.
     plan.method(Producer, "create_batch", _create_batch)
     plan.method(BatchBuilder, "append", _append, parameters=("headers",))
     # send_batch(): that span becomes active, and ends when the future is done.
@@ -116,7 +116,7 @@ def _with_trace(headers: Any, span: Any) -> Any:
 
 
 def _takes_headers(client: Any) -> bool:
-    """Up to 0.12 the client knows old brokers, for which it would refuse headers. Later versions refuse such brokers."""
+    """Up to 0.12 the client knows old brokers, for which it refuses headers. Later versions refuse such brokers."""
     version = getattr(client, "api_version", None)
     return not isinstance(version, tuple) or version >= (0, 11)
 

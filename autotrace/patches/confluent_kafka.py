@@ -139,7 +139,7 @@ def _produce_batch(original: Any, failure: Any) -> Any:
 
 
 def _given_callback(args: Any, kwargs: Any, position: int, pending: PendingDeliveries) -> Any:
-    """The callback that the library would call. `on_delivery` counts only if `callback` is not given; None counts as given."""
+    """The callback that the library would call: `on_delivery` only if `callback` is not given. None counts as given."""
     given = argument(args, kwargs, position, "callback", _MISSING)
     if given is _MISSING:
         given = argument(args, kwargs, position + 1, "on_delivery")

@@ -1,7 +1,8 @@
 """confluent_kafka.aio: asyncio programs send and fetch in the context of their tasks; its threads work in no context.
 
-Limits: a message of AIOProducer carries no headers (librdkafka's batches take none), so no consumer joins its trace. If a
-task of its own polls (`asyncio.wait_for` before Python 3.12), the message's span is active there, not in the waiting task.
+Limits: a message of AIOProducer carries no headers (librdkafka's batches take none), so no consumer joins its trace. A
+task of its own may poll (`asyncio.wait_for` before Python 3.12): the message's span is active there, not in the
+waiting task.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _relisting: list[type] = []
 
 def producer(module: Any, plan: Plan) -> None:
     _needs_the_clients()
-    # add_message(): produce() calls it in the program's task; produce_batch() sends the message later, from another task.
-    # One PRODUCER span, which ends with the delivery report.
+    # add_message(): produce() calls it in the program's task; another task sends the message later, by
+    # produce_batch(). One PRODUCER span, which ends with the delivery report.
     Manager = require(module, "ProducerBatchManager")
     plan.method(Manager, "add_message", _add_message, parameters=("msg_data", "future"))
 

@@ -1,4 +1,4 @@
-"""FastStream: a handler works in its record's trace, even if the record came through a queue or from another thread (confluent).
+"""FastStream: a handler works in its record's trace, even if a queue or another thread (confluent) lies between.
 
 Limit: a handler of a batch works in none of its records' traces; `with autotrace.carry(record):` reactivates one.
 """
@@ -12,7 +12,7 @@ from autotrace.patching import Plan, require
 
 
 def subscribers(module: Any, plan: Plan) -> None:
-    # consume(): every message that a subscriber of any kind handles, as the client gave it. No span: the record has one.
+    # consume(): each message that a subscriber of any kind handles, as the client gave it. No span: the record has one.
     plan.method(require(module, "SubscriberUsecase"), "consume", _consume, parameters=("msg",))
 
 

@@ -1,4 +1,4 @@
-"""kafka-python and its forks: producer spans that end with the acknowledgement, consumer spans active around each record."""
+"""kafka-python and its forks: producer spans end with the acknowledgement; consumer spans surround each record."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def producer(module: Any, plan: Plan) -> None:
     Future = require(module, "FutureRecordMetadata")
     # send(): the only way in. One PRODUCER span, which ends when the future is done.
     plan.method(require(module, "KafkaProducer"), "send", _traced_send(Future), parameters=("topic", "key", "headers"))
-    # add_callback(), add_errback(): on the class that send() returns and not on its base, which serves every request of the
+    # add_callback(), add_errback(): on the class that send() returns, because its base serves every request of the
     # library. No span: the program's callback runs with the producer span active.
     plan.method(Future, "add_callback", _with_context)
     plan.method(Future, "add_errback", _with_context)
@@ -43,8 +43,8 @@ def consumer(module: Any, plan: Plan) -> None:
     plan.method(Consumer, "__iter__", wrap_iter(_state, ConsumerIterator))
     # poll(): lists that open each record's span in turn.
     plan.method(Consumer, "poll", _poll, parameters=("update_offsets",))
-    # commit(), commit_async(), close(): the program is done with the record that next() gave. Only a commit() has a span,
-    # and only if AUTOTRACE_KAFKA_COMMITS asks for it.
+    # commit(), commit_async(), close(): the program is done with the record that next() gave. Only commit() has a
+    # span, and only if AUTOTRACE_KAFKA_COMMITS asks for it.
     plan.method(Consumer, "commit", wrap_commit(_state, "KafkaConsumer.commit"))
     plan.method(Consumer, "commit_async", wrap_release(_state))
     plan.method(Consumer, "close", wrap_close(_state))

@@ -1,4 +1,4 @@
-"""Which topics are left alone (AUTOTRACE_KAFKA_EXCLUDED_TOPICS), and whether commits are told (AUTOTRACE_KAFKA_COMMITS). Knows no client."""
+"""Excluded topics (AUTOTRACE_KAFKA_EXCLUDED_TOPICS), and whether commits have spans (AUTOTRACE_KAFKA_COMMITS)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _excluded: re.Pattern[str] | None = None
 
 
 def configure(patterns: tuple[str, ...], tell_commits: bool) -> None:
-    """`patterns`: as of files (`*.internal`), upper and lower case told apart, as Kafka does."""
+    """`patterns`: as of file names (`*.internal`); case counts, as in Kafka."""
     global commits, _excluded
     commits = tell_commits
     _excluded = re.compile("|".join(map(translate, patterns))) if patterns else None
 
 
 def excluded(topic: object) -> bool:
-    """Is this topic left alone: no spans, and headers as the program gave them? False for what is no topic."""
+    """Does this topic get no spans, and keep its headers as the program gave them? False for anything but a topic."""
     return _excluded is not None and isinstance(topic, str) and _excluded.match(topic) is not None

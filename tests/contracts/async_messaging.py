@@ -1,4 +1,4 @@
-"""What holds for every patched asyncio messaging client: a class to inherit, with a `client` that says how it is spoken to."""
+"""Promises of every patched asyncio messaging client: a class to inherit, with a `client` that drives the library."""
 
 from __future__ import annotations
 

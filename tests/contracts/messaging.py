@@ -1,4 +1,4 @@
-"""What holds for every patched messaging client: a class to inherit, with a `client` fixture that says how it is spoken to."""
+"""Promises of every patched messaging client: a class to inherit, with a `client` fixture that drives the library."""
 
 from __future__ import annotations
 
@@ -263,7 +263,7 @@ class MessagingPromises:
         assert first.parent_id == second.parent_id == batch.get_span_context().span_id
 
     def test_no_record_is_the_parent_of_the_next(self, client: Client, spans: Recorded) -> None:
-        """Even where the program forgets to detach what it has attached in the body; and that does not outlive the loop."""
+        """Even if the program forgets to detach a span that it attached in the body; nor does that span outlive the loop."""
         client.send_untraced(b"1", [])
         client.send_untraced(b"2", [])
         for _ in client.loop():

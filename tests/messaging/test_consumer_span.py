@@ -351,7 +351,7 @@ class TestLoop:
                 pass
 
     def test_an_exception_from_c_code_is_the_records_failure(self, spans: Recorded) -> None:
-        """Before 3.12 such a one is no object yet when the loop is left: its type is then unknown, and the failure known."""
+        """Before 3.12, C code has made no exception object yet when the loop is left: only the failure is known."""
         with pytest.raises(ZeroDivisionError):
             for _ in Consumer(records(1)):
                 1 / 0  # noqa: B018

@@ -1,6 +1,6 @@
 """aiokafka against a real broker: what peers.md says others get wrong, and that the program sees nothing of us.
 
-tests/end_to_end/test_aiokafka_versions.py runs this file with an older version; KAFKA_BOOTSTRAP_SERVERS is then its broker.
+tests/end_to_end/test_aiokafka_versions.py runs this file with an older version, on the broker KAFKA_BOOTSTRAP_SERVERS.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def topic() -> str:
 
 
 class Client:
-    """The contract's client, and what the tests below speak to: a producer, and one consumer of the topic from its beginning."""
+    """The client of the contract and of the tests below: a producer, and a consumer of the topic from its beginning."""
 
     def __init__(self, broker: str, topic: str, **config: Any) -> None:
         self.broker, self.topic, self.config = broker, topic, config
@@ -270,10 +270,10 @@ class TestSend:
         async with client:
             with trace.get_tracer("program").start_as_current_span("request") as request:
                 future = await client.producer.send(client.topic, b"v")
-                future.add_done_callback(lambda _: own_work("told"))
+                future.add_done_callback(lambda _: own_work("acknowledged"))
                 await future
             await settled()
-        (work,) = [span for span in spans if span.name == "told"]
+        (work,) = [span for span in spans if span.name == "acknowledged"]
         assert work.parent_id == request.get_span_context().span_id
 
     @asynchronous
@@ -463,7 +463,7 @@ class TestLoop:
     async def test_an_async_generator_that_is_left_gives_back_what_was_current(
         self, client: Client, spans: Recorded
     ) -> None:
-        """asyncio closes it in a task of its own. Before Python 3.12 that has no way into ours, until our next call of the consumer."""
+        """asyncio closes it in a task of its own. Before Python 3.12 that task cannot reach this one's context."""
         async with client:
             await client.send(b"1")
             async for _ in client.loop(2):
@@ -704,19 +704,19 @@ class TestBoth:
                     assert nothing_current()
         assert spans == []
 
-    @pytest.mark.parametrize("told", [True, False])
+    @pytest.mark.parametrize("asked", [True, False])
     @asynchronous
     async def test_commits_are_told_where_they_are_asked_for(
-        self, broker: str, topic: str, spans: Recorded, monkeypatch: pytest.MonkeyPatch, told: bool
+        self, broker: str, topic: str, spans: Recorded, monkeypatch: pytest.MonkeyPatch, asked: bool
     ) -> None:
-        monkeypatch.setattr(topics, "commits", told)
+        monkeypatch.setattr(topics, "commits", asked)
         async with Client(broker, topic, group_id=topic, enable_auto_commit=False) as found:
             await found.send(b"1")
             await found.consumer.getone()
             await found.consumer.commit()
             monkeypatch.setattr(topics, "commits", False)
-        assert [span.name for span in spans.clients] == (["commit"] if told else [])
-        if told:
+        assert [span.name for span in spans.clients] == (["commit"] if asked else [])
+        if asked:
             assert tags(spans.clients[0])["messaging.consumer.group.name"] == topic
 
     @asynchronous

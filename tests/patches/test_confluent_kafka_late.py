@@ -1,4 +1,4 @@
-"""confluent-kafka imported before autotrace is activated, in processes of their own: it is left alone, and one line says why."""
+"""confluent-kafka imported before autotrace is activated is left alone, and one line says why. In their own processes."""
 
 from __future__ import annotations
 

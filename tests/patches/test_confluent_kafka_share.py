@@ -56,7 +56,7 @@ def broker(kafka: Any) -> str:
 
 
 class Stand:
-    """A share consumer of a topic of its own, ready. It takes a share consumer five seconds to be so, hence one for all tests."""
+    """A share consumer of a topic of its own. It needs five seconds to become ready, so all tests share one."""
 
     def __init__(self, broker: str, kind: Any, admin: Any, **config: Any) -> None:
         self.topic = f"share-{os.getpid()}-{time.time_ns()}-{next(_numbers)}"
@@ -76,7 +76,7 @@ class Stand:
         for value in range(number):
             self.producer.produce(self.topic, b"%d" % value, key=b"k")
         assert self.producer.flush(30) == 0
-        for _ in range(100):
+        for _ in range(600):
             messages = self.consumer.poll(0.5)
             if messages.count() == number:
                 return messages
@@ -166,7 +166,7 @@ class TestLoop:
     def test_acknowledging_and_committing_leave_the_message_in_work(
         self, stands: Any, spans: Recorded, asked: bool
     ) -> None:
-        """A commit is told of where AUTOTRACE_KAFKA_COMMITS asks for it."""
+        """A commit has a span if AUTOTRACE_KAFKA_COMMITS asks for it."""
         stand = stands["explicit"]
         messages = stand.batch()
         topics.configure((), asked)

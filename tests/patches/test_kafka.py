@@ -1,6 +1,6 @@
 """kafka-python against a real broker: what peers.md says others get wrong, and that the program sees nothing of us.
 
-tests/end_to_end/test_kafka_python_versions.py runs this file with every version; KAFKA_BOOTSTRAP_SERVERS is then its broker.
+tests/end_to_end/test_kafka_python_versions.py runs this file with every version, on the broker KAFKA_BOOTSTRAP_SERVERS.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from autotrace.semantics import peer, topics
 from autotrace.semantics.kafka import first_server, short_key
 from autotrace.tracing import propagate
 from tests.contracts.messaging import MessagingPromises, own_work
+from tests.patches.kafka_python_stage import MINUTES, ToTheEnd, wait_for
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
 SEND = KafkaProducer.send
@@ -71,7 +72,7 @@ def producer(broker: str) -> Iterator[KafkaProducer]:
     made.close()
 
 
-Consumers = Callable[..., KafkaConsumer]
+Consumers = Callable[..., ToTheEnd]
 
 
 @pytest.fixture
@@ -79,9 +80,9 @@ def consumer(broker: str, topic: str, producer: KafkaProducer) -> Iterator[Consu
     """consumer(**config): of the test's topic from its beginning, without a group unless one is given."""
     made = []
 
-    def make(*, group_id: str | None = None, timeout: int = 600, **config: Any) -> KafkaConsumer:
+    def make(*, group_id: str | None = None, timeout: int = 600, **config: Any) -> ToTheEnd:
         config = {"consumer_timeout_ms": timeout, "auto_offset_reset": "earliest", **config}
-        found = KafkaConsumer(bootstrap_servers=broker, group_id=group_id, **config)
+        found = ToTheEnd(bootstrap_servers=broker, group_id=group_id, **config)
         made.append(found)
         if group_id is None:
             producer.partitions_for(topic)  # makes it, where nothing was sent to it yet
@@ -97,7 +98,8 @@ def consumer(broker: str, topic: str, producer: KafkaProducer) -> Iterator[Consu
 
 def polled(found: KafkaConsumer, *arguments: Any, **named: Any) -> list[Any]:
     """The list of one partition of the first poll that is not empty."""
-    for _ in range(50):
+    deadline = time.monotonic() + MINUTES
+    while time.monotonic() < deadline:
         lists = list(found.poll(*arguments or (200,), **named).values())
         if lists:
             return lists[0]  # type: ignore[no-any-return]
@@ -139,7 +141,7 @@ class TestPollLoop(MessagingPromises):
         def loop() -> Iterator[Any]:
             found = consumer()
             idle_since = time.monotonic()
-            while time.monotonic() < idle_since + 0.6:
+            while time.monotonic() < idle_since + 0.6 or found.is_behind():
                 for records in found.poll(100, max_records=1).values():
                     for record in records:
                         yield record
@@ -240,9 +242,7 @@ class TestSend:
     ) -> None:
         future = producer.send(topic, b"v")
         future.get(30)
-        deadline = time.monotonic() + 10
-        while not spans and time.monotonic() < deadline:
-            time.sleep(0.01)  # get() wakes before the future's callbacks have run
+        wait_for(lambda: spans)  # get() wakes before the future's callbacks have run
         future.add_callback(lambda metadata: own_work("late"))
         (sent,) = spans.producers
         (work,) = [span for span in spans if span.name == "late"]
@@ -389,9 +389,7 @@ def three(topic: str, producer: KafkaProducer, spans: Recorded) -> list[Any]:
     """The producer spans of three records in the topic."""
     for number in range(3):
         producer.send(topic, b"%d" % number).get(30)
-    deadline = time.monotonic() + 10
-    while len(spans) < 3 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: len(spans) >= 3)
     return spans.producers
 
 
@@ -683,7 +681,7 @@ class TestPoll:
         assert spans.consumers == []
 
 
-def told(number: int) -> int:
+def span_id_in_the_process(number: int) -> int:
     """Work for another process: the span that is current there."""
     return trace.get_current_span().get_span_context().span_id
 
@@ -714,9 +712,9 @@ class TestHandedOver:
     def test_work_for_another_process(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
         spawning = multiprocessing.get_context("fork")
         with concurrent.futures.ProcessPoolExecutor(1, spawning) as pool:
-            futures = [pool.submit(told, record.offset) for record in consumer()]
+            futures = [pool.submit(span_id_in_the_process, record.offset) for record in consumer()]
             assert [future.result() for future in futures] == [span.span_id for span in spans.consumers]
-            assert pool.submit(told, 0).result() == 0
+            assert pool.submit(span_id_in_the_process, 0).result() == 0
 
     def test_tasks_and_executors_of_a_loop(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
         """A program of coroutines that polls in between, and works on its records later."""

@@ -1,4 +1,4 @@
-"""The lists of kafka-python's poll(): they are the lists that they were, and iterated in any way each record has one span, its own."""
+"""The lists of kafka-python's poll() stay lists, and however they are iterated, each record has one span of its own."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def lists(filled: Stage, spans: Recorded) -> Iterator[Lists]:
     with contextlib.closing(filled.consumer()) as consumer:
         consumer.assign([filled.partition(0), filled.partition(1)])
         found: Lists = {}
-        for _ in range(50):
+        for _ in range(600):
             found.update(consumer.poll(200))
             if len(found) == 2:
                 break
