@@ -38,17 +38,20 @@ def before_send(
     `injected`: (producer, the caller's headers, the span) -> headers to send instead; None: the caller's stay.
     """
 
-    # Arguments are read without argument(): this is a hot path.
+    # start_span() and argument(), written out: this is a hot path.
     def before(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Started | None:
         shared = shared_of(args[0])
         if shared is None:
             return None
-        topic = args[1] if len(args) > 1 else kwargs.get("topic")
-        key = args[3] if len(args) > 3 else kwargs.get("key")
-        span = start_span({"topic": topic, "key": short_key(key)}, shared)
+        count = len(args)
+        topic = args[1] if count > 1 else kwargs.get("topic")
+        if topics.excluded(topic):
+            return None
+        facts = {"topic": topic, "key": short_key(args[3] if count > 3 else kwargs.get("key"))}
+        span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, shared)
         if span is None:
             return None
-        headers = args[headers_position] if len(args) > headers_position else kwargs.get("headers")
+        headers = args[headers_position] if count > headers_position else kwargs.get("headers")
         headers = injected(args[0], headers, span)
         if headers is not None:
             args, kwargs = with_argument(args, kwargs, headers_position, "headers", headers)
