@@ -433,7 +433,7 @@ class TestLoop:
     def test_a_commit_in_the_body_is_part_of_the_work(
         self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded
     ) -> None:
-        found = consumer(group_id=topic, enable_auto_commit=False, timeout=5000)
+        found = consumer(group_id=topic, enable_auto_commit=False, timeout=60_000)
         for _ in found:
             found.commit()
             own_work("after")
@@ -554,7 +554,7 @@ class TestNext:
     def test_until_it_is_committed(
         self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded, turn: str
     ) -> None:
-        found = consumer(group_id=topic, enable_auto_commit=False, timeout=5000)
+        found = consumer(group_id=topic, enable_auto_commit=False, timeout=60_000)
         next(found)
         getattr(found, turn)()
         assert nothing_current()
@@ -776,7 +776,7 @@ class TestSettings:
         self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded, configured: Any, asked: bool
     ) -> None:
         configured((), asked)
-        found = consumer(group_id=topic, enable_auto_commit=False, timeout=5000)
+        found = consumer(group_id=topic, enable_auto_commit=False, timeout=60_000)
         next(found)
         found.commit_async()
         found.commit()

@@ -79,7 +79,7 @@ class TestRebalance(KafkaPython):
 
             def work() -> None:
                 while not done.is_set():
-                    for records in consumer.poll(100).values():
+                    for records in consumer.poll(2000).values():
                         for record in records:
                             work_on(record)
                             seen.append(record)
@@ -124,7 +124,7 @@ class TestRebalance(KafkaPython):
                 before = trace.get_current_span()
                 consumer.pause(*consumer.assignment())
                 seen = other()
-                wait_for(lambda: consumer.poll(50) is not None and heard.revoked and len(consumer.assignment()) == 1)
+                wait_for(lambda: consumer.poll(3000) is not None and heard.revoked and len(consumer.assignment()) == 1)
                 assert trace.get_current_span() is before
         assert nothing_current()
         wait_for(lambda: len(seen) >= 4)
