@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
 from autotrace.messaging.recent import Recent
 from autotrace.tracing import run_in_context
+from autotrace.tracing.traced_call import LEAVE_OPEN
 
 if TYPE_CHECKING:
     from opentelemetry.context.context import Context
@@ -77,3 +79,41 @@ def context_of_send(metadata: Any) -> Context | None:
     """The context of the send that this object acknowledges; None once 256 newer acknowledgements have come."""
     found = _recent.get(id(metadata))
     return found[1] if found is not None and found[0] is metadata else None
+
+
+class FutureAcknowledgement:
+    """The same, as the callback of an asyncio future. A future that is dropped before it is done ends the span too."""
+
+    __slots__ = ("span",)
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+
+    def __call__(self, future: Any) -> None:
+        try:
+            # Not exception(): asyncio would take the exception as retrieved by the program.
+            error = getattr(future, "_exception", None)
+            if error is not None:
+                self.span.fail(error)
+            elif not future.cancelled():
+                metadata = future.result()
+                if metadata is not None:  # acks=0: there is no acknowledgement
+                    self.span.facts["partition"] = metadata.partition
+                    if metadata.offset >= 0:
+                        self.span.facts["offset"] = metadata.offset
+            self.span.end()
+        except Exception:
+            contained(PLACE)
+
+    def __del__(self) -> None:
+        try:
+            self.span.end()
+        except Exception:
+            contained(PLACE)
+
+
+def end_with_future(span: Span, future: Any) -> object:
+    """The `after` of a coroutine that returns an acknowledgement's future: the span is open until it is done."""
+    # An empty context: the default, a copy of the current one, would keep the active span alive.
+    future.add_done_callback(FutureAcknowledgement(span), context=contextvars.Context())
+    return LEAVE_OPEN

@@ -1,6 +1,6 @@
 """Messages that one call sends, as dictionaries: each gets a delivery report of ours, in a copy. Knows no library.
 
-Limit: such batches carry no headers, so their messages share one span. A message with a span of its own keeps that.
+Limit: such batches carry no headers, so their messages share one span. A message may bring its own span, under SLOT.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
+from autotrace.messaging.client_slot import SLOT
 from autotrace.messaging.delivery_reports import PLACE, DeliveryReport, end_span, run_in_span
 from autotrace.messaging.producing import start_span
 from autotrace.tracing.current import get
-from autotrace.tracing.traced_call import failed
+from autotrace.tracing.traced_call import argument, failed, with_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,13 +20,19 @@ if TYPE_CHECKING:
     from autotrace.messaging.delivery_reports import PendingDeliveries
     from autotrace.tracing.span import Span
 
+    Failure = Callable[[Any], BaseException]
+    """Makes an exception of an error, as the library would raise it."""
+
+REFUSAL = "_error"
+"""The key of a message under which the library notes why it refused the message."""
+
 
 class BatchSpan:
     """The span that the messages of one call share. It ends when the last report has been called and dropped."""
 
     __slots__ = ("context", "failure", "span", "waiting")
 
-    def __init__(self, span: Span, pending: PendingDeliveries, failure: Callable[[Any], BaseException]) -> None:
+    def __init__(self, span: Span, pending: PendingDeliveries, failure: Failure) -> None:
         self.span = span
         self.failure = failure
         self.context = get()
@@ -63,26 +70,58 @@ class BatchReport:
             self.span.fail(self.batch.failure(error))
 
 
-def traced_copies(
+def wrap_produce_batch(
+    pending_of: Callable[[Any], PendingDeliveries | None],
+    default_of: Callable[[Any, Any, PendingDeliveries], Any],
+    failure: Failure,
+) -> Callable[[Any], Any]:
+    """A method (self, topic, messages, …). `default_of`: (args, kwargs, pending) -> messages' default callback."""
+
+    def make(original: Any) -> Any:
+        def produce_batch(*args: Any, **kwargs: Any) -> Any:
+            messages = argument(args, kwargs, 2, "messages")
+            copies: list[Any] = []
+            try:
+                pending = pending_of(args[0]) if args else None
+                if pending is not None and isinstance(messages, list) and messages:
+                    topic, default = argument(args, kwargs, 1, "topic"), default_of(args, kwargs, pending)
+                    copies = _traced_copies(topic, messages, default, pending, failure)
+                    args, kwargs = with_argument(args, kwargs, 2, "messages", copies)
+            except Exception:
+                copies = []
+                contained(PLACE)
+            try:
+                result = original(*args, **kwargs)
+            except BaseException as error:
+                _end_failed(copies, error)
+                raise
+            try:
+                _note_refused(messages, copies)
+            except Exception:
+                contained(PLACE)
+            return result
+
+        return produce_batch
+
+    return make
+
+
+def _traced_copies(
     topic: Any,
     messages: list[Any],
     default: Any,
     pending: PendingDeliveries,
-    failure: Callable[[Any], BaseException],
-    span_key: str,
+    failure: Failure,
 ) -> list[Any]:
-    """Copies of the caller's messages, with our callbacks in place of theirs.
-
-    `default`: the callback of messages without one. `span_key`: the key under which a message brings its own span.
-    """
-    count = sum(span_key not in message for message in messages if isinstance(message, dict))
+    """Copies of the caller's messages, with our callbacks in place of theirs."""
+    count = sum(SLOT not in message for message in messages if isinstance(message, dict))
     span = start_span({"topic": topic, "count": count}, pending.shared) if count else None
     batch = None if span is None else BatchSpan(span, pending, failure)
     copies: list[Any] = []
     for message in messages:
         copy = dict.copy(message) if isinstance(message, dict) else message
         if copy is not message:
-            own = copy.pop(span_key, None)
+            own = copy.pop(SLOT, None)
             callback = default if copy.get("callback") is None else copy["callback"]
             if own is not None:
                 copy["callback"] = DeliveryReport(own, pending, callback, failure)
@@ -92,21 +131,21 @@ def traced_copies(
     return copies
 
 
-def note_refused(messages: Any, copies: list[Any], note: str) -> None:
-    """`note`: the key under which the library says why it refused a message. The caller's message gets the note too."""
+def _note_refused(messages: Any, copies: list[Any]) -> None:
+    """The library notes a refusal in the copy. The caller's own message gets the note too, and its span fails."""
     for message, copy in zip(messages if copies else (), copies, strict=False):
-        if isinstance(copy, dict) and copy.get(note) is not message.get(note):
-            message[note] = copy[note]
+        if isinstance(copy, dict) and copy.get(REFUSAL) is not message.get(REFUSAL):
+            message[REFUSAL] = copy[REFUSAL]
             report = _report_of(copy)
             if report is not None:
-                report.on_report(copy[note], None)
+                report.on_report(copy[REFUSAL], None)
 
 
-def end_failed(copies: list[Any], error: BaseException, place: str) -> None:
+def _end_failed(copies: list[Any], error: BaseException) -> None:
     """The call raised, and sent none of the messages."""
     for report in map(_report_of, copies):
         if report is not None:
-            failed(report.span, error, place)
+            failed(report.span, error, PLACE)
 
 
 def _report_of(message: Any) -> DeliveryReport | BatchReport | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import sys
 from functools import partial
 from typing import Any
@@ -11,6 +10,7 @@ from opentelemetry.context.context import Context
 
 from autotrace.containment import contained
 from autotrace.messaging import attribute_records, carry
+from autotrace.messaging.acknowledgement import end_with_future
 from autotrace.messaging.async_consumer import AsyncConsumerIterator, AsyncConsumerState
 from autotrace.messaging.client_slot import SLOT, kept_by_client
 from autotrace.messaging.commits import wrap_commit
@@ -21,7 +21,7 @@ from autotrace.semantics import topics
 from autotrace.semantics.kafka import client_facts
 from autotrace.tracing import propagate
 from autotrace.tracing.current import leave, put
-from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced_await
+from autotrace.tracing.traced_call import argument, traced_await
 
 SEND, SEND_BATCH, APPEND = "AIOKafkaProducer.send", "AIOKafkaProducer.send_batch", "BatchBuilder.append"
 
@@ -62,45 +62,8 @@ def consumer(module: Any, plan: Plan) -> None:
 # The producer ---------------------------------------------------------------------------------------------------------
 
 
-class FutureAcknowledgement:
-    """The callback of a future: the acknowledgement ends the span. So does a future that is dropped without one."""
-
-    __slots__ = ("span",)
-
-    def __init__(self, span: Any) -> None:
-        self.span = span
-
-    def __call__(self, future: Any) -> None:
-        try:
-            # Not exception(): asyncio would take the exception as retrieved by the program.
-            error = getattr(future, "_exception", None)
-            if error is not None:
-                self.span.fail(error)
-            elif not future.cancelled():
-                metadata = future.result()
-                if metadata is not None:  # acks=0: there is no acknowledgement
-                    self.span.facts["partition"] = metadata.partition
-                    if metadata.offset >= 0:
-                        self.span.facts["offset"] = metadata.offset
-            self.span.end()
-        except Exception:
-            contained(SEND)
-
-    def __del__(self) -> None:
-        try:
-            self.span.end()
-        except Exception:
-            contained(SEND)
-
-
-def _end_with(span: Any, future: Any) -> object:
-    # An empty context: the default, a copy of the current one, would keep the active span alive.
-    future.add_done_callback(FutureAcknowledgement(span), context=contextvars.Context())
-    return LEAVE_OPEN
-
-
 def _send(original: Any) -> Any:
-    return traced_await(original, SEND, before_send(_shared, 6, _injected), _end_with)
+    return traced_await(original, SEND, before_send(_shared, 6, _injected), end_with_future)
 
 
 def _injected(client: Any, headers: Any, span: Any) -> Any:
@@ -174,7 +137,7 @@ def _append(original: Any) -> Any:
 
 
 def _send_batch(original: Any) -> Any:
-    return traced_await(original, SEND_BATCH, _before_send_batch, _end_with)
+    return traced_await(original, SEND_BATCH, _before_send_batch, end_with_future)
 
 
 def _before_send_batch(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

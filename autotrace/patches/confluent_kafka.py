@@ -10,11 +10,12 @@ from functools import partial
 from typing import Any
 
 from autotrace.containment import contained, say
-from autotrace.messaging import carry, delivery_batches, method_messages
+from autotrace.messaging import carry, method_messages
 from autotrace.messaging.batches import TracedList, traced_copy
 from autotrace.messaging.client_slot import SLOT
 from autotrace.messaging.commits import trace_commit, wrap_commit
 from autotrace.messaging.consumer_calls import wrap_close, wrap_fetch, wrap_release
+from autotrace.messaging.delivery_batches import wrap_produce_batch
 from autotrace.messaging.delivery_reports import DeliveryReport, PendingDeliveries
 from autotrace.messaging.method_messages import MessageConsumerState
 from autotrace.messaging.producing import before_send
@@ -25,7 +26,6 @@ from autotrace.semantics.kafka import client_facts
 from autotrace.tracing import propagate
 from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced, with_argument
 
-PRODUCE, PRODUCE_BATCH = "Producer.produce", "Producer.produce_batch"
 TOO_LATE = "it was imported before autotrace was activated; activate autotrace first, or use autotrace-run"
 _MISSING: Any = object()
 
@@ -61,10 +61,10 @@ def _producer(failure: Any) -> dict[str, Any]:
         "__init__": _init(lambda config: PendingDeliveries(_client(config, operation="send"), _callback(config))),
         # produce(): the only way in, but for batches. One PRODUCER span, which ends with the delivery report.
         "produce": lambda original: traced(
-            original, PRODUCE, _before_produce(failure), lambda span, result: LEAVE_OPEN
+            original, "Producer.produce", _before_produce(failure), lambda span, result: LEAVE_OPEN
         ),
         # produce_batch(): librdkafka's batches carry no headers. One PRODUCER span for a whole batch.
-        "produce_batch": lambda original: _produce_batch(original, failure),
+        "produce_batch": wrap_produce_batch(_state, partial(_given_callback, position=4), failure),
         # close(), and __exit__(), which does not call it: no report comes after them. No span.
         "close": _closing,
         "__exit__": _closing,
@@ -77,7 +77,7 @@ def _callback(config: dict[str, Any]) -> Any:
 
 
 def _shared(producer: Any) -> Any:
-    pending = getattr(producer, SLOT, None)
+    pending = getattr(producer, SLOT, None)  # _state(), written out: this is a hot path
     return None if pending is None else pending.shared
 
 
@@ -90,7 +90,7 @@ def _before_produce(failure: Any) -> Any:
             return None
         span, args, kwargs = started
         pending = getattr(args[0], SLOT)
-        callback = _given_callback(args, kwargs, 5, pending)
+        callback = _given_callback(args, kwargs, pending, 5)
         if callback is not None or span.flags & SAMPLED:
             report = DeliveryReport(span, pending, callback, failure)
             args, kwargs = with_argument(args, kwargs, 5, "callback", report)
@@ -111,34 +111,7 @@ def _injected(producer: Any, headers: Any, span: Any) -> Any:
     return propagate.inject_kafka(headers, span)
 
 
-def _produce_batch(original: Any, failure: Any) -> Any:
-    def produce_batch(*args: Any, **kwargs: Any) -> Any:
-        messages = argument(args, kwargs, 2, "messages")
-        copies: list[Any] = []
-        try:
-            pending = getattr(args[0], SLOT, None) if args else None
-            if pending is not None and isinstance(messages, list) and messages:
-                topic, default = argument(args, kwargs, 1, "topic"), _given_callback(args, kwargs, 4, pending)
-                copies = delivery_batches.traced_copies(topic, messages, default, pending, failure, span_key=SLOT)
-                args, kwargs = with_argument(args, kwargs, 2, "messages", copies)
-        except Exception:
-            copies = []
-            contained(PRODUCE_BATCH)
-        try:
-            result = original(*args, **kwargs)
-        except BaseException as error:
-            delivery_batches.end_failed(copies, error, PRODUCE_BATCH)
-            raise
-        try:
-            delivery_batches.note_refused(messages, copies, note="_error")
-        except Exception:
-            contained(PRODUCE_BATCH)
-        return result
-
-    return produce_batch
-
-
-def _given_callback(args: Any, kwargs: Any, position: int, pending: PendingDeliveries) -> Any:
+def _given_callback(args: Any, kwargs: Any, pending: PendingDeliveries, position: int) -> Any:
     """The callback that the library would call: `on_delivery` only if `callback` is not given. None counts as given."""
     given = argument(args, kwargs, position, "callback", _MISSING)
     if given is _MISSING:
@@ -149,7 +122,7 @@ def _given_callback(args: Any, kwargs: Any, position: int, pending: PendingDeliv
 def _closing(original: Any) -> Any:
     def close(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
-        pending = getattr(self, SLOT, None)
+        pending = _state(self)
         if pending is not None:
             pending.give_up()
         return result
@@ -158,10 +131,6 @@ def _closing(original: Any) -> Any:
 
 
 # The consumers --------------------------------------------------------------------------------------------------------
-
-
-def _state(consumer: Any) -> Any:
-    return getattr(consumer, SLOT, None)
 
 
 def _consumer(high_watermark: Any) -> dict[str, Any]:
@@ -264,6 +233,11 @@ def _traced(kind: type, makers: dict[str, Any]) -> type:
     newer = NEWER.get(kind.__name__, ())
     there = {name: make for name, make in makers.items() if hasattr(kind, name) or name not in newer}
     return subclass(kind, there, (SLOT,))
+
+
+def _state(client: Any) -> Any:
+    """The PendingDeliveries or MessageConsumerState of a client. None if it was not made."""
+    return getattr(client, SLOT, None)
 
 
 def _keeping_state(high_watermark: Any) -> Any:

@@ -263,7 +263,7 @@ class MessagingPromises:
         assert first.parent_id == second.parent_id == batch.get_span_context().span_id
 
     def test_no_record_is_the_parent_of_the_next(self, client: Client, spans: Recorded) -> None:
-        """Even if the program forgets to detach a span that it attached in the body; nor does that span outlive the loop."""
+        """Even if the program forgets to detach a span that it attached in the body. It does not outlive the loop."""
         client.send_untraced(b"1", [])
         client.send_untraced(b"2", [])
         for _ in client.loop():

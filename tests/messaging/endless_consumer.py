@@ -3,8 +3,8 @@
     python -m tests.messaging.endless_consumer for|next|lists|dropping|tasks COUNT
 
 The client is a fake; the records, their headers and the consumer span are real. The first tenth of the records fills
-everything bounded: caches, the memory of carry(). Only growth after that counts: `kib` of resident memory, `objects` tracked
-by the collector.
+caches and the memory of carry(), which are bounded. Only growth after that counts: `kib` of resident memory, `objects`
+tracked by the collector.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Base of kafka-python's tests: a `stage` is a topic of the test's own, with clients that close at the test's end.
 
 tests/end_to_end/test_kafka_python_versions.py runs them with every version, on the broker that KAFKA_BOOTSTRAP_SERVERS
-names. A busy machine decides no test: deadlines are minutes, and only a test that fails waits for one. kafka-python 3.0 needs that
-in a group: if poll() times out while the client joins, the client never applies its assignment, and gives no record.
+names. A busy machine decides no test: deadlines are minutes, and only a test that fails waits for one. In a group,
+kafka-python 3.0 needs that: if poll() times out while the client joins, it never applies its assignment, and gives no
+record.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from aiokafka.errors import ConsumerStoppedError, MessageSizeTooLargeError
 from opentelemetry import trace
 
 import autotrace
+from autotrace.messaging.acknowledgement import end_with_future
 from autotrace.messaging.client_slot import SLOT
 from autotrace.messaging.producing import start_span
 from autotrace.patches import aiokafka as patch
@@ -258,7 +259,7 @@ class TestSend:
             await settled()
             assert "error" not in tags(spans.one())
         lost = asyncio.get_running_loop().create_future()
-        patch._end_with(start_span({}, SharedFacts({})), lost)
+        end_with_future(start_span({}, SharedFacts({})), lost)
         del lost
         gc.collect()
         assert len(spans) == 2

@@ -1,4 +1,4 @@
-"""confluent-kafka imported before autotrace is activated is left alone, and one line says why. In their own processes."""
+"""confluent-kafka imported before autotrace is activated is left alone, and one line says why."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class TestHandedOver(KafkaPython):
     def test_a_record_ends_when_another_thread_goes_on(
         self, stage: Stage, spans: Recorded, hands: Any, how: str
     ) -> None:
-        """In its own thread it stays active until that calls the consumer: threads that share one finish their records."""
+        """In its own thread it stays active until that calls the consumer: threads that share one finish their work."""
         stage.sent(2)
         consumer = stage.consumer(consumer_timeout_ms=PATIENT)
         first, second = hands

@@ -110,7 +110,7 @@ class TestRebalance(KafkaPython):
         assert_each_in_its_own(spans)
 
     def test_in_the_middle_of_a_list(self, stage: Stage, spans: Recorded, listening: Any, other: Any) -> None:
-        """The program polls while it works on a list, to stay in its group. Its record stays active, the rest comes in turn.
+        """The program polls while it works on a list, to stay in its group. Its record stays active; the rest follows.
 
         If the group gives the partition to the other consumer, these records have a span here and one there.
         """
