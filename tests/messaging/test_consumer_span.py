@@ -2,85 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 import os
-import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from opentelemetry import trace
 
-import autotrace
 from autotrace import containment
-from autotrace.messaging import carry, consumer_span, record_context
-from autotrace.messaging.batches import traced_list
-from autotrace.messaging.consumer import ConsumerIterator, ConsumerState
-from autotrace.messaging.recent import Recent
-from autotrace.messaging.record_adapter import RecordAdapter
-from autotrace.propagation.context import Remote
-from autotrace.semantics.family import SharedFacts
-from autotrace.tracing import run_in_context, tracer
+from autotrace.messaging import consumer_span, record_context
+from autotrace.tracing import tracer
 from autotrace.tracing.span import Span
+from tests.messaging.fake_consumer import ADAPTER, Consumer, Record, current, records
 from tests.recorded import Recorded, nothing_current, record, tags
-
-
-class Record(NamedTuple):
-    """A producer's span id stands for the headers; 0 for none."""
-
-    number: int
-    producer: int = 0
-
-
-ADAPTER = RecordAdapter(
-    lambda record: {"topic": "t", "offset": record.number},
-    lambda record: ("t", record.number),
-    lambda record: record.producer,
-    lambda producer: Remote(7, producer, decision=True) if producer else None,
-)
-SHARED = SharedFacts({"operation": "process"})
-
-
-class Consumer:
-    """As a patched client is: next() opens the consumer span."""
-
-    def __init__(self, records: list[Record]) -> None:
-        self.records = iter(records)
-        self.state = ConsumerState(ADAPTER, SHARED)
-        self.consumer_span = self.state.consumer_span
-
-    def __iter__(self) -> Any:
-        return ConsumerIterator(self, self.state)
-
-    def __next__(self) -> Record:
-        self.consumer_span.close()
-        record = next(self.records)
-        self.consumer_span.open_in_thread(record)
-        return record
-
-
-@pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
-    monkeypatch.setitem(carry.adapters, Record, ADAPTER)
-    monkeypatch.setattr(consumer_span, "recent_records", Recent(1024))
-    containment.failures.clear()
-    with record() as found:
-        yield found
-    assert containment.failures == {}
-
-
-def records(count: int) -> list[Record]:
-    return [Record(number, 100 + number) for number in range(count)]
-
-
-def current() -> int:
-    """The producer's span id of the active record; 0 for none."""
-    span = trace.get_current_span()
-    return span.parent_id if isinstance(span, Span) else 0
 
 
 class TestConsumers:
@@ -211,7 +148,7 @@ class TestConsumers:
         program = (
             "from autotrace.tracing.span import Span\n"
             "Span.sink = staticmethod(lambda span: print('ended'))\n"
-            "from tests.messaging.test_consumer_span import Consumer, records\n"
+            "from tests.messaging.fake_consumer import Consumer, records\n"
             "consumer = Consumer(records(1)); next(consumer); print('bye')"
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -292,241 +229,3 @@ class TestConsumers:
         gc.collect()
         after = sum(isinstance(thing, Span) for thing in gc.get_objects())
         assert after - before <= 2 * consumer_span.recent_records.half
-
-
-class TestLoop:
-    def test_is_an_iterator_and_looks_like_the_consumer(self, spans: Recorded) -> None:
-        consumer = Consumer(records(2))
-        loop = iter(consumer)
-        assert isinstance(loop, Consumer)
-        assert iter(loop) is loop
-        assert loop.consumer_span is consumer.consumer_span
-        assert next(loop).number == 0
-        assert current() == 100
-        assert not hasattr(loop, "no_such_thing")
-        del loop
-        assert nothing_current()
-        assert next(consumer).number == 1
-        consumer.consumer_span.close()
-
-    def test_dropped_late_it_does_not_close_a_record_that_is_not_its_own(self, spans: Recorded) -> None:
-        consumer = Consumer(records(2))
-        loop = iter(consumer)
-        next(loop), next(consumer)
-        del loop
-        assert current() == 101
-        consumer.consumer_span.close()
-
-    def test_only_a_for_loop_notices_the_end_itself(self, spans: Recorded) -> None:
-        consumer = Consumer(records(2))
-        for _ in consumer:
-            assert consumer.consumer_span.in_for_loop
-            break
-        next(consumer)
-        assert not consumer.consumer_span.in_for_loop
-        consumer.consumer_span.close()
-
-    def test_in_a_generator_that_is_left_by_an_exception(self, spans: Recorded) -> None:
-        def numbers() -> Iterator[int]:
-            for found in Consumer(records(2)):
-                yield found.number
-
-        with pytest.raises(LookupError):
-            for _ in numbers():
-                raise LookupError("outside")
-        for _ in numbers():
-            break
-        assert nothing_current()
-        failed, left = spans
-        assert tags(failed)["error.type"] == "LookupError"
-        assert "error" not in tags(left)
-
-    def test_raising_what_the_consumer_raises(self, spans: Recorded) -> None:
-        class Broken(Consumer):
-            def __next__(self) -> Record:
-                raise ConnectionError("from the library")
-
-        with pytest.raises(ConnectionError, match="from the library"):
-            for _ in Broken([]):
-                pass
-
-    def test_an_exception_from_c_code_is_the_records_failure(self, spans: Recorded) -> None:
-        """Before 3.12, C code has made no exception object yet when the loop is left: only the failure is known."""
-        with pytest.raises(ZeroDivisionError):
-            for _ in Consumer(records(1)):
-                1 / 0  # noqa: B018
-        expected = "ZeroDivisionError" if sys.version_info >= (3, 12) else "Exception"
-        assert tags(spans.one())["error.type"] == expected
-
-
-def traced(count: int) -> list[Any]:
-    return traced_list(records(count), ADAPTER, SHARED, {"topic": "t", "operation": "receive"})
-
-
-class TestBatch:
-    def test_is_the_list_in_all_but_iteration(self, spans: Recorded) -> None:
-        found = traced(3)
-        plain = records(3)
-        assert isinstance(found, list)
-        assert found == plain
-        assert repr(found) == repr(plain)
-        assert (len(found), found[0], found[-1], found[1:]) == (3, plain[0], plain[2], plain[1:])
-        assert type(found[1:]) is type(found + plain) is type(copy.copy(found)) is type(found.copy()) is list
-        assert pickle.loads(pickle.dumps(found)) == plain == copy.deepcopy(found)
-        assert plain[1] in found
-        assert found.index(plain[2]) == 2
-        assert list(reversed(found)) == plain[::-1]
-        assert spans == []
-        found.append(Record(9))
-        assert found.pop().number == 9
-
-    def test_iterated_each_record_is_current_in_turn(self, spans: Recorded) -> None:
-        for found in traced(3):
-            assert current() == found.producer
-        assert nothing_current()
-        assert [span.parent_id for span in spans] == [100, 101, 102]
-        assert {span.name for span in spans} == {"process t"}
-
-    def test_at_its_end_nothing_is_current_even_while_the_iterator_is_held(self, spans: Recorded) -> None:
-        held = iter(traced(2))
-        for _ in held:
-            pass
-        assert nothing_current()
-        assert next(held, None) is None
-
-    def test_left_early_closes_the_record_and_the_rest_shares_a_span(self, spans: Recorded) -> None:
-        found = traced(3)
-        for _ in found:
-            break
-        assert nothing_current()
-        assert [span.parent_id for span in spans] == [100]
-        del found
-        first, rest = spans
-        assert (first.name, rest.name) == ("process t", "receive t")
-        assert tags(rest)["messaging.batch.message_count"] == 2
-        assert [link.span_id for link in rest.links or ()] == [101, 102]
-
-    def test_not_iterated_all_records_share_a_span_with_a_link_to_each_producer(self, spans: Recorded) -> None:
-        found = traced(3)
-        assert found[0].number == 0
-        started = found._remaining.start_time  # type: ignore[attr-defined]
-        del found
-        shared = spans.one()
-        assert shared.start_time == started
-        assert shared.parent_id == 100
-        assert [link.span_id for link in shared.links or ()] == [100, 101, 102]
-
-    def test_more_producers_than_links_are_not_even_read(self, spans: Recorded) -> None:
-        read = []
-
-        def extract(producer: int) -> Remote:
-            read.append(producer)
-            return Remote(7, producer)
-
-        del traced_list(records(500), ADAPTER._replace(extract=extract), SHARED, {"topic": "t"})[:0]
-        assert tags(spans.one())["messaging.batch.message_count"] == 500
-        assert len(spans.one().links or ()) == len(read) == 128
-
-    def test_a_second_pass_goes_on_with_the_spans_of_the_first(self, spans: Recorded) -> None:
-        found = traced(2)
-        for _ in found:
-            pass
-        for again, span in zip(found, list(spans), strict=True):
-            assert trace.get_current_span() is span
-            assert current() == again.producer
-        assert nothing_current()
-        assert len(spans) == 2
-
-    def test_passed_to_threads_each_has_its_own_scope(self, spans: Recorded) -> None:
-        barrier = threading.Barrier(2)
-        wrong = []
-
-        def work(found: list[Any]) -> None:
-            for each in found:
-                barrier.wait(10)
-                if current() != each.producer:
-                    wrong.append(each)
-
-        threads = [threading.Thread(target=work, args=(traced(5),)) for _ in range(2)]
-        [thread.start() for thread in threads]
-        [thread.join() for thread in threads]
-        assert wrong == []
-        assert len(spans) == 10
-
-    def test_mutated_while_iterated_it_behaves_as_a_list(self, spans: Recorded) -> None:
-        found = traced(4)
-        seen = []
-        for each in found:
-            seen.append(each.number)
-            found.remove(each)
-        assert seen == [0, 2]
-        assert [each.number for each in found] == [1, 3]
-        del found
-        assert len(spans) == 4
-
-    def test_an_iterator_knows_its_length(self, spans: Recorded) -> None:
-        assert iter(traced(3)).__length_hint__() == 3  # type: ignore[attr-defined]
-
-
-class TestCarry:
-    def test_resumes_the_record_in_another_thread_after_its_end(self, spans: Recorded) -> None:
-        (only,) = list(Consumer(records(1)))
-        seen = []
-
-        def work() -> None:
-            with autotrace.carry(only) as found:  # type: ignore[operator]
-                seen.extend([found, current()])
-            seen.append(nothing_current())
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-        assert seen == [only, 100, True]
-        assert seen[0] is only
-        assert len(spans) == 1
-
-    def test_gives_back_what_it_found_even_in_a_thread_that_works_for_another_record(self, spans: Recorded) -> None:
-        consumer = Consumer(records(2))
-        first = next(consumer)
-        context = run_in_context.capture_context()
-        next(consumer)
-        seen = []
-
-        def work() -> None:
-            with carry.carry(first):
-                pass
-            seen.append(current())
-
-        thread = threading.Thread(target=run_in_context.run_in_context, args=(context, work))
-        thread.start()
-        thread.join()
-        consumer.consumer_span.close()
-        assert seen == [100]
-
-    def test_of_a_record_that_was_not_seen_is_nothing(self, spans: Recorded) -> None:
-        for unseen in (Record(99), object(), None):
-            with carry.carry(unseen) as found:
-                assert found is unseen
-                assert nothing_current()
-
-    def test_lets_exceptions_through(self, spans: Recorded) -> None:
-        (only,) = list(Consumer(records(1)))
-        with pytest.raises(LookupError), carry.carry(only):
-            raise LookupError
-        assert nothing_current()
-
-    def test_remembers_at_least_a_thousand(self, spans: Recorded) -> None:
-        found = list(Consumer(records(1500)))
-        with carry.carry(found[500]):
-            assert current() == 600
-
-
-def test_recent_keeps_the_newest_and_forgets_the_rest() -> None:
-    recent = Recent(10)
-    for number in range(100):
-        recent.put(number, number)
-        assert recent.get(number) == number
-    assert [number for number in range(100) if recent.get(number) is not None] == list(range(90, 100))
-    recent.put("more", "more")
-    assert recent.get(95) == 95
-    assert len(recent.young) + len(recent.old) <= 20

@@ -343,6 +343,17 @@ class TestPatch:
         plan.apply()
         assert plan._undo == []
 
+    def test_undone_it_leaves_nothing_behind(self) -> None:
+        methods = {"poll": lambda self, timeout: None, "records": lambda self: []}
+        Consumer, Batch = (type(name, (), {**methods, SLOT: None}) for name in ("Consumer", "Messages"))
+        before = dict(vars(Consumer)), dict(vars(Batch)), list(patch._iterating)
+        plan = Plan()
+        patch.share_batches(types.SimpleNamespace(DeserializingShareConsumer=Consumer, Messages=Batch), plan)
+        plan.apply()
+        assert Consumer in patch._iterating
+        plan.undo()
+        assert (dict(vars(Consumer)), dict(vars(Batch)), patch._iterating) == before
+
     def test_it_stands_on_the_patch_of_the_clients(self) -> None:
         plain = types.SimpleNamespace(
             DeserializingShareConsumer=type("It", (), {"poll": lambda self, timeout: None}), Messages=Messages
