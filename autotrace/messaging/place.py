@@ -31,7 +31,7 @@ def running_task() -> Task[Any] | None:
 
 
 def here() -> object:
-    """The current place: equal for all calls in one task, and for all calls in one thread outside of tasks. Weak."""
+    """The current place: equal for all calls in one task, or in one thread outside of tasks. Keeps no task alive."""
     task = running_task()
     return get_ident() if task is None else ref(task)
 

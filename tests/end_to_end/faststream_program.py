@@ -22,7 +22,7 @@ called: list[str] = []
 
 
 async def rest(target: str) -> None:
-    await asyncio.sleep(0.05)  # records of other handlers are in work meanwhile
+    await asyncio.sleep(0.05)  # other handlers work on their records meanwhile
     requests.get(f"{url}/{target}", timeout=10)
     called.append(target)
     if len(called) == int(wanted):

@@ -93,7 +93,7 @@ class TestTracedList:
         assert nothing_current()
         assert len(spans) == 2
 
-    def test_passed_to_threads_each_has_its_own_scope(self, spans: Recorded) -> None:
+    def test_passed_to_threads_each_has_its_own_span(self, spans: Recorded) -> None:
         barrier = threading.Barrier(2)
         wrong = []
 

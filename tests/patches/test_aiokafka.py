@@ -754,6 +754,6 @@ class TestBoth:
 
 
 def _objects_of_autotrace() -> int:
-    """Objects of ours that are alive, but for the newest records, which carry() may still ask for."""
+    """Objects of autotrace that are alive, but for the newest records, which carry() may still ask for."""
     kinds = ("ActiveRecord", "ConsumerSpan", "AsyncConsumerIterator", "FutureAcknowledgement", "Remaining")
     return sum(type(thing).__name__ in kinds for thing in gc.get_objects())

@@ -163,7 +163,7 @@ class TestLoop:
             assert is_child(body, processed)
 
     @pytest.mark.parametrize("asked", [False, True])
-    def test_acknowledging_and_committing_leave_the_message_in_work(
+    def test_acknowledging_and_committing_leave_the_messages_span_active(
         self, stands: Any, spans: Recorded, asked: bool
     ) -> None:
         """A commit has a span if AUTOTRACE_KAFKA_COMMITS asks for it."""
@@ -362,7 +362,7 @@ class TestPatch:
             patch.share_batches(plain, Plan())
 
     def test_a_batch_of_another_make_is_given_as_it_came(self) -> None:
-        """Where a version keeps its messages in another place, that is one failure of ours, and no more."""
+        """If a version keeps its messages in another place, that is one contained error, and no more."""
 
         class Odd:
             __slots__ = ()

@@ -17,12 +17,12 @@ from tests.contracts.messaging import own_work
 from tests.patches.kafka_python_stage import KafkaPython, Stage, polled
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
-PATIENT = 30_000
+PATIENT = 60_000
 """ms a consumer waits for records that are there; only a busy machine needs it."""
 
 
 class Hand:
-    """A thread that does what it is outcome_of_span, one thing after the other, and waits in between."""
+    """A thread that makes the calls it is given, one after the other, and waits in between."""
 
     def __init__(self) -> None:
         self._calls: queue.Queue[Any] = queue.Queue()

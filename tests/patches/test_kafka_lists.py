@@ -84,7 +84,7 @@ class TestIterated:
         ids=["chain", "generator", "slice", "filter", "enumerate"],
     )
     def test_flattened_as_it_goes(self, spans: Recorded, lists: Lists, flat: Callable[[Lists], Iterable[Any]]) -> None:
-        """Whatever takes one record after the other has each in work in its turn."""
+        """If something takes one record after the other, each record's span is active in turn."""
         for record in flat(lists):
             work_on(record)
         assert nothing_current()
@@ -120,7 +120,7 @@ class TestIterated:
             assert spans.consumers == []
 
     def test_a_loop_within_a_loop_over_the_same(self, spans: Recorded, lists: Lists) -> None:
-        """The inner one has each record in work again, and gives back the outer one's."""
+        """The inner loop reactivates each record's span, and gives back the outer one's."""
         records = lists[min(lists)]
         for outer in records:
             mine = trace.get_current_span()
