@@ -3,7 +3,7 @@
 __version__ = "0.1.0"
 __all__ = ["__version__", "activate", "carry"]
 
-_HOMES = {"activate": "autotrace.activation", "carry": "autotrace.messaging.consumer_span"}
+_HOMES = {"activate": "autotrace.activation", "carry": "autotrace.messaging.carry"}
 
 
 def __getattr__(name: str) -> object:

@@ -24,7 +24,6 @@ START_UP = (
 )
 CORE = (
     "patching",
-    "late_classes",
     "propagation",
     "sql",
     "semantics",

@@ -15,7 +15,7 @@ KEY_LIMIT = 64
 
 
 def _key(raw: Any) -> str | None:
-    """A message key as text; None if it is long or is not text."""
+    """A message key as text; None if it is long or not text."""
     if isinstance(raw, (bytes, bytearray, memoryview)):
         if len(raw) > KEY_LIMIT:
             return None
@@ -26,7 +26,7 @@ def _key(raw: Any) -> str | None:
     return raw if isinstance(raw, str) and len(raw) <= KEY_LIMIT else None
 
 
-# Fact `remote`: the broker that the client was configured with. Some kinds of span lack some of the facts.
+# `remote` is the configured broker. A fact that only one kind of span has is absent in the others.
 ROWS = (
     Row("component", (Tag("component"),), (Tag("messaging.system", lambda _: "kafka"),)),
     Row("topic", (Tag("message_bus.destination"),), (Tag("messaging.destination.name"),)),

@@ -1,4 +1,4 @@
-"""Which topics are left alone, and whether commits get spans, by the settings in force. Knows no client."""
+"""Excluded topics (AUTOTRACE_KAFKA_EXCLUDED_TOPICS), and whether commits have spans (AUTOTRACE_KAFKA_COMMITS)."""
 
 from __future__ import annotations
 

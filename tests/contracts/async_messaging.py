@@ -1,4 +1,4 @@
-"""What holds for every patched asyncio messaging client: a class to inherit, with a `client` that says how it is spoken to."""
+"""Promises of every patched asyncio messaging client: a class to inherit, with a `client` that drives the library."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pytest
 from opentelemetry import trace
 
+from autotrace.propagation import carriers
 from autotrace.tracing import propagate, tracer
 from tests.contracts.messaging import own_work
 from tests.recorded import Recorded, is_child, nothing_current, tags
@@ -202,7 +203,7 @@ class AsyncMessagingPromises:
 
     @pytest.mark.parametrize(
         ("owner", "name"),
-        [(tracer, "start"), (propagate, "inject_kafka"), (propagate, "extract_kafka")],
+        [(tracer, "start"), (propagate, "inject_kafka"), (carriers, "extract_kafka")],
         ids=["start", "inject_kafka", "extract_kafka"],
     )
     @asynchronous

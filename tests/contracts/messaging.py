@@ -1,4 +1,4 @@
-"""What holds for every patched messaging client: a class to inherit, with a `client` fixture that says how it is spoken to."""
+"""Promises of every patched messaging client: a class to inherit, with a `client` fixture that drives the library."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import pytest
 from opentelemetry import context, trace
 
+from autotrace.propagation import carriers
 from autotrace.tracing import propagate, tracer
 from autotrace.tracing.span import FOLLOWS_FROM
 from tests.recorded import Recorded, is_child, nothing_current, tags
@@ -262,7 +263,7 @@ class MessagingPromises:
         assert first.parent_id == second.parent_id == batch.get_span_context().span_id
 
     def test_no_record_is_the_parent_of_the_next(self, client: Client, spans: Recorded) -> None:
-        """Even where the program forgets to detach what it has attached in the body; and that does not outlive the loop."""
+        """Even if the program forgets to detach a span that it attached in the body. It does not outlive the loop."""
         client.send_untraced(b"1", [])
         client.send_untraced(b"2", [])
         for _ in client.loop():
@@ -276,7 +277,7 @@ class MessagingPromises:
 
     @pytest.mark.parametrize(
         ("owner", "name"),
-        [(tracer, "start"), (propagate, "inject_kafka"), (propagate, "extract_kafka")],
+        [(tracer, "start"), (propagate, "inject_kafka"), (carriers, "extract_kafka")],
         ids=["start", "inject_kafka", "extract_kafka"],
     )
     def test_a_failure_of_ours_changes_nothing(

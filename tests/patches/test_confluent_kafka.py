@@ -37,8 +37,9 @@ from opentelemetry import trace
 
 import autotrace
 from autotrace import registry
-from autotrace.messaging import consumer_span, method_messages
-from autotrace.messaging.delivery_reports import Reports
+from autotrace.messaging import consumer_span, method_messages, producing
+from autotrace.messaging.client_slot import SLOT
+from autotrace.messaging.delivery_reports import PendingDeliveries
 from autotrace.patches import confluent_kafka as patch
 from autotrace.patching import Plan, Unpatchable
 from autotrace.semantics.kafka import age, first_server, short_key
@@ -53,6 +54,8 @@ needs_producer_close = pytest.mark.skipif(
     not hasattr(Producer, "close"), reason="this version's Producer has no close()"
 )
 _numbers = count()
+TRIES = 600
+"""Of a fifth of a second: a busy machine decides no test."""
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +99,7 @@ Consumers = Callable[..., Any]
 
 def polled(found: Any) -> Any:
     """The first message that poll() gives."""
-    for _ in range(100):
+    for _ in range(TRIES):
         message = found.poll(0.2)
         if message is not None and message.error() is None:
             return message
@@ -105,7 +108,7 @@ def polled(found: Any) -> Any:
 
 def consumed(found: Any, number: int) -> Any:
     """The first list with messages in it."""
-    for _ in range(100):
+    for _ in range(TRIES):
         messages = found.consume(number, 0.5)
         if messages and messages[0].error() is None:
             return messages
@@ -125,11 +128,14 @@ class Client:
         self.producer = producer
         self.untraced = untraced
         self.loop = loop
+        self.sent = 0
 
     def send(self, value: bytes, headers: Any = None) -> None:
+        self.sent += 1
         sent(self.producer, self.topic, value, headers=headers)
 
     def send_untraced(self, value: bytes, headers: Any) -> None:
+        self.sent += 1
         sent(self.untraced, self.topic, value, headers=headers)
 
     def value(self, record: Any) -> Any:
@@ -138,20 +144,25 @@ class Client:
     def headers(self, record: Any) -> Any:
         return record.headers() or []
 
+    def expects(self, seen: int, idle_since: float) -> bool:
+        """Is a loop that has given `seen` messages to go on? Messages that were sent may be late."""
+        return time.monotonic() < idle_since + (0.7 if seen >= self.sent else 0.2 * TRIES)
+
 
 class TestConsumeLoop(MessagingPromises):
     @pytest.fixture
     def client(self, topic: str, producer: Any, untraced: Any, consumer: Consumers) -> Any:
         def loop() -> Iterator[Any]:
-            found = consumer()
-            idle_since = time.monotonic()
-            while time.monotonic() < idle_since + 0.7:
+            found, seen, idle_since = consumer(), 0, time.monotonic()
+            while client.expects(seen, idle_since):
                 for message in found.consume(1, 0.1):
                     if message.error() is None:
+                        seen += 1
                         yield message
                         idle_since = time.monotonic()
 
-        return Client(topic, producer, untraced, loop)
+        client = Client(topic, producer, untraced, loop)
+        return client
 
 
 class TestPollLoop(MessagingPromises):
@@ -160,15 +171,16 @@ class TestPollLoop(MessagingPromises):
     @pytest.fixture
     def client(self, topic: str, producer: Any, untraced: Any, consumer: Consumers) -> Any:
         def loop() -> Iterator[Any]:
-            found = consumer()
-            idle_since = time.monotonic()
-            while time.monotonic() < idle_since + 0.7:
+            found, seen, idle_since = consumer(), 0, time.monotonic()
+            while client.expects(seen, idle_since):
                 message = found.poll(0.1)
                 if message is not None and message.error() is None:
+                    seen += 1
                     yield message
                     idle_since = time.monotonic()
 
-        return Client(topic, producer, untraced, loop)
+        client = Client(topic, producer, untraced, loop)
+        return client
 
     @pytest.fixture
     def found(self, client: Any, consumer: Consumers, spans: Recorded) -> Any:
@@ -350,6 +362,9 @@ class TestProduce:
         made.produce(topic, b"v", on_delivery=report)
         with pytest.raises(LookupError, match="the program's own"):
             made.flush(30)
+        del (
+            made
+        )  # the library never drops that exception, nor this frame, in which the producer would outlive the broker
         assert tags(spans.one())["offset"] == 0
         assert "error" not in tags(spans.one())
 
@@ -813,8 +828,8 @@ class TestTypes:
         assert repr(ours) == repr(bare)
         assert getattr(confluent_kafka, ours.__name__) is getattr(confluent_kafka.cimpl, ours.__name__) is ours
         own = {name for name in vars(ours) if not name.startswith("__")}
-        assert own - {patch.SLOT} <= set(dir(bare))
-        for name in own - {patch.SLOT}:
+        assert own - {SLOT} <= set(dir(bare))
+        for name in own - {SLOT}:
             assert getattr(ours, name).__doc__ == getattr(bare, name).__doc__
             assert (
                 outcome(lambda name=name: inspect.signature(getattr(ours, name)))[0]
@@ -964,20 +979,21 @@ class TestPatch:
     def test_a_forked_child_leaves_the_parents_spans_alone(self, topic: str, spans: Recorded) -> None:
         lost = Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
         lost.produce(topic, b"v")
-        reports: Reports = getattr(lost, patch.SLOT)
+        pending: PendingDeliveries = getattr(lost, SLOT)
         if (child := os.fork()) == 0:
-            os._exit(len(reports.waiting))
+            os._exit(len(pending.waiting))
         assert os.waitpid(child, 0)[1] == 0
-        assert len(reports.waiting) == 1
-        del lost, reports
+        assert len(pending.waiting) == 1
+        del lost, pending
         assert len(spans) == 1
 
     @pytest.mark.parametrize(
         ("where", "step"),
         [
-            *((patch, step) for step in ("_client", "_callback", "_given", "_as_read", "short_key")),
+            *((patch, step) for step in ("_client", "_callback", "_given_callback", "_injected", "_shared")),
+            (producing, "short_key"),
             *((method_messages, step) for step in ("age", "short_key", "_topic")),
-            *((consumer_span, step) for step in ("begin", "InWork")),
+            *((consumer_span, step) for step in ("start_span", "ActiveRecord")),
         ],
         ids=lambda it: getattr(it, "__name__", it),
     )
@@ -990,14 +1006,14 @@ class TestPatch:
         monkeypatch.setattr(where, step, fails)
         self.all_works(topic, broker, consumer)
 
-    @pytest.mark.parametrize("step", ["facts", "key", "headers", "remote"])
+    @pytest.mark.parametrize("step", ["facts", "key", "headers", "extract"])
     def test_a_record_that_cannot_be_read_is_given_all_the_same(
         self, topic: str, broker: str, consumer: Consumers, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:
         def fails(*_: Any) -> Any:
             raise RuntimeError("a defect of ours")
 
-        monkeypatch.setattr(method_messages, "READING", method_messages.READING._replace(**{step: fails}))
+        monkeypatch.setattr(method_messages, "ADAPTER", method_messages.ADAPTER._replace(**{step: fails}))
         self.all_works(topic, broker, consumer)
 
     def all_works(self, topic: str, broker: str, consumer: Consumers) -> None:
@@ -1017,7 +1033,7 @@ class TestPatch:
         def fails(*_: Any) -> Any:
             raise RuntimeError("a defect of ours")
 
-        monkeypatch.setattr(patch.Report, "told", fails)
+        monkeypatch.setattr(patch.DeliveryReport, "on_report", fails)
         seen: list[Any] = []
         sent(Producer({"bootstrap.servers": broker}), topic, b"v", on_delivery=lambda *_: seen.append(1))
         assert seen == [1]
@@ -1027,7 +1043,7 @@ class TestPatch:
         for _ in range(300):
             made.produce(topic, b"v")
         made.flush(30)
-        assert getattr(made, patch.SLOT).waiting == set()
+        assert getattr(made, SLOT).waiting == set()
         assert len(spans) == 300
 
 

@@ -59,7 +59,7 @@ def send(broker: str, topic: str, headers: Any) -> None:
 
 
 def polled(consumer: Any) -> Any:
-    for _ in range(100):
+    for _ in range(600):
         message = consumer.poll(0.2)
         if message is not None and message.error() is None:
             return message

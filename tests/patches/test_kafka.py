@@ -1,6 +1,6 @@
 """kafka-python against a real broker: what peers.md says others get wrong, and that the program sees nothing of us.
 
-tests/end_to_end/test_kafka_python_versions.py runs this file with every version; KAFKA_BOOTSTRAP_SERVERS is then its broker.
+tests/end_to_end/test_kafka_python_versions.py runs this file with every version, on the broker KAFKA_BOOTSTRAP_SERVERS.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ from opentelemetry import trace
 import autotrace
 from autotrace import containment
 from autotrace.messaging import attribute_records
-from autotrace.messaging import consumer as consumer_work
+from autotrace.messaging.consumer import ConsumerState
 from autotrace.patches import kafka as patch
 from autotrace.patching import MARK, Plan, Unpatchable
 from autotrace.semantics import peer, topics
+from autotrace.semantics.kafka import first_server, short_key
 from autotrace.setting_types import any_of
 from autotrace.tracing import propagate
 from tests.contracts.messaging import MessagingPromises, own_work
+from tests.patches.kafka_python_stage import MINUTES, ToTheEnd, wait_for
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
 SEND = KafkaProducer.send
@@ -71,7 +73,7 @@ def producer(broker: str) -> Iterator[KafkaProducer]:
     made.close()
 
 
-Consumers = Callable[..., KafkaConsumer]
+Consumers = Callable[..., ToTheEnd]
 
 
 @pytest.fixture
@@ -79,9 +81,9 @@ def consumer(broker: str, topic: str, producer: KafkaProducer) -> Iterator[Consu
     """consumer(**config): of the test's topic from its beginning, without a group unless one is given."""
     made = []
 
-    def make(*, group_id: str | None = None, timeout: int = 600, **config: Any) -> KafkaConsumer:
+    def make(*, group_id: str | None = None, timeout: int = 600, **config: Any) -> ToTheEnd:
         config = {"consumer_timeout_ms": timeout, "auto_offset_reset": "earliest", **config}
-        found = KafkaConsumer(bootstrap_servers=broker, group_id=group_id, **config)
+        found = ToTheEnd(bootstrap_servers=broker, group_id=group_id, **config)
         made.append(found)
         if group_id is None:
             producer.partitions_for(topic)  # makes it, where nothing was sent to it yet
@@ -97,7 +99,8 @@ def consumer(broker: str, topic: str, producer: KafkaProducer) -> Iterator[Consu
 
 def polled(found: KafkaConsumer, *arguments: Any, **named: Any) -> list[Any]:
     """The list of one partition of the first poll that is not empty."""
-    for _ in range(50):
+    deadline = time.monotonic() + MINUTES
+    while time.monotonic() < deadline:
         lists = list(found.poll(*arguments or (200,), **named).values())
         if lists:
             return lists[0]  # type: ignore[no-any-return]
@@ -139,7 +142,7 @@ class TestPollLoop(MessagingPromises):
         def loop() -> Iterator[Any]:
             found = consumer()
             idle_since = time.monotonic()
-            while time.monotonic() < idle_since + 0.6:
+            while time.monotonic() < idle_since + 0.6 or found.is_behind():
                 for records in found.poll(100, max_records=1).values():
                     for record in records:
                         yield record
@@ -240,9 +243,7 @@ class TestSend:
     ) -> None:
         future = producer.send(topic, b"v")
         future.get(30)
-        deadline = time.monotonic() + 10
-        while not spans and time.monotonic() < deadline:
-            time.sleep(0.01)  # get() wakes before the future's callbacks have run
+        wait_for(lambda: spans)  # get() wakes before the future's callbacks have run
         future.add_callback(lambda metadata: own_work("late"))
         (sent,) = spans.producers
         (work,) = [span for span in spans if span.name == "late"]
@@ -389,9 +390,7 @@ def three(topic: str, producer: KafkaProducer, spans: Recorded) -> list[Any]:
     """The producer spans of three records in the topic."""
     for number in range(3):
         producer.send(topic, b"%d" % number).get(30)
-    deadline = time.monotonic() + 10
-    while len(spans) < 3 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: len(spans) >= 3)
     return spans.producers
 
 
@@ -435,7 +434,7 @@ class TestLoop:
     def test_a_commit_in_the_body_is_part_of_the_work(
         self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded
     ) -> None:
-        found = consumer(group_id=topic, enable_auto_commit=False, timeout=5000)
+        found = consumer(group_id=topic, enable_auto_commit=False, timeout=60_000)
         for _ in found:
             found.commit()
             own_work("after")
@@ -556,7 +555,7 @@ class TestNext:
     def test_until_it_is_committed(
         self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded, turn: str
     ) -> None:
-        found = consumer(group_id=topic, enable_auto_commit=False, timeout=5000)
+        found = consumer(group_id=topic, enable_auto_commit=False, timeout=60_000)
         next(found)
         getattr(found, turn)()
         assert nothing_current()
@@ -683,7 +682,7 @@ class TestPoll:
         assert spans.consumers == []
 
 
-def told(number: int) -> int:
+def span_id_in_the_process(number: int) -> int:
     """Work for another process: the span that is current there."""
     return trace.get_current_span().get_span_context().span_id
 
@@ -714,9 +713,9 @@ class TestHandedOver:
     def test_work_for_another_process(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
         spawning = multiprocessing.get_context("fork")
         with concurrent.futures.ProcessPoolExecutor(1, spawning) as pool:
-            futures = [pool.submit(told, record.offset) for record in consumer()]
+            futures = [pool.submit(span_id_in_the_process, record.offset) for record in consumer()]
             assert [future.result() for future in futures] == [span.span_id for span in spans.consumers]
-            assert pool.submit(told, 0).result() == 0
+            assert pool.submit(span_id_in_the_process, 0).result() == 0
 
     def test_tasks_and_executors_of_a_loop(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
         """A program of coroutines that polls in between, and works on its records later."""
@@ -781,7 +780,7 @@ class TestSettings:
         self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded, configured: Any, asked: bool
     ) -> None:
         configured((), asked)
-        found = consumer(group_id=topic, enable_auto_commit=False, timeout=5000)
+        found = consumer(group_id=topic, enable_auto_commit=False, timeout=60_000)
         next(found)
         found.commit_async()
         found.commit()
@@ -877,11 +876,11 @@ class TestPatch:
         ("owner", "step"),
         [
             (patch, "_client"),
-            (patch, "_state"),
+            (patch, "_partition_state"),
             (attribute_records, "facts"),
             (attribute_records, "short_key"),
-            (attribute_records, "listed"),
-            (consumer_work.Work, "_turn_lists"),
+            (ConsumerState, "wrap_list"),
+            (ConsumerState, "_leave_lists"),
         ],
     )
     def test_a_failure_of_ours_in_a_loop_or_a_poll(
@@ -909,7 +908,7 @@ class TestPatch:
     ) -> None:
         with contextlib.closing(KafkaProducer(bootstrap_servers=broker, linger_ms=60_000)) as slow:
             future = slow.send(topic, b"v")
-            monkeypatch.setattr(patch.Answer, "context", property(lambda self: 1 / 0), raising=False)
+            monkeypatch.setattr(patch.Acknowledgement, "context", property(lambda self: 1 / 0), raising=False)
             seen: list[Any] = []
             future.add_callback(seen.append)
             slow.flush()
@@ -933,15 +932,13 @@ class TestPatch:
     ],
 )
 def test_the_first_bootstrap_server(servers: Any, expected: tuple[str, int]) -> None:
-    assert patch.first_server(servers) == expected
+    assert first_server(servers) == expected
     assert peer._address(expected)
 
 
 def test_a_long_key_is_not_kept() -> None:
-    assert patch.short_key(b"k" * 64) == b"k" * 64
-    assert (
-        patch.short_key(b"k" * 65) is patch.short_key({"a": 1}) is patch.short_key(None) is patch.short_key(5) is None
-    )
+    assert short_key(b"k" * 64) == b"k" * 64
+    assert short_key(b"k" * 65) is short_key({"a": 1}) is short_key(None) is short_key(5) is None
 
 
 @pytest.mark.parametrize(("ago", "known"), [(0, True), (1000, True), (-60_000, False), (20 * 365 * 86_400_000, False)])
