@@ -171,7 +171,7 @@ class TestOpenTelemetrysPackage:
         monkeypatch.setattr(jaeger_package, "NAME", "opentelemetry.exporter.jaeger.absent")
         assert isinstance(readable_span.make(settings(exporter="jaeger_thrift")), jaeger.Exporter)
         told = capsys.readouterr().err
-        assert "pip install autotrace[jaeger_thrift]" in told
+        assert "pip install autotrace-agent[jaeger_thrift]" in told
         assert told.count("\n") == 1
 
 
