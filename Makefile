@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 TOOL := .venv-tool
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
+export PIP_ROOT_USER_ACTION := ignore
 
 # Two environments in one folder: what the demos need is there sooner than what the tests need.
 DEMO_READY := $(VENV)/.demo
@@ -61,7 +62,7 @@ constraints: ## renew constraints.txt: the newest versions in pyproject.toml's r
 release: $(READY) ## build sdist and wheel into dist/, and check them in clean environments; nothing is uploaded
 	@echo "installing build and twine into $(VENV)"
 	@$(INSTALL) --quiet --editable '.[release]'
-	@.ci/release $(abspath $(BIN))/python
+	@.ci/release "$$PWD/$(BIN)/python"
 
 clean: ## remove the virtual environment
 	rm -rf $(VENV) $(TOOL)
