@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from autotrace.cli import bootstrap_folder
 from test_services.cache import obtain
-from test_services.processes import run_to_end
+from test_services.pip_folder import run_pip
 
 FORCE_FLUSH = "benchmarks.timed:force_flush"
 
@@ -116,23 +116,14 @@ def other(name: str) -> Agent:
     def install(scratch: Path) -> Path:
         held = scratch / "held.txt"
         held.write_text("".join(f"{library}=={version}\n" for library, version in libraries().items()))
-        pip: list[str | Path] = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--target",
-            scratch / "packages",
-            "-c",
-            held,
-        ]
-        run_to_end([*pip, *row.packages], seconds=600)
+        run_pip("install", "--target", scratch / "packages", "--constraint", held, *row.packages)
         return scratch / "packages"
 
     # one folder for each set of library versions
     versions = "-".join([*libraries().values(), str(len(row.packages))])
-    packages = obtain(f"benchmark-{name}-{sys.version_info[0]}.{sys.version_info[1]}-{versions}", install)
+    packages = obtain(
+        f"benchmark-{name}-{sys.version_info[0]}.{sys.version_info[1]}-{versions}", install, "downloading with pip"
+    )
     return Agent(name, (str(packages / row.bootstrap), str(packages)), row.variables, row.flush, row.begin)
 
 

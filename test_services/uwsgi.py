@@ -10,7 +10,7 @@ import sysconfig
 from pathlib import Path
 
 from test_services.cache import Unavailable, obtain
-from test_services.processes import run_to_end
+from test_services.pip_folder import run_pip
 
 
 def program() -> Path:
@@ -18,22 +18,11 @@ def program() -> Path:
     installed = Path(sysconfig.get_path("scripts")) / "uwsgi"
     if installed.exists():
         return installed
-    return obtain(f"uwsgi-{sys.implementation.cache_tag}", _build) / "bin" / "uwsgi"
+    return obtain(f"uwsgi-{sys.implementation.cache_tag}", _build, "building with pip") / "bin" / "uwsgi"
 
 
 def _build(scratch: Path) -> Path:
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--no-deps",
-        "--target",
-        str(scratch / "uwsgi"),
-        "uwsgi>=2.0.21",
-    ]
-    run_to_end(pip, seconds=600)
+    run_pip("install", "--no-deps", "--target", scratch / "uwsgi", "uwsgi>=2.0.21")
     return scratch / "uwsgi"
 
 
