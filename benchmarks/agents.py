@@ -1,4 +1,4 @@
-"""Who traces the measured program: nobody, autotrace, or another agent for comparison (one row of OTHERS each)."""
+"""Who traces the measured program: nobody, autotrace, autotrace of another checkout, or another agent (one row of OTHERS each)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,22 @@ FORCE_FLUSH = "benchmarks.timed:force_flush"
 
 
 class Agent(NamedTuple):
-    """`path`: folders for PYTHONPATH; in `variables` {sink} is the sink's URL; `flush`: the "module:function" that sends
-    all spans; `begin`: the one that makes ready what the agent leaves to the program, called with whether a caller's span is to be open."""
+    """`path`: folders for PYTHONPATH; in `variables` {sink} is the sink's URL; `flush`: the "module:function" that sends all spans.
+
+    `begin`: the function that prepares what the agent leaves to the program; its argument: whether a caller's span is to be open.
+    `autotrace`: whether it is autotrace, of whatever checkout, and obeys its settings.
+    """
 
     name: str
     path: tuple[str, ...] = ()
     variables: Mapping[str, str] = {}
     flush: str = ""
     begin: str = ""
+    autotrace: bool = False
+
+    def set(self, **variables: str) -> Agent:
+        """The same agent with more settings."""
+        return self._replace(variables={**self.variables, **variables})
 
     def environment(self, sink: str, **more: str) -> dict[str, str]:
         """This process's environment without anybody's settings, plus this agent's, plus `more`."""
@@ -103,10 +111,15 @@ OTHERS = {
 BARE = Agent("bare")
 
 
-def autotrace(**variables: str) -> Agent:
+def autotrace() -> Agent:
     """The agent of this checkout, every span kept and sent to the sink."""
-    settings = {"AUTOTRACE_SERVICE_NAME": "benchmark", "AUTOTRACE_ENDPOINT": "{sink}/api/traces", **variables}
-    return Agent("autotrace", (bootstrap_folder(),), settings, FORCE_FLUSH)
+    settings = {"AUTOTRACE_SERVICE_NAME": "benchmark", "AUTOTRACE_ENDPOINT": "{sink}/api/traces"}
+    return Agent("autotrace", (bootstrap_folder(),), settings, FORCE_FLUSH, autotrace=True)
+
+
+def checkout(root: Path, name: str) -> Agent:
+    """The agent of the checkout at `root`, with this interpreter and its libraries. PYTHONPATH wins over the installed autotrace."""
+    return autotrace()._replace(name=name, path=(str(root / "bootstrap"), str(root)))
 
 
 def other(name: str) -> Agent:

@@ -56,8 +56,8 @@ class Operation(Kind):
 
     def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
         count = max(1, int(self.module.COUNT * scale))
-        if agent.name == "autotrace" and self.sampler:
-            agent = agents.autotrace(AUTOTRACE_SAMPLER=self.sampler)
+        if agent.autotrace and self.sampler:
+            agent = agent.set(AUTOTRACE_SAMPLER=self.sampler)
         before = around.sink.bytes_posted()
         ended = _module(agent, around, "benchmarks.child", self.workload, str(count))
         figures: Figures = json.loads(ended.output)
@@ -103,7 +103,9 @@ class Runner(Kind):
     def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
         runner = [str(Path(sys.executable).with_name("autotrace-run")), "true"]
         command = [sys.executable, "-c", "pass"] if agent.name == "bare" else runner
-        return {"cpu": run(command, agents.BARE.environment(""), ANYWHERE).cpu_ms}
+        # The runner imports autotrace: of another checkout only with that on its path.
+        path = Agent("runner", agent.path[1:])
+        return {"cpu": run(command, path.environment(""), ANYWHERE).cpu_ms}
 
 
 class Exit(Kind):
@@ -138,8 +140,8 @@ class Burst(Kind):
         from benchmarks.workloads.burst import WARM
 
         count = int(self.count * scale)
-        if agent.name == "autotrace":
-            agent = agents.autotrace(AUTOTRACE_ENDPOINT="{sink}/kept/api/traces")
+        if agent.autotrace:
+            agent = agent.set(AUTOTRACE_ENDPOINT="{sink}/kept/api/traces")
         around.sink.spans_kept()
         ended = _module(agent, around, "benchmarks.workloads.burst", str(count), str(self.rate))
         figures: Figures = json.loads(ended.output)

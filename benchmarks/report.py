@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.agents import Agent
 from benchmarks.budgets import BENCHMARKS, BUDGETS, Budget
-from benchmarks.rounds import Results, added, verdict
+from benchmarks.rounds import Added, Results, added, verdict
 
 BEGIN, END = "<!-- results: written by `python -m benchmarks --markdown` -->", "<!-- end of results -->"
 HEAD = ["what", "unit", "bare", "autotrace", "added", "±", "ratio", "must", "aim", "verdict"]
 
 
-def rows(results: Results, others: Sequence[str] = ()) -> list[list[str]]:
-    """One row for each budget that was measured; two more columns for each other agent: what it adds, and how many times ours."""
-    table = [HEAD + [column for name in others for column in (f"{name} adds", "times ours")]]
+def rows(results: Results, others: Sequence[Agent] = ()) -> list[list[str]]:
+    """One row for each budget that was measured; two more columns for each other agent.
+
+    They are: what it adds, and how many times as much as ours; of another checkout: what it adds, and ours less its own, with ±.
+    """
+    compared = {True: "change", False: "times ours"}
+    table = [HEAD + [column for agent in others for column in (f"{agent.name} adds", compared[agent.autotrace])]]
     for budget in BUDGETS:
         ours = added(results, budget.benchmark, budget.figure, "autotrace")
         if ours is None:
@@ -21,16 +26,22 @@ def rows(results: Results, others: Sequence[str] = ()) -> list[list[str]]:
         row = [budget.what, budget.unit, *map(shown, (ours.bare, ours.traced, ours.added, ours.spread))]
         row += [f"{ours.ratio:.2f}" if ours.ratio < 1000 else "", shown(budget.must), shown(budget.aim)]
         row.append(verdict(ours.added, budget.must, budget.aim))
-        for name in others:
-            theirs = added(results, budget.benchmark, budget.figure, name)
-            if (budget.benchmark, name) not in results and name in BENCHMARKS[budget.benchmark].others:
-                row += ["FAILS", ""]
-            elif traced(results, budget.benchmark, name):
-                row += [shown(theirs and theirs.added), times(theirs.added, ours.added) if theirs else ""]
-            else:
-                row += ["NOT TRACED", ""]
-        table.append(row)
+        table.append(row + [cell for agent in others for cell in _compared(results, budget, agent, ours)])
     return table
+
+
+def _compared(results: Results, budget: Budget, other: Agent, ours: Added) -> tuple[str, str]:
+    able = other.autotrace or other.name in BENCHMARKS[budget.benchmark].others
+    if able and (budget.benchmark, other.name) not in results:
+        return "FAILS", ""
+    if not traced(results, budget.benchmark, other.name):
+        return "NOT TRACED", ""
+    theirs = added(results, budget.benchmark, budget.figure, other.name)
+    if theirs is None:
+        return "", ""
+    change = added(results, budget.benchmark, budget.figure, "autotrace", other.name) if other.autotrace else None
+    compared = f"{change.added:+.2f} ±{shown(change.spread)}" if change else times(theirs.added, ours.added)
+    return shown(theirs.added), compared
 
 
 def traced(results: Results, benchmark: str, agent: str) -> bool:

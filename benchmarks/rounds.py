@@ -39,7 +39,7 @@ def interleaved(
     for name, benchmark in benchmarks.items():
         benchmark.prepare(around)
         for agent in agents:
-            if agent.name in ("bare", "autotrace") or agent.name in benchmark.others:
+            if agent.name == "bare" or agent.autotrace or agent.name in benchmark.others:
                 results[name, agent.name] = []
     for number in range(rounds):
         tell(f"round {number + 1} of {rounds}:")
@@ -59,12 +59,10 @@ def interleaved(
     return results
 
 
-def added(results: Results, benchmark: str, figure: str, agent: str) -> Added | None:
-    """What `agent` adds to a figure; None if it was not measured."""
-    pairs = [
-        (bare[figure], traced[figure])
-        for bare, traced in zip(results.get((benchmark, "bare"), ()), results.get((benchmark, agent), ()), strict=False)
-    ]
+def added(results: Results, benchmark: str, figure: str, agent: str, base: str = "bare") -> Added | None:
+    """What `agent` adds to a figure of `base`; None if one of them was not measured."""
+    rounds = zip(results.get((benchmark, base), ()), results.get((benchmark, agent), ()), strict=False)
+    pairs = [(without[figure], traced[figure]) for without, traced in rounds]
     if not pairs:
         return None
     bare, traced = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)

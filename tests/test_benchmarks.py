@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks import report
-from benchmarks.agents import Agent
+from benchmarks.agents import Agent, checkout
 from benchmarks.budgets import BENCHMARKS, BUDGETS
 from benchmarks.environment import Surroundings
 from benchmarks.measures import Operation
@@ -58,8 +59,29 @@ class TestAWholeRun:
         assert done.returncode == 2
         assert "'sqlite4' is not a benchmark" in done.stderr
 
+    def test_measures_another_checkout_beside_this_one(self) -> None:
+        done = run("sqlite3", "runner", "not_sampled", "burst_paced", "--against", str(ROOT))
+        assert_whole(done, {"sqlite3", "runner", "not_sampled", "burst_paced"})
+        head, *rows = done.stdout.partition("\n\n")[0].splitlines()
+        assert re.search(rf"{re.escape(str(ROOT))} adds +change$", head)
+        assert all(re.search(r"  [+-]\d+\.\d\d ±[\d.,]+$", row) for row in rows), done.stdout
+        lost = next(row for row in rows if "spans lost" in row)
+        assert re.search(r" 0\.00  +\+0\.00 ±0\.00$", lost), "each was sent what it should be sent"
+
+    def test_refuses_a_folder_that_is_no_checkout(self, tmp_path: Path) -> None:
+        done = run("sqlite3", "--against", str(tmp_path))
+        assert done.returncode == 2
+        assert "no checkout of autotrace" in done.stderr
+
 
 class TestAnAgent:
+    def test_of_another_checkout_is_the_autotrace_that_the_program_imports(self, tmp_path: Path) -> None:
+        (tmp_path / "autotrace").mkdir()
+        (tmp_path / "autotrace" / "__init__.py").write_text("version = 'another'")
+        environment = checkout(tmp_path, "before").environment("http://sink")
+        program = [sys.executable, "-c", "import autotrace; print(autotrace.version)"]
+        assert subprocess.check_output(program, cwd=tmp_path.parent, env=environment, text=True) == "another\n"
+
     def test_that_traces_nothing_is_named_instead_of_praised(self) -> None:
         with Surroundings(set()) as around:
             Operation("sqlite3_execute").measure(Agent("idle"), around, 0.01)
