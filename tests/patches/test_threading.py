@@ -1,4 +1,4 @@
-"""threading: a thread works in the context it was started in; threads that serve anybody do not (peers.md 4)."""
+"""threading: a thread works in the context it was started in; threads that serve anybody do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names and tags of each family in each convention, against contracts.md section 2 and what Kiali draws."""
+"""Names and tags of each family in each convention, as Jaeger, Kiali and OpenTelemetry read them."""
 
 from __future__ import annotations
 

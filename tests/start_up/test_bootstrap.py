@@ -1,4 +1,4 @@
-"""The folder for PYTHONPATH: activates, hides nothing, and where it cannot work, lets the program run (peers.md 30-32)."""
+"""The folder for PYTHONPATH: activates, hides nothing, and where it cannot work, lets the program run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def modules(*flags: str, **variables: str) -> set[str]:
 
 
 def test_a_process_that_uses_no_library_pays_for_row_one_alone() -> None:
-    """peers.md 30: what `pass` imports more than bare is autotrace's first row, `__future__` and the built-in `atexit`."""
+    """What `pass` imports more than bare is autotrace's first row, `__future__` and the built-in `atexit`."""
     added = modules() - set(bare(*python("import sys; print(*sys.modules)")).stdout.split())
     assert added - {"__future__", "atexit"} == {
         "autotrace",
@@ -176,7 +176,7 @@ def parses_on_old_pythons() -> bool:
 
 
 def test_the_programs_own_versions_win_over_the_bundle(tmp_path: Path) -> None:
-    """peers.md 32: what `pip install --target` puts beside the folder is appended, never put in front."""
+    """What `pip install --target` puts beside the folder is appended, never put in front."""
     bundle = tmp_path / "bundle"
     shutil.copytree(ROOT / "autotrace", bundle / "autotrace", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(BOOTSTRAP, bundle / "autotrace" / "bootstrap", ignore=shutil.ignore_patterns("__pycache__"))

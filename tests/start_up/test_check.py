@@ -1,4 +1,4 @@
-"""`autotrace check`: which patch is on, and if not, why (peers.md 38)."""
+"""`autotrace check`: which patch is on, and if not, why."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ STATES = "import autotrace.registry as r; print(sorted({k[0]: v for k, v in r.st
 
 
 def test_a_local_module_that_shares_a_librarys_name_is_left_alone(tmp_path: Path) -> None:
-    """peers.md 33: kafka.py, requests.py, flask.py, psycopg2.py of the program's own."""
+    """kafka.py, requests.py, flask.py, psycopg2.py of the program's own."""
     for name in ("kafka", "requests", "flask", "psycopg2"):
         (tmp_path / f"{name}.py").write_text("def send(): return 'mine'\n")
     program = (

@@ -1,4 +1,4 @@
-"""A program that sets its own TracerProvider keeps it, and gets our spans through it (peers.md 40). In processes of their own."""
+"""A program that sets its own TracerProvider keeps it, and gets our spans through it. In processes of their own."""
 
 from __future__ import annotations
 

@@ -378,7 +378,7 @@ def test_targets_limit_who_gets_headers(spans: Recorded, monkeypatch: pytest.Mon
 
 
 def test_leaving_in_another_execution_context_is_quiet(spans: Recorded, caplog: pytest.LogCaptureFixture) -> None:
-    """peers.md 14: no 'different Context' in anybody's log."""
+    """No 'different Context' in anybody's log."""
     tokens = []
     thread = threading.Thread(target=lambda: tokens.append(current.enter(start())))
     thread.start()
