@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import agents, report
 from benchmarks.budgets import BENCHMARKS
-from benchmarks.environment import Surroundings
+from benchmarks.environment import Environment
 from benchmarks.measures import ROOT
 from benchmarks.rounds import interleaved
 from test_services.cache import Unavailable
@@ -27,13 +27,13 @@ def main(words: list[str] | None = None) -> int:
     # Beside another checkout this one is found in the same way, or the way would be measured, too.
     ours = agents.checkout(ROOT, "autotrace") if any(agent.autotrace for agent in others) else agents.autotrace()
     load = os.getloadavg()[0]
-    with Surroundings({need for benchmark in chosen.values() for need in benchmark.needs}) as around:
-        can = {name: it for name, it in chosen.items() if not around.missing.intersection(it.needs)}
-        results = interleaved(can, [agents.BARE, ours, *others], around, options.rounds, options.scale)
-        pinned = around.pinned
+    with Environment({need for benchmark in chosen.values() for need in benchmark.needs}) as environment:
+        can = {name: it for name, it in chosen.items() if not environment.missing.intersection(it.needs)}
+        results = interleaved(can, [agents.BARE, ours, *others], environment, options.rounds, options.scale)
+        pinned = environment.pinned
     table = report.rows(results, others)
     conditions = _conditions(options.rounds, load, pinned)
-    problems = around.notes + [f"not met: {line}" for line in report.missed(results)]
+    problems = environment.notes + [f"not met: {line}" for line in report.missed(results)]
     print("\n".join([report.text(table), "", *conditions, *problems]))
     if options.markdown:
         lines = [report.markdown(table), "", *(f"- {line}" for line in conditions + problems)]

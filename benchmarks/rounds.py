@@ -9,7 +9,7 @@ from statistics import median, quantiles
 from typing import NamedTuple
 
 from benchmarks.agents import Agent
-from benchmarks.environment import Surroundings
+from benchmarks.environment import Environment
 from benchmarks.measures import Benchmark, Figures
 from benchmarks.spawn import Failed
 
@@ -30,14 +30,14 @@ class Added(NamedTuple):
 def interleaved(
     benchmarks: dict[str, Benchmark],
     agents: Sequence[Agent],
-    around: Surroundings,
+    environment: Environment,
     rounds: int,
     scale: float,
     tell: Callable[[str], object] = lambda text: print(text, end="", file=sys.stderr, flush=True),
 ) -> Results:
     results: Results = {}
     for name, benchmark in benchmarks.items():
-        benchmark.prepare(around)
+        benchmark.prepare(environment)
         for agent in agents:
             if agent.name == "bare" or agent.autotrace or agent.name in benchmark.others:
                 results[name, agent.name] = []
@@ -49,11 +49,11 @@ def interleaved(
             for agent in turned:
                 if (name, agent.name) in results:
                     try:
-                        results[name, agent.name].append(benchmark.measure(agent, around, scale))
+                        results[name, agent.name].append(benchmark.measure(agent, environment, scale))
                     except Failed as failure:
                         # The table is published: no folder of this machine.
                         why = re.sub(r"/\S*/site-packages/", "", str(failure).strip().splitlines()[-1])
-                        around.note(f"{name} under {agent.name} is left out: the program fails: {why}")
+                        environment.note(f"{name} under {agent.name} is left out: the program fails: {why}")
                         del results[name, agent.name]
         tell("\n")
     return results

@@ -1,4 +1,4 @@
-"""Where what was downloaded or built is kept, outside the checkout; and the rule for a part that cannot be had.
+"""Where what was downloaded or built is kept, outside the checkout; and the rule for a service that cannot be had.
 
 Limits: nothing is ever evicted (delete the folder to start anew); the lock is flock, so the folder must be on a local
 disk.
@@ -20,7 +20,7 @@ missing: list[str] = []
 
 
 class Unavailable(RuntimeError):
-    """A real part cannot be had or does not start; the message says why and what would help."""
+    """A service cannot be had or does not start; the message says why and what would help."""
 
 
 def folder() -> Path:
@@ -50,12 +50,12 @@ def obtain(name: str, make: Callable[[Path], Path], how: str) -> Path:
     return wanted
 
 
-def require_real(part: str, reason: object, instead: str) -> None:
-    """Say loudly on stderr that `part` is not the real one; with AUTOTRACE_REQUIRE_REAL=1 raise Unavailable.
+def require_real(service: str, reason: object, instead: str) -> None:
+    """Say loudly on stderr that `service` is not the real one; with AUTOTRACE_REQUIRE_REAL=1 raise Unavailable.
 
     `instead` says what happens now ("librdkafka's mock cluster is used", "its tests are skipped").
     """
-    line = f"{part} cannot be had, {instead}: {reason}"
+    line = f"{service} cannot be had, {instead}: {reason}"
     missing.append(line)
     print(f"\n!!! NOT REAL: {line}\n", file=sys.stderr, flush=True)
     if os.environ.get("AUTOTRACE_REQUIRE_REAL") == "1":

@@ -1,4 +1,4 @@
-"""`make demo`: the eshop on real parts, one checkout, its trace and its two graphs. Exit code 0 only if the trace is exactly right.
+"""`make demo`: the eshop on a real Kafka and PostgreSQL, one checkout, its trace and its two graphs. Exit code 0 only if the trace is exactly right.
 
 KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL: the user's own are used. JAEGER_ENDPOINT: what was received is sent there too.
 """

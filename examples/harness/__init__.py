@@ -1,1 +1,1 @@
-"""What every example needs to be played: its services as processes, real parts, and the pictures of its trace."""
+"""What every example needs to be played: its programs as processes, a real Kafka and PostgreSQL, and the pictures of its trace."""

@@ -1,4 +1,4 @@
-"""Where the parts of a story are, and what is laid out there before it begins: tables and topics."""
+"""Where the Kafka and the database of a story are, and what is laid out there before it begins: tables and topics."""
 
 from __future__ import annotations
 

@@ -17,16 +17,16 @@ from examples.harness.judge import Step, called
 from examples.harness.relations import identity
 from test_services.jaeger_thrift import ReceivedSpan
 from test_services.receiver import Receiver
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.backends import Backends
 
 
 @pytest.fixture(scope="module")
-def told(stage: Stage) -> Iterator[tuple[list[ReceivedSpan], Places]]:
+def told(backends: Backends) -> Iterator[tuple[list[ReceivedSpan], Places]]:
     """One right trace, to be made wrong."""
     with Receiver() as receiver, ExitStack() as opened:
-        shop = stage.shop(opened, {"AUTOTRACE_ENDPOINT": receiver.http_url})
+        shop = backends.shop(opened, {"AUTOTRACE_ENDPOINT": receiver.http_url})
         shop.checkout()
-        yield receiver.wait(len(STEPS), seconds=30), stage.places(shop)
+        yield receiver.wait(len(STEPS), seconds=30), backends.places(shop)
 
 
 class TestTheStoryNamesWhatIsWrong:

@@ -27,7 +27,7 @@ from tests.programs import ROOT
 
 EXAMPLES = ROOT / "examples"
 MESHES = {"eshop": eshop_mesh(), "mesh_arena": arena_mesh()}
-FOLDERS = (*MESHES, "harness/k8s/parts")
+FOLDERS = (*MESHES, "harness/k8s/backends")
 PROVIDERS = sorted((EXAMPLES / "harness" / "k8s" / "istio").glob("*.yaml"))
 
 Document = dict[str, Any]
@@ -222,7 +222,7 @@ class TestAnExample:
             pod = deployment["spec"]["template"]["spec"]
             agent = next(one for one in pod["initContainers"] if one["name"] == "autotrace")
             *_, target, package = agent["command"]
-            assert package == "autotrace"
+            assert package == "autotrace-agent"
             assert variables(deployment, example)["PYTHONPATH"] == f"{target}/autotrace/bootstrap"
             assert {one["image"] for one in (*pod["initContainers"], container(deployment))} == {agent["image"]}
             assert all(one["securityContext"]["runAsUser"] == 1337 for one in pod["initContainers"])
@@ -260,7 +260,7 @@ class TestAnExample:
 
 
 class TestTheParts:
-    FOLDER = "harness/k8s/parts"
+    FOLDER = "harness/k8s/backends"
 
     def test_are_where_the_service_entries_say(self) -> None:
         for entry in of_kind("ServiceEntry", *MESHES).values():

@@ -1,4 +1,4 @@
-"""Tests of the real parts themselves: other tests of this process may have patched the clients, which shall send nothing of ours here."""
+"""Tests of the services themselves: other tests of this process may have patched the clients, which shall send nothing of ours here."""
 
 from __future__ import annotations
 
