@@ -1,0 +1,37 @@
+"""A patch's own tests, run in a process that finds an older version of the library first: for the files `test_*_versions.py`."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from tests.programs import ROOT
+
+
+def assert_passes(folder: Path, libraries: tuple[str, ...]) -> None:
+    """All tests of the patches of `libraries` pass with the packages of `folder`: none is skipped, none is deselected."""
+    files = [f"tests/patches/test_{library}.py" for library in libraries]
+    done = _run(folder, "-W", "ignore", "-m", "pytest", "-q", *files)
+    assert done.returncode == 0, done.stdout[-20_000:]
+    summary = done.stdout.rstrip().rpartition("\n")[2]
+    assert re.fullmatch(r"[1-9]\d* passed in .*", summary), summary
+
+
+def assert_there(folder: Path, requirements: tuple[str, ...]) -> None:
+    """The process has exactly `requirements` ("name==version") and this one has others; else assert_passes() would prove nothing."""
+    for requirement in requirements:
+        library, _, version = requirement.partition("==")
+        program = f"import {library}, importlib.metadata as m; print(m.version({library!r}), {library}.__path__[0])"
+        assert _run(folder, "-c", program).stdout == f"{version} {folder / library}\n"
+        assert version not in [found.version for found in metadata.distributions(name=library)]
+
+
+def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    return subprocess.run(
+        [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+    )
