@@ -1,4 +1,7 @@
-"""python -m benchmarks [NAMES…]: measure, print the table, name the budgets that are not met. Exit code 0 however slow it is."""
+"""python -m benchmarks [NAMES…]: measure, print the table, name the budgets that are not met.
+
+The exit code is 0 however slow the agent is.
+"""
 
 from __future__ import annotations
 
@@ -75,9 +78,10 @@ def _agent(word: str) -> agents.Agent:
 
 def _conditions(rounds: int, load: float, pinned: bool) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in agents.libraries().items())
+    python = f"{platform.python_implementation()} {platform.python_version()}"
     cores = f"{os.cpu_count()} cores, measured processes {'pinned to one' if pinned else 'not pinned'}"
     return [
-        f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} {platform.machine()}, {cores}",
+        f"{python}, {platform.system()} {platform.machine()}, {cores}",
         f"load average before {load:.2f}, after {os.getloadavg()[0]:.2f}; medians of {rounds} interleaved rounds",
         versions,
     ]

@@ -1,4 +1,7 @@
-"""Who traces the measured program: nobody, autotrace, autotrace of another checkout, or another agent (one row of OTHERS each)."""
+"""Agents that trace the measured program: none, autotrace, autotrace of another checkout, or another agent.
+
+Each other agent is one row of OTHERS.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,12 @@ FORCE_FLUSH = "benchmarks.timed:force_flush"
 
 
 class Agent(NamedTuple):
-    """`path`: folders for PYTHONPATH; in `variables` {sink} is the sink's URL; `flush`: the "module:function" that sends all spans.
+    """`path`: folders for PYTHONPATH. In `variables`, {sink} is the sink's URL.
 
-    `begin`: the function that prepares what the agent leaves to the program; its argument: whether a caller's span is to be open.
-    `autotrace`: whether it is autotrace, of whatever checkout, and obeys its settings.
+    `flush`: the "module:function" that sends all spans.
+
+    `begin`: the "module:function" for what the agent leaves to the program. It is called with whether to open a
+    caller's span. `autotrace`: it is autotrace, of this or another checkout, and obeys autotrace's settings.
     """
 
     name: str
@@ -44,7 +49,10 @@ class Agent(NamedTuple):
 
 
 class Other(NamedTuple):
-    """Another agent: what pip installs, the folder inside that holds its sitecustomize, its settings, how it is flushed and begun."""
+    """Another agent: its packages, the folder among them with its sitecustomize, its settings.
+
+    `flush` and `begin` are those of Agent.
+    """
 
     packages: tuple[str, ...]
     bootstrap: str
@@ -118,12 +126,12 @@ def autotrace() -> Agent:
 
 
 def checkout(root: Path, name: str) -> Agent:
-    """The agent of the checkout at `root`, with this interpreter and its libraries. PYTHONPATH wins over the installed autotrace."""
+    """The agent of the checkout at `root`, with this interpreter and its libraries."""
     return autotrace()._replace(name=name, path=(str(root / "bootstrap"), str(root)))
 
 
 def other(name: str) -> Agent:
-    """Another agent with the same interpreter and libraries, its packages in a cached folder in front. Unavailable if pip fails."""
+    """Another agent, in a cached folder, with the same interpreter and libraries. cache.Unavailable if pip fails."""
     row = OTHERS[name]
 
     def install(scratch: Path) -> Path:

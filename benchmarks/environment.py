@@ -1,4 +1,4 @@
-"""The environment of the measured processes: the sink, real services, a core of their own, and notes on what went wrong."""
+"""The environment of the measured processes: the sink, real services, a core of their own, and notes on failures."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SERVICES: dict[str, tuple[str, Callable[[], Service]]] = {
     "kafka": ("KAFKA_BOOTSTRAP_SERVERS", real_or_mock),
     "postgresql": ("DATABASE_URL", lambda: PostgreSQL().start()),
 }
-"""What a benchmark may need -> the variable that names one of the user's own, which is then used; what starts one of ours."""
+"""Need of a benchmark -> the variable that names the user's own server, and the function that starts one of ours."""
 PROCFS = "procfs"
 """Needed for memory: /proc, which Linux has."""
 
 
 class Environment:
-    """A context manager. The servers run on the other cores, the measured processes inherit the last one, where there are two."""
+    """A context manager. With two cores or more, the measured processes have the last one, the servers the others."""
 
     def __init__(self, needs: set[str]) -> None:
         self.needs = needs

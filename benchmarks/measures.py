@@ -1,4 +1,7 @@
-"""What one round of a benchmark is: a child process under an agent, and the figures it gives. One small class a kind."""
+"""One round of a benchmark: a child process under an agent, and the figures that it gives.
+
+One small class for each kind.
+"""
 
 from __future__ import annotations
 
@@ -65,9 +68,8 @@ class Operation(Kind):
         sent = (environment.sink.bytes_posted() - before) / count
         figures["traced"] = not self.sends or agent.name == "bare" or sent >= LEAST
         if not figures["traced"]:
-            environment.note(
-                f"{self.workload}: {agent.name} sent {sent:.0f} bytes an operation: NOT TRACED, its figures mean nothing"
-            )
+            means = f"{agent.name} sent {sent:.0f} bytes an operation: NOT TRACED, its figures mean nothing"
+            environment.note(f"{self.workload}: {means}")
         _heed(ended, environment, self.workload)
         return figures
 
@@ -96,7 +98,10 @@ class Memory(Kind):
 
 
 class Runner(Kind):
-    """`cpu`, ms: `autotrace-run true`, which is the runner until its exec and next to nothing after; bare: `python -c pass`."""
+    """`cpu`, ms: `autotrace-run true`: the runner until its exec, and next to nothing afterwards.
+
+    Bare: `python -c pass`.
+    """
 
     others: Collection[str] = ()
 
@@ -109,7 +114,7 @@ class Runner(Kind):
 
 
 class Exit(Kind):
-    """`seconds` from the last line of a program that has one span to send until the end of its process; no collector answers."""
+    """`seconds` from a program's last line until its process ends, with one span to send and no collector that answers."""
 
     program = """import sqlite3, time
 from benchmarks.timed import begin

@@ -1,4 +1,4 @@
-"""The results as a table: text for a terminal, Markdown for docs/benchmarks.md; and the budgets that are not met, by name."""
+"""The results as a table, for a terminal and in Markdown for docs/benchmarks.md; and the budgets that are not met."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ HEAD = ["what", "unit", "bare", "autotrace", "added", "±", "ratio", "must", "ai
 def rows(results: Results, others: Sequence[Agent] = ()) -> list[list[str]]:
     """One row for each budget that was measured; two more columns for each other agent.
 
-    They are: what it adds, and how many times as much as ours; of another checkout: what it adds, and ours less its own, with ±.
+    The first is what it adds. The second is how many times as much as ours; of another checkout, ours less its own,
+    with ±.
     """
     compared = {True: "change", False: "times ours"}
     table = [HEAD + [column for agent in others for column in (f"{agent.name} adds", compared[agent.autotrace])]]

@@ -1,4 +1,4 @@
-"""Rounds, interleaved: every agent in every round, in turning order; and what they amount to. Differences are taken within a round."""
+"""Interleaved rounds: every agent in every round, in turning order. Differences are taken within a round."""
 
 from __future__ import annotations
 

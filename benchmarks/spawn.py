@@ -1,4 +1,4 @@
-"""One measured child process: its output, what it used (CPU, from the kernel), when it ended. Nothing else runs in it but the program."""
+"""One measured child process: its output, the CPU that the kernel counted, when it ended. Only the program runs in it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Database drivers that pip has to compile, or that need a C library: taken where installed, else built once into the cache.
+"""Database drivers that pip has to compile, or that need a C library: the installed one, else one from the cache.
 
-Limit: what is built belongs to one interpreter version; its folder is appended to sys.path of this process, and named for others.
-`python -m test_services.built_drivers` builds all and prints their folders.
+Limit: a built driver belongs to one interpreter version. Its folder is appended to sys.path; search_path() names it for
+others. `python -m test_services.built_drivers` builds all and prints their folders.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DRIVERS = {
 
 
 def driver(module: str) -> ModuleType:
-    """The module, a key of DRIVERS, imported. cache.Unavailable where it cannot be had; which package would help is said then."""
+    """The module, a key of DRIVERS, imported. cache.Unavailable if it cannot be had, with the package that would help."""
     try:
         return importlib.import_module(module)
     except ImportError:

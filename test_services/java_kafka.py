@@ -1,4 +1,4 @@
-"""Kafka clients of Java with three tracers, for programs of the tests: opentracing-kafka-client on Jaeger, Brave, OpenTelemetry.
+"""Java's Kafka clients with three tracers: opentracing-kafka-client on Jaeger, Brave, OpenTelemetry.
 
 Jars from Maven Central; needs a JDK of 11 or newer and Maven (installed from Debian's packages if root).
 """
@@ -27,7 +27,7 @@ ARTIFACTS = (
 def command(source: Path) -> list[str]:
     """What runs a Java program of one file with these libraries; its arguments are to follow.
 
-    cache.Unavailable where there is no JDK, no Maven or no Maven Central; ValueError where the program does not compile.
+    cache.Unavailable without a JDK, Maven or Maven Central; ValueError if the program does not compile.
     """
     jars = maven.jars(f"java-kafka-{_digest(*ARTIFACTS)}", ARTIFACTS)
     java, javac = maven.program("java"), maven.program("javac")

@@ -21,8 +21,9 @@ from test_services.service import Service, run_in_foreground
 #: Not 4.4.0: Maven Central has no kafka-tools-api jar of it.
 VERSIONS = {"4": "4.3.1", "3": "3.9.2"}
 
-# Quick and small: no waiting for more group members, short sessions allowed, few internal partitions, one replica. Nothing is
-# thrown away: every five minutes a broker looks for records whose own timestamp is too old, and tests write such.
+# Quick and small: no waiting for more group members, short sessions allowed, few internal partitions, one replica.
+# Nothing is thrown away: every five minutes a broker looks for records whose own timestamp is too old, and tests write
+# such.
 _PROPERTIES = """process.roles=broker,controller
 node.id=1
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}

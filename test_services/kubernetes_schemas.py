@@ -1,7 +1,7 @@
-"""What the examples' manifests are checked with: kustomize itself, and the published schemas of Kubernetes and Istio.
+"""The checks of the examples' manifests: kustomize itself, and the published schemas of Kubernetes and Istio.
 
-Kubernetes' come from the wheel kubernetes-validate, Istio's from its Go module istio.io/api. Limit: Istio's are closed here (a
-field that is not in them is refused), as its API server would only prune it; rules in CEL are not run.
+Kubernetes' come from the wheel kubernetes-validate, Istio's from its Go module istio.io/api. Limit: Istio's are closed
+here (a field that is not in them is refused), as its API server would only prune it; rules in CEL are not run.
 """
 
 from __future__ import annotations

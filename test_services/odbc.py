@@ -1,4 +1,4 @@
-"""ODBC drivers of Debian's: the path of one's library, as a connection string may name it (`DRIVER={path}`), installed when missing.
+"""Debian's ODBC drivers: the path of a library, for `DRIVER={path}` in a connection string; installed if missing.
 
 `python -m test_services.odbc` prints them.
 """
@@ -15,7 +15,7 @@ LIBRARIES = {"mariadb": ("odbc-mariadb", "libmaodbc.so"), "postgresql": ("odbc-p
 
 
 def library(server: str) -> str:
-    """For `server`, a key of LIBRARIES. cache.Unavailable where it cannot be had; the package that would help is said then."""
+    """For `server`, a key of LIBRARIES. cache.Unavailable if it cannot be had, with the package that would help."""
     package, name = LIBRARIES[server]
     if not _installed(name):
         debian.install(package, "unixodbc")

@@ -1,7 +1,7 @@
-"""The tests that libraries ship with their source: the sdist of the installed version, and what those tests stand on, by pip.
+"""The tests that libraries ship with their source, in the installed version; and the packages that these tests need.
 
-Limits: only what is put into a folder here is added, what is installed stays as it is; a library's own C code is not built
-again, so its tests meet the wheel's. `python -m test_services.own_suites` fetches all and prints the folders.
+Limits: they come into folders, and nothing installed changes. A library's C code is not built again: its tests use the
+wheel's. `python -m test_services.own_suites` fetches all and prints the folders.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def source(distribution: str) -> Path:
 
 
 def needed(distribution: str) -> Path | None:
-    """The folder to put on PYTHONPATH for its tests, None where they need nothing. cache.Unavailable when pip cannot have it."""
+    """The folder for PYTHONPATH that its tests need, or None. cache.Unavailable if pip cannot have it."""
     requirements = NEEDS[distribution]
     return installed(*requirements) if requirements else None
 

@@ -1,4 +1,4 @@
-"""Packages that pip puts into a folder and not into the environment; sets of exact versions in the cache, for a subprocess."""
+"""Packages that pip puts into a folder instead of the environment: sets of exact versions, in the cache."""
 
 from __future__ import annotations
 

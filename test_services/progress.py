@@ -1,4 +1,4 @@
-"""What a slow preparation tells its user: a line before it begins, and one every ten seconds until it ends. On stderr."""
+"""Slow preparations are announced on stderr: a line before one begins, and one every ten seconds until it ends."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The uWSGI server, which is published as source alone: the program where it is installed, else built once into the cache (a minute).
+"""The uWSGI server, published as source only: the installed program, else one built once into the cache (a minute).
 
-Limit: it embeds one interpreter, this one's version. Its own modules are all in the program.
+Limits: it embeds one interpreter of this version; another interpreter of the same version must be built alike. It reads
+no path of a virtual environment with letters outside ASCII: give it a link.
 """
 
 from __future__ import annotations

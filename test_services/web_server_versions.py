@@ -1,6 +1,7 @@
-"""HTTP servers and web frameworks of two years ago, each in a cache folder of its own, for the PYTHONPATH of a subprocess.
+"""HTTP servers and web frameworks of two years ago, each in a cache folder of its own, for a subprocess.
 
-Limit: what they stand on (asgiref, anyio, pydantic, …) is the interpreter's. `python -m test_services.web_server_versions` fetches all.
+Limit: their dependencies (asgiref, anyio, …) are the installed ones. `python -m test_services.web_server_versions`
+fetches all.
 """
 
 from __future__ import annotations

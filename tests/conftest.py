@@ -11,7 +11,8 @@ from typing import TypeVar
 
 import pytest
 
-# Before any test module imports a library: within this process every library is patched as in a program under autotrace-run.
+# Before any test module imports a library: within this process every library is patched as in a program under
+# autotrace-run.
 os.environ["AUTOTRACE_EXPORTER"] = "none"
 
 import autotrace.activation

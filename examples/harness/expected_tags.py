@@ -1,7 +1,7 @@
-"""The tags that each span of a story must have, and those that it must not, in each convention: contracts of Jaeger, Kiali, OpenTelemetry.
+"""The tags that each span of a story must have in each convention, as Jaeger, Kiali and OpenTelemetry read them.
 
-A tag's value is given, or only its type where the run decides (an offset). Tags beyond these are allowed, those of the other
-convention are not.
+A tag's value is given, or only its type if the run decides it (an offset). Further tags are allowed, but none of the
+other convention.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Places(NamedTuple):
-    """What the tags must name: `urls`: service -> base URL; `kafka`: bootstrap servers; `database`: where the story has one."""
+    """The addresses that the tags must name. `urls`: service -> base URL. `kafka`: bootstrap servers."""
 
     urls: Mapping[str, str]
     kafka: str

@@ -1,4 +1,4 @@
-"""The real services of a demo: the user's own where an environment variable names them, else ours, with a line for each."""
+"""The Kafka and the PostgreSQL of a demo: the user's if an environment variable names it, else ours. A line for each."""
 
 from __future__ import annotations
 

@@ -19,7 +19,10 @@ from tests.end_to_end.backends import Backends
 
 @pytest.fixture(scope="package", autouse=True)
 def from_outside() -> Iterator[None]:
-    """The stories are asked by somebody who is not traced. This process is (tests/conftest.py), and its requests would be their beginning."""
+    """Requests to a story come from a caller without traces.
+
+    tests/conftest.py traces this process, so that otherwise its own requests would begin the traces.
+    """
     token = current.put(Context({current.SUPPRESS_KEY: True}))
     yield
     current.leave(token)

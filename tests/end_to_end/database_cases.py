@@ -1,4 +1,7 @@
-"""Runs the cases of *_cases.txt, one file a driver, and prints what each gave. A program; imports nothing of autotrace's."""
+"""A program that runs the cases of *_cases.txt, one file a driver, and prints the outcome of each.
+
+It imports nothing of autotrace.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ def described(kind: type) -> tuple[str, str, str]:
 
 
 def refused(call: Any) -> str:
-    """The exception a call ends with. `object has no attribute` is CPython's own text and names types its own way: its kind only."""
+    """The exception that ends a call.
+
+    Of `object has no attribute` only the type: CPython writes that text, and names types in its own way.
+    """
     try:
         return f"not refused: {call()!r}"
     except Exception as error:
@@ -217,7 +223,8 @@ def close(names: Names) -> None:
 def main(dsn: str, odbc: str, listener: int) -> None:
     """Print {library: {case: outcome}} as one line of JSON, and nothing else.
 
-    odbc: a connection string for the same server; empty: without pyodbc's cases. listener: the port of an Oracle listener that refuses.
+    odbc: a connection string for the same server; empty: without pyodbc's cases. listener: the port of an Oracle
+    listener that refuses.
     """
     spans: list[Any] = []
     common = {**prelude(odbc), "spans": spans, "listener": listener}

@@ -1,8 +1,7 @@
-"""A FastStream application whose handlers call a REST service: one record at a time, by several consumers, and behind a relay.
+"""A FastStream application whose handlers call a REST service: record by record, by several consumers, after a relay.
 
-    python faststream_program.py CLIENT BROKER URL TOPIC-PREFIX COUNT
-
-CLIENT is kafka (aiokafka) or confluent. It ends after COUNT calls. The topics are PREFIX-one, -many, -relay and -relayed.
+CLIENT is kafka (aiokafka) or confluent. The program ends after COUNT calls. Topics: PREFIX-one, -many, -relay,
+-relayed.
 """
 
 from __future__ import annotations

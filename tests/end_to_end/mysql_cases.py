@@ -1,4 +1,7 @@
-"""Runs the cases of mysql_cases.txt with each driver of MySQL that it is told, and prints what each gave. A program; imports nothing of ours."""
+"""A program that runs the cases of mysql_cases.txt with each named driver, and prints the outcome of each.
+
+It imports nothing of autotrace.
+"""
 
 from __future__ import annotations
 

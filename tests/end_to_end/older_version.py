@@ -1,4 +1,4 @@
-"""A patch's own tests, run in a process that finds an older version of the library first: for the files `test_*_versions.py`."""
+"""A patch's own tests, in a process that imports an older version of the library. For the files test_*_versions.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.programs import ROOT
 
 
 def assert_passes(folder: Path, libraries: tuple[str, ...]) -> None:
-    """All tests of the patches of `libraries` pass with the packages of `folder`: none is skipped, none is deselected."""
+    """All tests of the patches of `libraries` pass with the packages in `folder`; none is skipped or deselected."""
     files = [f"tests/patches/test_{library}.py" for library in libraries]
     done = _run(folder, "-W", "ignore", "-m", "pytest", "-q", *files)
     assert done.returncode == 0, done.stdout[-20_000:]
@@ -22,7 +22,10 @@ def assert_passes(folder: Path, libraries: tuple[str, ...]) -> None:
 
 
 def assert_there(folder: Path, requirements: tuple[str, ...]) -> None:
-    """The process has exactly `requirements` ("name==version") and this one has others; else assert_passes() would prove nothing."""
+    """The process has exactly `requirements` ("name==version"), and this process has other versions.
+
+    Otherwise assert_passes() would prove nothing.
+    """
     for requirement in requirements:
         library, _, version = requirement.partition("==")
         program = f"import {library}, importlib.metadata as m; print(m.version({library!r}), {library}.__path__[0])"

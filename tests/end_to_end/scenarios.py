@@ -1,6 +1,6 @@
-"""Tells of each scenario of a program what it gave, which statements the library says it sent, and which spans were made.
+"""Prints for each scenario of a program its value, the statements that the library says it sent, and the spans.
 
-For programs that run bare and traced, in processes of their own. A scenario is the child of one span of the program's own.
+For programs that run bare and traced, each in its own process. A scenario is the child of a span of the program's own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SQLAlchemy, core and ORM, in the ways it is used: scenarios for an engine whose tables are not there yet. What they return is compared."""
+"""Scenarios of SQLAlchemy, core and ORM, for an engine whose tables do not exist yet. Their values are compared."""
 
 from __future__ import annotations
 

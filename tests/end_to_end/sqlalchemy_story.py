@@ -1,4 +1,7 @@
-"""SQLAlchemy on one URL, sync or async: a program. `python -m tests.end_to_end.sqlalchemy_story URL`; `?async=1` for the async engine."""
+"""SQLAlchemy on one URL, sync or async: a program.
+
+`python -m tests.end_to_end.sqlalchemy_story URL`; `?async=1` for the async engine.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""AUTOTRACE_TRACE_CONNECTS and AUTOTRACE_TRACE_TRANSACTIONS with each driver, in processes of their own: settings are read once."""
+"""AUTOTRACE_TRACE_CONNECTS and AUTOTRACE_TRACE_TRANSACTIONS with each driver.
+
+Each runs in a process of its own, because settings are read once.
+"""
 
 from __future__ import annotations
 

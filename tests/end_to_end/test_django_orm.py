@@ -1,6 +1,6 @@
-"""Django's ORM on every database: nothing that it or the program sees is changed, and each statement that it sends is one span.
+"""Django's ORM on every database: neither Django nor the program sees a difference, and each statement is one span.
 
-Which statements it sends is its own account: `connection.execute_wrapper`, in the run without the agent as in the other.
+Django's own account says which statements it sent: `connection.execute_wrapper`, in both runs, bare and traced.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ DATABASES: dict[str, dict[str, Any]] = {
     "PyMySQL": {"ENGINE": "mysql", "PYMYSQL": True},
 }
 
-# What Django sends past its wrappers: on a connect, to see if one is usable, to make and drop the database of the test runner, and
-# to quote parameters for the log of queries on sqlite.
+# What Django sends past its wrappers: on a connect, to see if one is usable, to make and drop the database of the test
+# runner, and to quote parameters for the log of queries on sqlite.
 AROUND = re.compile(
     r"SELECT set_config|SET SESSION TRANSACTION|SET SQL_AUTO_IS_NULL|PRAGMA (foreign_keys = ON|legacy_alter_table = OFF)$"
     r"|select sqlite_compileoption|SELECT 1$|SELECT QUOTE\(|(CREATE|DROP) DATABASE"

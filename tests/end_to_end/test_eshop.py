@@ -1,4 +1,4 @@
-"""The eshop as six processes on a real broker and a real database: one checkout is one trace, exactly, however it travels."""
+"""The eshop as six processes on a real broker and a real database: one checkout is exactly one trace."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class TestOneCheckoutIsOneTrace:
         assert faults(receiver.wait(len(STEPS), seconds=30), backends.places(shop)) == []
 
     def test_jaeger_itself_tells_the_same_story(self, backends: Backends, opened: ExitStack, jaeger: Jaeger) -> None:
-        """Read back through its query API: tree, reference, tags and process tags are intact, and the graph has the edge over Kafka."""
+        """Jaeger's query API gives the same tree, reference and tags, and a graph with the edge over Kafka."""
         shop = backends.shop(opened, {"JAEGER_ENDPOINT": jaeger.endpoint})
         assert shop.checkout().decode() == ANSWER
         trace = jaeger.trace(_checkout_at(shop.urls["eshop"], jaeger), spans=len(STEPS), seconds=30)

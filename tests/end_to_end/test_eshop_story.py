@@ -1,4 +1,7 @@
-"""The story of the eshop judges a trace: shown one with a fault, it names the fault. The trace is a real one, then broken."""
+"""The story of the eshop judges a trace: shown one with a fault, it names the fault.
+
+The trace is a real one, then broken.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def told(backends: Backends) -> Iterator[tuple[list[ReceivedSpan], Places]]:
 
 
 class TestTheStoryNamesWhatIsWrong:
-    """Each test breaks one thing in a right trace, and the story says that, and nothing else that is not its consequence."""
+    """Each test breaks one thing in a right trace. The story names it, and its consequences, and nothing else."""
 
     @pytest.fixture(autouse=True)
     def copied(self, told: tuple[list[ReceivedSpan], Places]) -> None:

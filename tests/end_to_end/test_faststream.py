@@ -1,4 +1,4 @@
-"""FastStream on aiokafka and on confluent-kafka, a real broker: what a handler calls is in the trace of the record that it handles."""
+"""FastStream on aiokafka and on confluent-kafka, a real broker: a handler's calls are in its record's trace."""
 
 from __future__ import annotations
 

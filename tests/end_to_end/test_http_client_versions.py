@@ -1,4 +1,4 @@
-"""HTTP clients of two years ago pass the tests of their patches, by features and not by number; each in a process of its own."""
+"""HTTP clients of two years ago pass the tests of their patches: patches look at features, not at version numbers."""
 
 from __future__ import annotations
 

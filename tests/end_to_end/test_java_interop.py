@@ -1,6 +1,7 @@
-"""Java programs under three tracers and a Python program under autotrace-run exchange records over the broker: one trace, both ways.
+"""Java programs under three tracers and a traced Python program exchange records: one trace, both ways.
 
-java/Exchange.java sends, java_partner.py passes on and sends its own, Exchange.java receives and tells what its tracers made of it.
+java/Exchange.java sends. java_partner.py relays what it gets and sends its own. Exchange.java receives, and prints what
+its tracers made of it.
 """
 
 from __future__ import annotations
@@ -35,8 +36,11 @@ class JavaSpan(NamedTuple):
 
 
 class Exchanged(NamedTuple):
-    """`sent`: tracer -> its producer's span, of the record that was sent with the headers of another: opentracing-kafka-client
-    appends, so that record has two of each. `received`: (tracer, value) -> its consumer's span; `ours`: all of Python's."""
+    """`sent`: tracer -> its producer's span, of a record that was sent with another tracer's headers.
+
+    opentracing-kafka-client appends, so that its record has two of each header. `received`: (tracer, value) -> the
+    consumer's span. `ours`: all spans of Python.
+    """
 
     sent: dict[str, JavaSpan]
     received: dict[tuple[str, str], JavaSpan]

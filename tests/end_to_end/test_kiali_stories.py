@@ -1,7 +1,7 @@
 """Both stories under Kiali's rules: every node and every edge of the mesh shines, Kafka and the database included.
 
-The services run here as processes and not in pods: what a pod gives them (its name as the host's name, its namespace) is put in
-afterwards, as autotrace's resource has it there. The peers' names are really configured.
+The services run here as processes and not in pods: what a pod gives them (its name as the host's name, its namespace)
+is put in afterwards, as autotrace's resource has it there. The peers' names are really configured.
 """
 
 from __future__ import annotations

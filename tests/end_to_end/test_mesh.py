@@ -1,4 +1,4 @@
-"""The eshop through six real Envoys, inbound and outbound, with either tracer of Istio's: one tree, the sidecars' spans in it."""
+"""The eshop through six real Envoys, with either tracer of Istio's: one tree, with the sidecars' spans in it."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ class TestTheWholeTree:
     def test_what_the_first_sidecar_does_not_sample_nobody_records(
         self, running: Callable[..., Mesh], tracer: str
     ) -> None:
-        """The second checkout is sampled outside; all of its spans, the consumer's too, come after those of the first would.
+        """The second checkout is sampled outside. All of its spans come after those that the first would have.
 
-        With the opentelemetry tracer it is its x-request-id alone that keeps it sampled on every hop.
+        With the opentelemetry tracer only its x-request-id keeps it sampled on every hop.
         """
         own = running(tracer, percent=0)
         assert own.shop.checkout().decode() == ANSWER

@@ -1,7 +1,8 @@
 """Harmless, as the libraries themselves see it: their own tests end the same with the agent and without, one by one.
 
-Each suite runs twice in a process of its own, headers propagated and spans sent, as in a program. Which tests fail bare is the
-library's and the machine's affair. Limit: the suites that are quick; docs/architecture.md names all that were compared.
+Each suite runs twice in a process of its own, headers propagated and spans sent, as in a program. Which tests fail bare
+is the library's and the machine's affair. Limit: the suites that are quick; docs/architecture.md names all that were
+compared.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def test_a_library_passes_its_own_tests_as_without_the_agent(
 
 
 def _surroundings(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Path, dict[str, str]]:
-    """(where the tests are, what is in their environment); the tests of a library that is not in NEEDS are installed with it."""
+    """(folder of the tests, their environment). Tests of a library that is not in NEEDS are installed with it."""
     variables = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(tmp_path)}
     if name == "psycopg2-binary":
         variables |= _database(request.getfixturevalue("postgresql"))

@@ -1,4 +1,4 @@
-"""Servers with several processes, as a user starts them: each worker's spans arrive, one per request, whatever forks or spawns them."""
+"""Servers with several processes, as a user starts them: each worker's spans arrive, one for each request."""
 
 from __future__ import annotations
 
@@ -227,8 +227,11 @@ def test_every_worker_s_spans_arrive(name: str, tmp_path: Path) -> None:
 def test_uwsgi_s_workers_share_nothing_and_send_the_last_when_they_stop(
     name: str, component: str, tmp_path: Path
 ) -> None:
-    """uWSGI forks in C, and Python's own hooks around a fork are not called: the workers would draw the same ids, and one that
-    inherits a thread of its master's, which a span while loading has started, would wait for it for ever."""
+    """uWSGI forks in C, without Python's hooks around a fork.
+
+    Without more care the workers would draw the same ids. And a worker that inherits its master's export thread, which
+    a span while loading has started, would wait for that thread for ever.
+    """
     while_loading = "from opentelemetry import trace\ntrace.get_tracer('t').start_span('while loading').end()\n"
     (tmp_path / "app.py").write_text(while_loading + APP)
     command = [uwsgi_program(), *UWSGI[1:], "--module", f"app:{name}"]

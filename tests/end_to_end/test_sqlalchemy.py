@@ -1,6 +1,6 @@
-"""SQLAlchemy on every driver: nothing that it or the program sees is changed, and each statement that it sends is one span.
+"""SQLAlchemy on every driver: neither it nor the program sees a difference, and each statement is one span.
 
-Which statements it sends is its own account: the event `before_cursor_execute`, in the run without the agent as in the other.
+SQLAlchemy's own account says which statements it sent: the event `before_cursor_execute`; in both runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ URLS = {
     "aiosqlite": "sqlite+aiosqlite:///{folder}/shop.db?async=1",
 }
 
-# What SQLAlchemy sends without an event: on the first connect, for pre_ping, to set an isolation level back, to fetch with pg8000.
+# What SQLAlchemy sends without an event: on the first connect, for pre_ping, to set an isolation level back, to fetch
+# with pg8000.
 AROUND = re.compile(
     r"SELECT t\.oid, typarray FROM pg_type|select pg_catalog\.version|select current_schema|show (transaction|standard)|Composed"
     r"|SELECT @@|SET NAMES|SELECT VERSION|SELECT DATABASE|SET SESSION (TRANSACTION|CHARACTERISTICS)|COMMIT$|PRAGMA read_uncommitted"

@@ -1,6 +1,6 @@
-"""W3C Trace Context on the wire: examples/w3c under autotrace-run, asked through a plain socket, and what it then sends on.
+"""W3C Trace Context on the wire: examples/w3c under autotrace-run, asked through a plain socket, and what it sends.
 
-Each rule of the official suite (its tests by name, without `test_`) and where it stands here, values in tests/propagation/test_w3c.py:
+The official suite's tests (without `test_`), and where each stands here; values are in tests/propagation/test_w3c.py:
 
     both_traceparent_and_tracestate_missing     TestTraceparent.test_without_one_the_service_begins_a_trace
     traceparent_included_tracestate_missing     .test_a_valid_one_is_continued_with_a_parent_of_its_own: version 00

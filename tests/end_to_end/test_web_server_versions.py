@@ -1,4 +1,4 @@
-"""Servers and web frameworks of two years ago pass the tests of their patches, by features and not by number; each in a process of its own."""
+"""Servers and web frameworks of two years ago pass the tests of their patches: features count, not version numbers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The examples' Kubernetes manifests, as kustomize builds them: valid by the published schemas, whole, and right for the agent and for Kiali.
+"""The examples' Kubernetes manifests, as kustomize builds them: valid, complete, right for the agent and for Kiali.
 
-No cluster is asked: that Istio and Kiali do with them what docs/istio.md says is not tested here.
+Limit: no cluster is asked. Whether Istio and Kiali do with them what docs/istio.md says is not tested here.
 """
 
 from __future__ import annotations
