@@ -28,11 +28,11 @@ def main(words: list[str] | None = None) -> int:
         print(f"benchmarks: {reason}", file=sys.stderr)
         return 1
     # Beside another checkout this one is found in the same way, or the way would be measured, too.
-    ours = agents.checkout(ROOT, "autotrace") if any(agent.autotrace for agent in others) else agents.autotrace()
+    this = agents.checkout(ROOT, "autotrace") if any(agent.autotrace for agent in others) else agents.autotrace()
     load = os.getloadavg()[0]
     with Environment({need for benchmark in chosen.values() for need in benchmark.needs}) as environment:
         can = {name: it for name, it in chosen.items() if not environment.missing.intersection(it.needs)}
-        results = interleaved(can, [agents.BARE, ours, *others], environment, options.rounds, options.scale)
+        results = interleaved(can, [agents.BARE, this, *others], environment, options.rounds, options.scale)
         pinned = environment.pinned
     table = report.rows(results, others)
     conditions = _conditions(options.rounds, load, pinned)

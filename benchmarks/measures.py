@@ -161,5 +161,5 @@ def _module(agent: Agent, environment: Environment, *command: str) -> Ended:
 
 def _heed(ended: Ended, environment: Environment, what: str) -> None:
     """An agent that complains is not measured, it is broken."""
-    if ended.said.strip():
-        environment.note(f"{what}: {ended.said.strip().splitlines()[-1][:200]}")
+    if ended.stderr.strip():
+        environment.note(f"{what}: {ended.stderr.strip().splitlines()[-1][:200]}")

@@ -77,8 +77,10 @@ def statement(places: Places, text: str) -> Expected:
     )
 
 
-def message(places: Places, topic: str, kind: str, ours: Tags, otel: Tags, *, offset: bool = True) -> Expected:
-    """A record of the topic, sent or processed; what only one of the two has: in words of our own, in OpenTelemetry's.
+def message(places: Places, topic: str, kind: str, both: Tags, otel: Tags, *, offset: bool = True) -> Expected:
+    """A record of the topic, sent or processed.
+
+    `both`, `otel`: further tags in both conventions, in OpenTelemetry's alone.
 
     `offset`: known to the client, which it is not where no acknowledgement is asked for (acks=0).
     """
@@ -97,8 +99,8 @@ def message(places: Places, topic: str, kind: str, ours: Tags, otel: Tags, *, of
         "messaging.operation.type": operation,
     }
     return Expected(
-        {**kind_tag, "component": "kafka-python", **where, **ours, **peer.opentracing},
-        {**kind_tag, **named, **otel, **ours, **peer.otel},
+        {**kind_tag, "component": "kafka-python", **where, **both, **peer.opentracing},
+        {**kind_tag, **named, **otel, **both, **peer.otel},
     )
 
 

@@ -55,9 +55,9 @@ def database(opened: ExitStack) -> Database:
             raise Stop(
                 f"DATABASE_URL={_public(url)}: {why}. Correct it, or unset it to have a PostgreSQL made."
             ) from None
-    ours = PostgreSQL()
-    opened.callback(ours.stop)
-    return Database.at(step("PostgreSQL", ours.start, lambda server: f"{server.host}:{server.port}").url)
+    server = PostgreSQL()
+    opened.callback(server.stop)
+    return Database.at(step("PostgreSQL", server.start, lambda _: f"{server.host}:{server.port}").url)
 
 
 def kafka(opened: ExitStack, topic: str) -> str:

@@ -42,7 +42,7 @@ from django.db.models import Count, F, Prefetch, Sum
 from django.test.utils import CaptureQueriesContext
 
 from tests.end_to_end.django_shop.models import Customer, Order
-from tests.end_to_end.scenarios import begin, end, refused, scenario, told
+from tests.end_to_end.scenarios import begin, end, library_statements, refused, scenario
 
 
 def first_connect() -> Any:
@@ -231,7 +231,7 @@ def hear(connection: Any) -> None:
     """Django's own account of what it sends; a connection keeps it for good."""
 
     def sent(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
-        told.append(str(sql))
+        library_statements.append(str(sql))
         return execute(sql, params, many, context)
 
     if not connection.execute_wrappers:

@@ -24,7 +24,7 @@ from tests.end_to_end.backends import Backends
 
 
 @pytest.fixture(scope="module")
-def told(backends: Backends) -> Iterator[tuple[list[ReceivedSpan], Places]]:
+def right_trace(backends: Backends) -> Iterator[tuple[list[ReceivedSpan], Places]]:
     """One right trace, to be made wrong."""
     with Receiver() as receiver, ExitStack() as opened:
         shop = backends.shop(opened, {"AUTOTRACE_ENDPOINT": receiver.http_url})
@@ -36,8 +36,8 @@ class TestTheStoryNamesWhatIsWrong:
     """Each test breaks one thing in a right trace. The story names it, and its consequences, and nothing else."""
 
     @pytest.fixture(autouse=True)
-    def copied(self, told: tuple[list[ReceivedSpan], Places]) -> None:
-        self.spans, self.places = copy.deepcopy(told[0]), told[1]
+    def copied(self, right_trace: tuple[list[ReceivedSpan], Places]) -> None:
+        self.spans, self.places = copy.deepcopy(right_trace[0]), right_trace[1]
 
     def span(self, service: str, kind: str, target: str) -> ReceivedSpan:
         (found,) = [span for span in self.spans if identity(span) == (service, target, kind)]

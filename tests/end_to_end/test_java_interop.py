@@ -80,20 +80,20 @@ def exchanged(java: list[str], kafka: Any) -> Iterator[Exchanged]:
     broker, prefix = kafka.bootstrap_servers, f"java-{time.time_ns()}"
     make_topic(broker, prefix)
     with closing(Receiver()) as receiver:
-        sent = _told([*java, "send", broker, prefix])
+        sent = _printed_by([*java, "send", broker, prefix])
         partner = (str(HERE / "java_partner.py"), broker, prefix, prefix, str(len(TRACERS)))
         done = programs.traced(
             sys.executable, *partner, AUTOTRACE_EXPORTER="jaeger", AUTOTRACE_ENDPOINT=receiver.http_url
         )
         assert done.returncode == 0, done.stderr
         assert "autotrace" not in programs.without_paths(done.stderr)
-        received = _told([*java, "receive", broker, prefix, "2"])
+        received = _printed_by([*java, "receive", broker, prefix, "2"])
         last = {tracer: sent[tracer, tracer] for tracer in TRACERS}
         assert last["OpenTracing"].parent == sent["OpenTracing", "before OpenTracing"].span, "both headers are there"
         yield Exchanged(last, received, receiver.spans, prefix)
 
 
-def _told(command: list[str]) -> dict[tuple[str, str], JavaSpan]:
+def _printed_by(command: list[str]) -> dict[tuple[str, str], JavaSpan]:
     """(tracer, the record's value) -> ids."""
     done = subprocess.run(command, env=programs.environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -68,7 +68,7 @@ SUITES = {
 class Ran(NamedTuple):
     outcomes: Counter[str]
     """`class::test outcome`; an error at its end is an outcome of its own"""
-    said: str
+    stderr: str
 
 
 @pytest.mark.parametrize("name", SUITES)
@@ -85,7 +85,7 @@ def test_a_library_passes_its_own_tests_as_without_the_agent(
     assert sum(outcome.endswith(" passed") for outcome in without.outcomes) >= suite.passing
     different = (without.outcomes - within.outcomes) + (within.outcomes - without.outcomes)
     assert [test for test in sorted(different) if not any(known in test for known in suite.exceptions)] == []
-    assert "autotrace:" not in within.said  # a failure of ours would say so
+    assert "autotrace:" not in within.stderr  # a failure of ours would say so
 
 
 def _surroundings(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Path, dict[str, str]]:
@@ -111,8 +111,8 @@ def _database(server: PostgreSQL) -> dict[str, str]:
         cursor.execute("DROP DATABASE IF EXISTS own_suites")
         cursor.execute("CREATE DATABASE own_suites")
     connection.close()
-    told = {"": "own_suites", "_HOST": server.host, "_PORT": str(server.port), "_USER": server.user}
-    return {f"PSYCOPG2_TESTDB{key}": value for key, value in told.items()}
+    variables = {"": "own_suites", "_HOST": server.host, "_PORT": str(server.port), "_USER": server.user}
+    return {f"PSYCOPG2_TESTDB{key}": value for key, value in variables.items()}
 
 
 def _run(suite: Suite, results: Path, folder: Path, variables: dict[str, str]) -> Ran:

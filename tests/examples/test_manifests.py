@@ -213,8 +213,8 @@ class TestAnExample:
             collector = endpoint(settings)
             assert isinstance(collector, Collector)
             port = str(urlsplit(collector.url).port)
-            told = deployment["spec"]["template"]["metadata"]["annotations"]
-            assert told["traffic.sidecar.istio.io/excludeOutboundPorts"] == port
+            annotations = deployment["spec"]["template"]["metadata"]["annotations"]
+            assert annotations["traffic.sidecar.istio.io/excludeOutboundPorts"] == port
 
     def test_the_agent_is_brought_and_found(self, example: str) -> None:
         """What the init container installs is where PYTHONPATH looks, made by the Python that will run it."""
