@@ -1,4 +1,5 @@
-# Each target does its own set-up. `make` lists them. Tools run as `python -m`: a blank in the checkout's path breaks lines with `#!`.
+# Each target does its own set-up. `make` lists them.
+# Tools run as `python -m`, because a blank in the checkout's path breaks the first line (`#!`) of their scripts.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,8 +13,8 @@ DEMO_READY := $(VENV)/.demo
 READY := $(VENV)/.ready
 FOR_DEMO := $(firstword $(wildcard $(READY)) $(DEMO_READY))
 
-# The versions that CI passed, on the Python that their first line names. Another Python gets the newest in pyproject.toml's ranges,
-# because not every one of these versions has a wheel for it. `make CONSTRAINTS=` does the same on any.
+# constraints.txt holds the versions that CI passed, for the Python that its first line names. Another Python gets the
+# newest in pyproject.toml's ranges, because some of these versions have no wheel for it. So does `make CONSTRAINTS=`.
 CONSTRAINTS = $(shell $(BIN)/python -c 'import sys; print("--constraint constraints.txt" * \
 	("# Python %d.%d:" % sys.version_info[:2] in open("constraints.txt").readline()))')
 
@@ -43,7 +44,8 @@ bench: $(READY) ## overhead: bare against autotrace, interleaved, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)
 
 fuzz: $(READY) ## look for SQL that breaks a promise of autotrace.sql, with atheris (ARGS="-max_total_time=60 FOLDER")
-	@$(BIN)/python -c 'import atheris' 2>/dev/null || { echo "installing atheris into $(VENV)"; $(INSTALL) --quiet atheris; }
+	@$(BIN)/python -c 'import atheris' 2>/dev/null \
+		|| { echo "installing atheris into $(VENV)"; $(INSTALL) --quiet atheris; }
 	@nice $(BIN)/python -m fuzz.fuzz_sql $(ARGS)
 
 lint: $(READY) ## ruff (lint, format) and mypy --strict
@@ -54,8 +56,8 @@ lint: $(READY) ## ruff (lint, format) and mypy --strict
 constraints: ## renew constraints.txt: the newest versions in pyproject.toml's ranges. `make test`, then commit it
 	@rm -rf $(VENV)
 	@$(MAKE) --no-print-directory $(READY) CONSTRAINTS=
-	@$(BIN)/python -c 'import sys; print("# Python %d.%d: the versions that CI passed. Renewed by `make constraints`." % sys.version_info[:2])' \
-		> constraints.txt
+	@$(BIN)/python -c 'import sys; print("# Python %d.%d: the versions that CI passed. " \
+		"Renewed by `make constraints`." % sys.version_info[:2])' > constraints.txt
 	@$(BIN)/python -m pip freeze --exclude-editable | grep -v '^#' >> constraints.txt
 	@echo "constraints.txt is new: run 'make test' before you commit it"
 
@@ -77,13 +79,15 @@ $(READY): pyproject.toml constraints.txt | $(BIN)/python
 	@$(INSTALL) $(CONSTRAINTS) --editable '.[test]' | $(DOTS)
 	@touch $@
 
-# Debian's python3 cannot make an environment with pip in it: there virtualenv does, from a folder of its own, and nothing is installed
-# beside Debian's packages.
+# Debian's python3 cannot make an environment with pip in it. There virtualenv does, from a folder of its own: nothing is
+# installed beside Debian's packages.
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or later is needed: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "Python 3.10 or later is needed: make PYTHON=python3.11 ..."; exit 1; }
 	@echo "making the virtual environment $(VENV)"
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 \
 		|| { rm -rf $(VENV); echo "$(PYTHON) has no ensurepip: getting virtualenv into $(TOOL), from the package index"; \
 			$(PYTHON) -m pip install --quiet --disable-pip-version-check --target $(TOOL) virtualenv \
 			&& PYTHONPATH=$(TOOL) $(PYTHON) -m virtualenv --quiet $(VENV) && rm -rf $(TOOL); } \
-		|| { rm -rf $(VENV) $(TOOL); echo "$(PYTHON) has neither ensurepip nor pip. On Debian: apt install python3-venv"; exit 1; }
+		|| { rm -rf $(VENV) $(TOOL); \
+			echo "$(PYTHON) has neither ensurepip nor pip. On Debian: apt install python3-venv"; exit 1; }
