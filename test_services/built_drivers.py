@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from test_services import debian
-from test_services.cache import Unavailable, folder, obtain
+from test_services.cache import Unavailable, folder, obtain, print_paths
 from test_services.pip_folder import run_pip
 
 #: module -> (what pip gets, the Debian packages it needs).
@@ -63,8 +63,4 @@ def _folders() -> list[Path]:
 
 
 if __name__ == "__main__":
-    try:
-        for name in DRIVERS:
-            print(f"{name}={library_path(name)}")
-    except Unavailable as reason:
-        raise SystemExit(str(reason)) from None
+    print_paths(DRIVERS, library_path)

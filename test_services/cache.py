@@ -10,7 +10,7 @@ import fcntl
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from test_services.progress import announced
@@ -48,6 +48,15 @@ def obtain(name: str, make: Callable[[Path], Path], how: str) -> Path:
             with announced(f"{how}: {name}, once, into {folder()}"), scratch_folder as scratch:
                 make(Path(scratch)).rename(wanted)
     return wanted
+
+
+def print_paths(names: Iterable[str], path: Callable[[str], object]) -> None:
+    """For `python -m`: a line NAME=PATH for each. Exit code 1, and the reason, if one cannot be had."""
+    try:
+        for name in names:
+            print(f"{name}={path(name)}", flush=True)
+    except Unavailable as reason:
+        raise SystemExit(str(reason)) from None
 
 
 def require_real(service: str, reason: object, instead: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from test_services import debian
-from test_services.cache import Unavailable
+from test_services.cache import Unavailable, print_paths
 
 #: server -> (Debian's package, its library).
 LIBRARIES = {"mariadb": ("odbc-mariadb", "libmaodbc.so"), "postgresql": ("odbc-postgresql", "psqlodbcw.so")}
@@ -32,8 +32,4 @@ def _installed(name: str) -> Path | None:
 
 
 if __name__ == "__main__":
-    try:
-        for server in LIBRARIES:
-            print(f"{server}={library(server)}")
-    except Unavailable as reason:
-        raise SystemExit(str(reason)) from None
+    print_paths(LIBRARIES, library)

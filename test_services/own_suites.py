@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from test_services import debian
-from test_services.cache import Unavailable, obtain
+from test_services.cache import obtain, print_paths
 from test_services.pip_folder import installed, run_pip
 
 #: distribution -> what its tests import beyond the test extra, dependencies of these too. Exact on purpose: test data.
@@ -56,8 +56,4 @@ def needed(distribution: str) -> Path | None:
 
 
 if __name__ == "__main__":
-    try:
-        for name in NEEDS:
-            print(f"{name}={source(name)}:{needed(name) or ''}")
-    except Unavailable as error:
-        raise SystemExit(str(error)) from None
+    print_paths(NEEDS, lambda name: f"{source(name)}:{needed(name) or ''}")

@@ -10,7 +10,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from test_services.cache import Unavailable, obtain
+from test_services.cache import obtain, print_paths
 from test_services.pip_folder import run_pip
 
 
@@ -28,7 +28,4 @@ def _build(scratch: Path) -> Path:
 
 
 if __name__ == "__main__":
-    try:
-        print(program())
-    except Unavailable as reason:
-        raise SystemExit(str(reason)) from None
+    print_paths(["uwsgi"], lambda _: program())
