@@ -69,7 +69,8 @@ def test_a_service_is_short_and_knows_nothing_of_tracing(service: str) -> None:
 
 class TestTheDemoOfARightTrace:
     @pytest.fixture(scope="class")
-    def done(self, backends: Backends) -> Done:
+    @classmethod
+    def done(cls, backends: Backends) -> Done:
         return demo(KAFKA_BOOTSTRAP_SERVERS=backends.kafka, DATABASE_URL=backends.database.url)
 
     def test_it_succeeds_and_says_so(self, done: Done) -> None:
