@@ -107,7 +107,7 @@ class Jaeger(Service):
             raise
 
     def _launch(self, folder: Path) -> Server:
-        binary = obtain(f"jaeger-{VERSION}", _build)
+        binary = obtain(f"jaeger-{VERSION}", _build, "building a Go module")
         self.ports = dict(zip(_TCP, free_ports(len(_TCP)), strict=True))
         self.ports.update(zip(_UDP, free_ports(len(_UDP), socket.SOCK_DGRAM), strict=True))
         options = [f"--{option}.host-port=127.0.0.1:{self.ports[name]}" for name, option in _TCP.items()]

@@ -45,5 +45,10 @@ def python(program: str) -> tuple[str, str, str]:
     return sys.executable, "-c", program
 
 
+def without_paths(text: str) -> str:
+    """`text` without the folders of this checkout and of the environment: one of them may be called autotrace."""
+    return text.replace(str(ROOT), "").replace(sys.prefix, "")
+
+
 def _run(command: tuple[str, ...], cwd: Path | None, environ: dict[str, str]) -> Done:
     return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=120)

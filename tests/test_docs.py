@@ -15,7 +15,7 @@ from autotrace.settings import TABLE
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-LATER = ("kafka.md", "databases.md", "http.md", "adding_a_library.md")
+LATER = ("adding_a_library.md",)
 """Pages whose prose still exceeds the limits below. Take a page out once it keeps them."""
 WORDS = 35
 COLUMNS = 120
@@ -113,6 +113,13 @@ def test_the_architecture_names_every_room() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     rooms = [path.parent.name for path in (ROOT / "autotrace").glob("*/__init__.py")]
     assert [room for room in rooms if f"| `{room}/` |" not in text] == []
+
+
+def test_the_architecture_names_every_file_of_a_family_and_of_export() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = ("messaging", "databases", "http_client", "http_server", "export")
+    files = [path for room in rooms for path in (ROOT / "autotrace" / room).glob("*.py") if path.stem != "__init__"]
+    assert [path.name for path in files if f"{path.name}`" not in text] == []
 
 
 def test_a_decision_stands_with_its_problem_and_with_its_alternatives_or_its_price() -> None:

@@ -88,7 +88,7 @@ UWSGI = (
     "--processes",
     "2",
     "--virtualenv",
-    "{venv}",
+    "environment",  # a link in the program's folder: uWSGI reads no path with letters outside ASCII
     "--die-on-term",
 )
 MOUNTS = (
@@ -160,8 +160,11 @@ def running(command: list[str], folder: Path, receiver: Receiver, flush: str = "
     if not Path(command[0]).is_absolute():
         command[0] = str(scripts / command[0])
     environ = programs.environment(
-        AUTOTRACE_ENDPOINT=receiver.http_url, AUTOTRACE_FLUSH_SECONDS=flush, AUTOTRACE_SERVICE_NAME="prefork"
+        AUTOTRACE_ENDPOINT=receiver.http_url,
+        AUTOTRACE_FLUSH_SECONDS=flush,
+        AUTOTRACE_SERVICE_NAME="prefork",
     )
+    (folder / "environment").symlink_to(sys.prefix)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [str(programs.RUNNER), *command], cwd=folder, env=environ, stdout=log, stderr=log, start_new_session=True
@@ -225,15 +228,20 @@ def test_every_worker_s_spans_arrive(name: str, tmp_path: Path) -> None:
 def test_uwsgi_s_workers_share_nothing_and_send_the_last_when_they_stop(
     name: str, component: str, tmp_path: Path
 ) -> None:
-    """uWSGI forks in C, without Python's hooks around a fork: the workers would draw the same ids. A span while loading
-    starts a thread in the master, and a worker that inherits it would wait for it for ever."""
+    """uWSGI forks in C, without Python's hooks around a fork.
+
+    Without more care the workers would draw the same ids. And a worker that inherits its master's export thread, which
+    a span while loading has started, would wait for that thread for ever.
+    """
     while_loading = "from opentelemetry import trace\ntrace.get_tracer('t').start_span('while loading').end()\n"
     (tmp_path / "app.py").write_text(while_loading + APP)
     command = [uwsgi_program(), *UWSGI[1:], "--module", f"app:{name}"]
     with Receiver() as receiver:
         with running(command, tmp_path, receiver, flush="60") as port:
             answered: list[str] = []
+            until = time.monotonic() + 60
             while len(set(answered)) < 2 or len(answered) < 16:
+                assert time.monotonic() < until, "one worker had it all"
                 threads = [threading.Thread(target=lambda: answered.append(ask(port, "/x")[1])) for _ in range(8)]
                 for thread in threads:
                     thread.start()

@@ -1,4 +1,4 @@
-"""docs/istio.md: its settings exist, its values are taken, its paths lead somewhere, and of two formats the first one is read."""
+"""docs/istio.md: its settings, their values and its paths exist; and of two formats the first one is read."""
 
 from __future__ import annotations
 

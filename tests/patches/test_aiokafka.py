@@ -1,4 +1,4 @@
-"""aiokafka against a real broker: what peers.md says others get wrong, and that the program sees nothing of us.
+"""aiokafka against a real broker: what other agents get wrong, and that the program sees nothing of us.
 
 tests/end_to_end/test_aiokafka_versions.py runs this file with an older version, on the broker KAFKA_BOOTSTRAP_SERVERS.
 """
@@ -158,7 +158,7 @@ class TestSend:
     @pytest.mark.parametrize("positional", [True, False])
     @asynchronous
     async def test_headers_in_every_form(self, client: Client, spans: Recorded, headers: Any, positional: bool) -> None:
-        """peers.md 6."""
+        """Positional, by keyword, or None."""
         before = None if headers is None else list(headers)
         async with client:
             if positional:
@@ -175,7 +175,7 @@ class TestSend:
 
     @asynchronous
     async def test_the_span_ends_with_the_brokers_answer(self, client: Client, spans: Recorded) -> None:
-        """peers.md 13: not before the send is awaited, and not when send() returns."""
+        """Not before the send is awaited, and not when send() returns."""
         async with client, client.new_producer(linger_ms=300) as slow:
             call = slow.send(client.topic, b"v")
             assert inspect.iscoroutine(call)
@@ -198,7 +198,7 @@ class TestSend:
 
     @asynchronous
     async def test_without_acknowledgement_no_offset_is_told(self, client: Client, spans: Recorded) -> None:
-        """peers.md 12: never -1."""
+        """An unknown offset is no tag, never -1."""
         async with client, client.new_producer(acks=0) as careless:
             assert await careless.send_and_wait(client.topic, b"v") is None
             await settled()
@@ -207,7 +207,7 @@ class TestSend:
 
     @asynchronous
     async def test_what_the_library_raises_passes_and_is_told(self, client: Client, spans: Recorded) -> None:
-        """peers.md 11."""
+        """Errors of the library reach the program, and are on the span."""
         async with client:
             for wrong in ((client.topic,), (client.topic, {"not": "bytes"}), (client.topic, b"v" * 2_000_000)):
                 with pytest.raises(Exception) as bare:
@@ -228,7 +228,7 @@ class TestSend:
     async def test_a_refusal_by_the_broker_is_the_spans_failure_and_stays_unseen(
         self, client: Client, spans: Recorded
     ) -> None:
-        """peers.md 11: the answer comes after send() has returned. asyncio still says that nobody has looked at it."""
+        """The answer comes after send() has returned. asyncio still says that nobody has looked at it."""
         said: list[str] = []
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: said.append(context["message"]))
         async with client, client.new_producer(max_request_size=3_000_000) as large:
@@ -288,7 +288,7 @@ class TestSend:
 
     @asynchronous
     async def test_the_peer_is_the_first_configured_server(self, client: Client, broker: str, spans: Recorded) -> None:
-        """contracts.md 2 (Kiali): the host as configured, not the broker that answered."""
+        """Kiali wants the host as configured, not the broker that answered."""
         host = f"localhost:{broker.rpartition(':')[2]}"
         async with client, AIOKafkaProducer(bootstrap_servers=[host, broker], client_id="me") as made:
             await made.send_and_wait(client.topic, b"v")
@@ -345,7 +345,7 @@ class TestLoop:
     @pytest.mark.parametrize("way", ["break", "return", "raise", "raise later", "cancel", "stop"])
     @asynchronous
     async def test_nothing_is_current_when_the_loop_is_left(self, client: Client, spans: Recorded, way: str) -> None:
-        """peers.md 2; and the span tells what the program died of, also after the task has slept."""
+        """The span tells what the program died of, also after the task has slept."""
 
         async def consume() -> None:
             async for _ in client.consumer:
@@ -645,7 +645,7 @@ class TestGetManyAlone:
 
     @asynchronous
     async def test_an_empty_one_makes_no_span(self, client: Client, spans: Recorded) -> None:
-        """peers.md 12."""
+        """Nothing was received."""
         async with client:
             for _ in range(3):
                 assert await client.consumer.getmany(timeout_ms=10) == {}
@@ -722,7 +722,7 @@ class TestBoth:
 
     @asynchronous
     async def test_a_long_consumer_does_not_grow(self, client: Client, spans: Recorded) -> None:
-        """peers.md 15."""
+        """Records that have been processed are not held."""
         async with client:
             for _ in range(300):
                 await client.producer.send(client.topic, b"v")

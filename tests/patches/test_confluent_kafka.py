@@ -1,4 +1,4 @@
-"""confluent-kafka against a real broker: what peers.md says others get wrong, and that the program sees nothing of us.
+"""confluent-kafka against a real broker: what other agents get wrong, and that the program sees nothing of us.
 
 Run with another version in front of the path (KAFKA_BOOTSTRAP_SERVERS is then its broker), it holds for that one too.
 """
@@ -189,7 +189,7 @@ class TestPollLoop(MessagingPromises):
 
     @pytest.mark.parametrize("handled", [False, True])
     def test_an_exception_in_the_body_is_the_records_failure(self, found: Any, spans: Recorded, handled: bool) -> None:  # type: ignore[override]
-        """peers.md 2."""
+        """The span does not stay active, whether or not the program handles the exception."""
 
         def work() -> None:
             try:
@@ -243,7 +243,7 @@ class TestProduce:
     def test_headers_in_every_form(
         self, topic: str, producer: Any, consumer: Consumers, spans: Recorded, headers: Any, positional: bool
     ) -> None:
-        """peers.md 6 and 10: a list makes others fail."""
+        """Positional, by keyword, or None; a dict or a list, which makes other agents raise TypeError."""
         before = copy.copy(headers)
         if positional:
             sent(producer, topic, b"v", b"k", 0, None, None, 1_700_000_000_000, headers)
@@ -261,7 +261,7 @@ class TestProduce:
     def test_old_trace_headers_are_replaced(
         self, topic: str, producer: Any, consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 7."""
+        """A relayed message holds one trace context: the new one."""
         old = {"traceparent": b"00-" + b"a" * 32 + b"-" + b"1" * 16 + b"-01", "x-b3-traceid": b"b" * 32}
         sent(producer, topic, b"v", headers=old)
         found = headers_of(consumer)
@@ -377,7 +377,7 @@ class TestProduce:
         assert is_child(second, first)
 
     def test_a_delivery_that_fails_is_the_spans_failure(self, topic: str, spans: Recorded) -> None:
-        """peers.md 11: the broker is gone."""
+        """The broker is gone, which produce() does not see."""
         seen: list[Any] = []
         lost = Producer({"bootstrap.servers": "127.0.0.1:1", "message.timeout.ms": 200, "log_level": 0})
         lost.produce(topic, b"v", on_delivery=lambda error, message: seen.append(error))
@@ -407,7 +407,7 @@ class TestProduce:
     def test_what_the_library_raises_passes_and_is_told(
         self, broker: str, spans: Recorded, arguments: Any, named: Any
     ) -> None:
-        """peers.md 11."""
+        """Errors of the library reach the program, and are on the span."""
         ours, bare = (kind({"bootstrap.servers": broker}) for kind in (Producer, BareProducer))
         expected = outcome(lambda: bare.produce(*arguments, **named))
         assert issubclass(expected[0], Exception)
@@ -426,7 +426,7 @@ class TestProduce:
         assert len(spans) == 2
 
     def test_without_acknowledgement_no_offset_is_told(self, topic: str, broker: str, spans: Recorded) -> None:
-        """peers.md 12: never -1 or -1001."""
+        """An unknown offset is no tag, never -1 or -1001."""
         sent(Producer({"bootstrap.servers": broker, "acks": 0}), topic, b"v")
         assert "messaging.kafka.offset" not in tags(spans.one())
 
@@ -467,7 +467,7 @@ class TestProduce:
         assert "_PURGE" in found.failure.message
 
     def test_the_peer_is_the_first_configured_server(self, topic: str, broker: str, spans: Recorded) -> None:
-        """contracts.md 2 (Kiali): the host as configured, not the broker that answered."""
+        """Kiali wants the host as configured, not the broker that answered."""
         port = broker.rpartition(":")[2]
         sent(Producer({"bootstrap.servers": f"localhost:{port},{broker}", "client.id": "shop"}), topic, b"v")
         found = tags(spans.one())
@@ -477,7 +477,7 @@ class TestProduce:
     def test_a_serializing_producer_sends_once(
         self, topic: str, broker: str, consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 10."""
+        """Its produce() calls the plain producer's: one span, not two and not none."""
 
         def serialize(value: Any, context: Any) -> bytes:
             own_work("serialize")
@@ -580,7 +580,7 @@ class TestPoll:
     def test_a_message_is_current_until_the_next_poll(
         self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 10: others lose the trace after poll()."""
+        """Other agents lose the trace when poll() returns."""
         found = consumer()
         for number, producer_span in enumerate(three):
             message = polled(found)
@@ -600,7 +600,7 @@ class TestPoll:
     def test_until_the_program_turns_away(
         self, three: list[Any], consumer: Consumers, spans: Recorded, turn: str
     ) -> None:
-        """peers.md 2."""
+        """The message's span does not stay active."""
         found = consumer()
         if not hasattr(found, turn):
             pytest.skip("this version's Consumer is no context manager")
@@ -626,7 +626,7 @@ class TestPoll:
         assert len(spans.consumers) == 1
 
     def test_an_empty_poll_makes_no_span(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
-        """peers.md 12."""
+        """Nothing was received."""
         found = consumer()
         found.assign([TopicPartition(found.assignment()[0].topic, 0, confluent_kafka.OFFSET_END)])
         for _ in range(3):
@@ -647,7 +647,7 @@ class TestPoll:
         assert len(spans.consumers) == 3
 
     def test_what_the_library_raises_passes(self, consumer: Consumers, spans: Recorded) -> None:
-        """peers.md 11."""
+        """Errors of the library reach the program."""
         ours, bare = consumer(), consumer(BareConsumer)
         assert outcome(lambda: ours.poll("x")) == outcome(lambda: bare.poll("x"))
         assert outcome(lambda: ours.consume(2_000_000)) == outcome(lambda: bare.consume(2_000_000))
@@ -660,7 +660,7 @@ class TestPoll:
         assert outcome(ours.close) == outcome(bare.close)
 
     def test_a_deserializing_consumer(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
-        """peers.md 10."""
+        """Its poll() calls the plain consumer's: one span, not two and not none."""
         found = consumer(DeserializingConsumer, **{"value.deserializer": lambda value, context: int(value)})
         message = polled(found)
         assert message.value() == 0
@@ -690,7 +690,7 @@ class TestPoll:
     def test_closed_by_another_thread(
         self, three: list[Any], consumer: Consumers, spans: Recorded, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """peers.md 14."""
+        """Nothing about a "different Context" is logged."""
         found, other = consumer(), consumer()
         polled(found)
         polled(other)
@@ -737,7 +737,7 @@ class TestConsume:
     def test_each_message_is_current_in_turn(
         self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 10: others hang all of a batch on its last message."""
+        """Other agents make the last message of a batch the parent of all work."""
         found = consumer()
         seen = 0
         while seen < 3:

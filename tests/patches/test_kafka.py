@@ -1,4 +1,4 @@
-"""kafka-python against a real broker: what peers.md says others get wrong, and that the program sees nothing of us.
+"""kafka-python against a real broker: what other agents get wrong, and that the program sees nothing of us.
 
 tests/end_to_end/test_kafka_python_versions.py runs this file with every version, on the broker KAFKA_BOOTSTRAP_SERVERS.
 """
@@ -160,7 +160,7 @@ class TestSend:
     def test_headers_in_every_form(
         self, topic: str, producer: KafkaProducer, consumer: Consumers, spans: Recorded, headers: Any, positional: bool
     ) -> None:
-        """peers.md 6."""
+        """Positional, by keyword, or None."""
         before = None if headers is None else list(headers)
         if positional:
             self.send(producer, topic, b"v", b"k", headers, 0, 1_700_000_000_000)
@@ -177,7 +177,7 @@ class TestSend:
     def test_positional_none_up_to_the_end(
         self, topic: str, producer: KafkaProducer, consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 6."""
+        """A positional None for each argument makes other agents raise TypeError, or lose the record."""
         self.send(producer, topic, b"v", None, None, None, None)
         assert [record.value for record in consumer()] == [b"v"]
         assert len(spans.producers) == 1
@@ -185,7 +185,7 @@ class TestSend:
     def test_a_list_that_is_used_again_carries_one_context(
         self, topic: str, producer: KafkaProducer, consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 7."""
+        """The program's list is not appended to."""
         headers = [("mine", b"1")]
         for _ in range(3):
             self.send(producer, topic, b"v", headers=headers)
@@ -210,7 +210,7 @@ class TestSend:
             assert tags(spans.one())["messaging.kafka.offset"] == 0
 
     def test_without_acknowledgement_no_offset_is_told(self, topic: str, broker: str, spans: Recorded) -> None:
-        """mesh-arena sends with acks=0; peers.md 12: never -1."""
+        """The mesh arena sends with acks=0. An unknown offset is no tag, never -1."""
         config: dict[str, Any] = {"acks": 0}
         if "enable_idempotence" in KafkaProducer.DEFAULT_CONFIG:
             config["enable_idempotence"] = False
@@ -269,14 +269,14 @@ class TestSend:
         assert not hasattr(Future.add_callback, MARK)
 
     def test_a_record_too_large_is_the_spans_failure(self, topic: str, broker: str, spans: Recorded) -> None:
-        """peers.md 11: kafka-python 2.x returns a future that has failed already, 3.x raises."""
+        """kafka-python 2.x returns a future that has failed already, 3.x raises."""
         small = KafkaProducer(bootstrap_servers=broker, max_request_size=2000)
         with contextlib.closing(small), pytest.raises(kafka_python.errors.MessageSizeTooLargeError):
             small.send(topic, b"v" * 3000).get(30)
         assert tags(spans.one())["error.type"].endswith("MessageSizeTooLargeError")
 
     def test_a_refusal_by_the_broker_is_the_spans_failure(self, topic: str, broker: str, spans: Recorded) -> None:
-        """peers.md 11: the answer comes after send() has returned."""
+        """The answer comes after send() has returned."""
         with contextlib.closing(KafkaProducer(bootstrap_servers=broker, max_request_size=3_000_000)) as large:
             future = large.send(topic, b"v" * 2_000_000)
             with pytest.raises(kafka_python.errors.KafkaError) as caught:
@@ -287,7 +287,7 @@ class TestSend:
     def test_what_the_library_raises_passes_and_is_told(
         self, topic: str, producer: KafkaProducer, spans: Recorded
     ) -> None:
-        """peers.md 11."""
+        """Errors of the library reach the program, and are on the span."""
         expected = _outcome(lambda: UNTRACED_SEND(producer, topic, {"not": "bytes"}))
         assert _outcome(lambda: producer.send(topic, {"not": "bytes"})) == expected
         assert expected[0] in (AssertionError, TypeError)
@@ -327,14 +327,14 @@ class TestSend:
         assert headers == [("mine", b"1")]
 
     def test_no_headers_for_a_broker_that_cannot_take_them(self, topic: str, old_broker: str, spans: Recorded) -> None:
-        """peers.md 12: the client asserts that there are none."""
+        """The client asserts that there are none."""
         old = KafkaProducer(bootstrap_servers=old_broker, api_version=(0, 10, 2), acks=1)
         with contextlib.closing(old):
             assert old.send(topic, b"v").get(30).offset == 0
         assert "error" not in tags(spans.one())
 
     def test_the_peer_is_the_first_configured_server(self, topic: str, broker: str, spans: Recorded) -> None:
-        """contracts.md 2 (Kiali): the host as configured, not the broker that answered."""
+        """Kiali wants the host as configured, not the broker that answered."""
         port = broker.rpartition(":")[2]
         with contextlib.closing(KafkaProducer(bootstrap_servers=[f"localhost:{port}", broker])) as made:
             made.send(topic, b"v").get(30)
@@ -398,7 +398,7 @@ class TestLoop:
     def test_work_for_another_thread_keeps_the_record(
         self, three: list[Any], consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 4."""
+        """Work handed to an executor from the loop is a child of the record's span."""
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             for record in consumer():
                 pool.submit(own_work, f"job {record.offset}")
@@ -409,7 +409,7 @@ class TestLoop:
     def test_the_consumers_timeout_ends_the_loop_and_the_next_one_goes_on(
         self, three: list[Any], topic: str, producer: KafkaProducer, consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 2 and 5: StopIteration is the library's, not None for ever."""
+        """StopIteration is the library's, not None for ever; and no span stays active."""
         found = consumer()
         assert len(list(found)) == 3
         assert nothing_current()
@@ -420,7 +420,7 @@ class TestLoop:
         assert nothing_current()
 
     def test_closed_in_the_body(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
-        """peers.md 2."""
+        """The record's span does not stay active."""
         found = consumer()
         for _ in found:
             assert not nothing_current()
@@ -514,7 +514,7 @@ class TestLoop:
     def test_no_context_is_ever_detached_wrongly(
         self, three: list[Any], consumer: Consumers, spans: Recorded, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """peers.md 14: closed by another thread, and out of order."""
+        """Closed by another thread, and out of order: nothing about a "different Context" is logged."""
         one, other = consumer(), consumer()
         next(one), next(other)
         thread = threading.Thread(target=one.close)
@@ -527,7 +527,7 @@ class TestLoop:
 
 class TestNext:
     def test_a_record_is_current_until_the_next(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
-        """peers.md 1, 3."""
+        """Work between two calls of next() is a child of the record's span."""
         found = consumer()
         for sent in three:
             next(found)
@@ -543,7 +543,7 @@ class TestNext:
     def test_until_the_program_turns_away(
         self, three: list[Any], consumer: Consumers, spans: Recorded, turn: str
     ) -> None:
-        """peers.md 2."""
+        """The record's span does not stay active."""
         found = consumer()
         next(found)
         assert not nothing_current()
@@ -569,7 +569,7 @@ class TestNext:
         assert len(spans.consumers) == 1
 
     def test_what_the_library_raises_passes(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
-        """peers.md 11: next() of a closed consumer."""
+        """next() of a closed consumer."""
         found = consumer()
         found.close()
         expected = _outcome(lambda: getattr(KafkaConsumer.__next__, MARK)(found))
@@ -581,7 +581,7 @@ class TestPoll:
     def test_each_record_of_a_list_is_current_in_turn(
         self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 3."""
+        """Other agents give every record the context of the last one, or of none."""
         found = consumer()
         seen = 0
         while seen < 3:
@@ -613,7 +613,7 @@ class TestPoll:
     def test_an_exception_in_the_body_is_the_records_failure(
         self, three: list[Any], consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 2."""
+        """The record's span does not stay active."""
         with pytest.raises(LookupError):
             for record in polled(consumer()):
                 raise LookupError(str(record.offset))
@@ -656,7 +656,7 @@ class TestPoll:
         assert len(records) >= 1
 
     def test_an_empty_poll_makes_no_span(self, consumer: Consumers, spans: Recorded) -> None:
-        """peers.md 12."""
+        """Nothing was received."""
         found = consumer()
         for _ in range(3):
             assert found.poll(10) == {}
@@ -666,7 +666,7 @@ class TestPoll:
     def test_what_the_library_raises_passes(
         self, consumer: Consumers, spans: Recorded, arguments: tuple[Any, ...]
     ) -> None:
-        """peers.md 11: poll(-5)."""
+        """poll(-5), which some agents swallow."""
         found = consumer()
         expected = _outcome(lambda: getattr(KafkaConsumer.poll, MARK)(found, *arguments))
         assert issubclass(expected[0], Exception)

@@ -107,7 +107,7 @@ def test_run_is_the_other_command() -> None:
 
 def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
     done = subprocess.run(
-        ["sh", "-c", f"{CHECK} check | true"],
+        ["sh", "-c", f"'{CHECK}' check | true"],
         capture_output=True,
         text=True,
         env=environment(AUTOTRACE_EXPORTER="none"),

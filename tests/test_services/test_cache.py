@@ -44,7 +44,7 @@ def test_parallel_runs_make_an_entry_once(folder: Path) -> None:
         return scratch / "it"
 
     found: list[Path] = []
-    threads = [threading.Thread(target=lambda: found.append(cache.obtain("thing", make))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(cache.obtain("thing", make, "making"))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -59,9 +59,9 @@ def test_a_failed_make_leaves_no_entry_and_is_tried_again(folder: Path) -> None:
         raise cache.Unavailable("network is down")
 
     with pytest.raises(cache.Unavailable, match="network is down"):
-        cache.obtain("thing", fail)
+        cache.obtain("thing", fail, "making")
     assert [path.name for path in folder.iterdir()] == ["thing.lock"]
-    assert cache.obtain("thing", lambda scratch: _written(scratch / "it")).read_text() == "made"
+    assert cache.obtain("thing", lambda scratch: _written(scratch / "it"), "making").read_text() == "made"
 
 
 def _written(path: Path) -> Path:

@@ -1,4 +1,7 @@
-"""ODBC drivers of Debian's are where pyodbc can load them; one that cannot be had is named, and with AUTOTRACE_REQUIRE_REAL=1 its tests fail."""
+"""Debian's ODBC drivers are where pyodbc can load them.
+
+A driver that cannot be had is named, and with AUTOTRACE_REQUIRE_REAL=1 its tests fail.
+"""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def make(settings: Settings) -> Any:
         return JaegerThrift(settings)
     except ImportError as missing:
         say(
-            f"AUTOTRACE_EXPORTER=jaeger_thrift: {missing}; `pip install autotrace[jaeger_thrift]` provides it; "
+            f"AUTOTRACE_EXPORTER=jaeger_thrift: {missing}; `pip install autotrace-agent[jaeger_thrift]` provides it; "
             "the exporter `jaeger` is used"
         )
         return exporter.make(settings)

@@ -107,7 +107,7 @@ class TestOpenTelemetrysPackage:
         monkeypatch.setattr(jaeger_package, "NAME", "opentelemetry.exporter.jaeger.absent")
         assert isinstance(jaeger_thrift.make(settings(exporter="jaeger_thrift")), jaeger.Exporter)
         err = capsys.readouterr().err
-        assert "pip install autotrace[jaeger_thrift]" in err
+        assert "pip install autotrace-agent[jaeger_thrift]" in err
         assert err.count("\n") == 1
 
 

@@ -1,4 +1,4 @@
-"""Where the eshop's story plays."""
+"""The Kafka and the database that the eshop works on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from examples.harness.expected_tags import Places
 from examples.harness.places import Database
 
 
-class Stage(NamedTuple):
+class Backends(NamedTuple):
     """A broker with the topic, and a database with the tables."""
 
     kafka: str

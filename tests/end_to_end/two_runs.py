@@ -1,4 +1,4 @@
-"""Both runs of a program of scenarios, bare and under the agent: what each scenario told (scenarios.py)."""
+"""The two runs of a program of scenarios (scenarios.py), bare and under the agent."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from test_services.built_drivers import driver, search_path
 from tests.programs import ROOT, bare, on_path
 
 
-class Told(NamedTuple):
+class TwoRuns(NamedTuple):
     bare: dict[str, Any]
-    """name -> {value, told: [statement], spans: []}"""
+    """name -> {value, statements: [], spans: []}"""
     traced: dict[str, Any]
-    """name -> {value, told, spans: [{statement, child, error, tags}]}"""
+    """name -> {value, statements, spans: [{statement, child, error, tags}]}"""
     failures: dict[str, Any]
     """of ours, contained"""
-    said: str
-    """stderr of the traced run"""
+    stderr: str
+    """of the traced run"""
 
 
-def both(module: str, *arguments: str, **variables: str) -> Told:
+def run_twice(module: str, *arguments: str, **variables: str) -> TwoRuns:
     if any("mysql" in argument or "mariadb" in argument for argument in arguments):
         variables = {**variables, "PYTHONPATH": _drivers_of_mysql()}
     command = (sys.executable, "-W", "ignore", "-m", module, *arguments)
@@ -33,7 +33,7 @@ def both(module: str, *arguments: str, **variables: str) -> Told:
     done = on_path(*command, cwd=ROOT, **variables)
     traced = _read(done, traced=True)
     assert list(traced["scenarios"]) == list(without["scenarios"])
-    return Told(without["scenarios"], traced["scenarios"], traced["failures"], done.stderr)
+    return TwoRuns(without["scenarios"], traced["scenarios"], traced["failures"], done.stderr)
 
 
 def _drivers_of_mysql() -> str:
