@@ -17,7 +17,14 @@ _YEARS = 10 * 365 * 24 * 3600 * 1000
 def client_facts(component: str, servers: Any, client_id: Any, **more: Any) -> SharedFacts:
     """The facts that all spans of one producer or consumer share. `servers`: as configured."""
     return SharedFacts(
-        {"component": component, "service": "kafka", "remote": first_server(servers), "client": client_id, **more}
+        {
+            "component": component,
+            "system": "kafka",
+            "service": "kafka",
+            "remote": first_server(servers),
+            "client": client_id,
+            **more,
+        }
     )
 
 

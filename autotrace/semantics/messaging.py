@@ -28,7 +28,8 @@ def _key(raw: Any) -> str | None:
 
 # `remote` is the configured broker. A fact that only one kind of span has is absent in the others.
 ROWS = (
-    Row("component", (Tag("component"),), (Tag("messaging.system", lambda _: "kafka"),)),
+    Row("component", (Tag("component"),), ()),
+    Row("system", (), (Tag("messaging.system"),)),
     Row("topic", (Tag("message_bus.destination"),), (Tag("messaging.destination.name"),)),
     Row("partition", (Tag("partition"),), (Tag("messaging.destination.partition.id", str),)),
     Row("offset", (Tag("offset"),), (Tag("messaging.kafka.offset"),)),

@@ -34,6 +34,7 @@ def read(family: Family, facts: dict[str, Any], convention: str) -> tuple[str, d
 DATABASE = {**CONNECTION, "statement": "INSERT INTO payments VALUES (%s, 'secret')", "rows": 1, "sqlstate": "23505"}
 KAFKA = {
     "component": "kafka-python",
+    "system": "kafka",
     "topic": "display",
     "partition": 2,
     "offset": 0,
