@@ -49,6 +49,8 @@ TABLE = (
             "name of the service; unset: the program's name"),
     Setting("namespace", ("AUTOTRACE_NAMESPACE", "POD_NAMESPACE"), text, "",
             "if no service name is set, it is `<program>.<namespace>`, as Kiali expects; unset: read from the Kubernetes service account"),
+    Setting("cluster_id", ("AUTOTRACE_CLUSTER_ID", "ISTIO_META_CLUSTER_ID"), text, "",
+            "the mesh's name of this cluster (Istio's default: `Kubernetes`), sent as the process tag `istio.cluster_id`; Kiali searches traces by it"),
     Setting("tags", ("AUTOTRACE_TAGS", "OTEL_RESOURCE_ATTRIBUTES", "JAEGER_TAGS"), pairs, "",
             "`key=value,…` tags of the process, on every span (OpenTelemetry: resource attributes)"),
     Setting("exporter", ("AUTOTRACE_EXPORTER", ("OTEL_TRACES_EXPORTER", otel_exporter(*EXPORTERS))), choice(*EXPORTERS), "jaeger",
@@ -123,6 +125,7 @@ class Settings:
     enabled: bool
     service_name: str
     namespace: str
+    cluster_id: str
     tags: dict[str, str]
     exporter: str
     endpoint: str

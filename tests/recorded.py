@@ -40,7 +40,10 @@ class Recorded(list[Span]):
 
 
 def tags(span: Span) -> dict[str, Any]:
-    return dict(span_reader.tags(span))
+    found = span_reader.tags(span)
+    known = dict(found)
+    assert len(found) == len(known), f"a tag twice in {found}"
+    return known
 
 
 def is_child(span: Span, parent: Span) -> bool:

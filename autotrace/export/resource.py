@@ -28,6 +28,8 @@ class Resource:
     def __init__(self, settings: Settings) -> None:
         self.service_name: str = settings.service_name or _in_namespace(settings.namespace)
         self.tags: dict[str, str | int] = _process_tags()
+        if settings.cluster_id:
+            self.tags["istio.cluster_id"] = settings.cluster_id
         self.tags.update(settings.tags)
         self.tags.pop("service.name", None)  # OTEL_RESOURCE_ATTRIBUTES may hold it, but it is no tag
 

@@ -62,7 +62,7 @@ def deliver_lists(state: ConsumerState, consumer: Any, polled: Any) -> Any:
     try:
         for partition, records in polled.items():
             if type(records) is list and records:
-                shared = {"topic": partition.topic, "partition": partition.partition, "operation": "receive"}
+                shared = {"topic": partition.topic, "partition": partition.partition}
                 polled[partition] = state.wrap_list(records, state.consumer_span.adapter, shared)
     except Exception:
         contained(type(consumer).__name__)

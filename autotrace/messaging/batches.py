@@ -60,7 +60,8 @@ class Remaining:
             remotes = map(self.adapter.extract, headers.values())
             known = (remote for remote in remotes if remote is not None and remote.trace_id)
             producers = list(islice(known, LINKS))
-            span = start_span(self.facts, self.shared, producers[0] if producers else None)
+            shared = self.shared.replaced("operation", "receive")
+            span = start_span(self.facts, shared, producers[0] if producers else None)
             if span is not None:
                 for producer in producers[1:]:
                     link_producer(span, producer)

@@ -8,6 +8,7 @@ from opentelemetry.trace import SpanKind
 
 from autotrace.messaging.consumer_calls import wrap_release
 from autotrace.semantics import messaging, topics
+from autotrace.semantics.family import SharedFacts
 from autotrace.tracing import tracer
 from autotrace.tracing.traced_call import traced, traced_await
 
@@ -34,8 +35,9 @@ def trace_commit(
         if not topics.commits or not args or (waits is not None and not waits(args, kwargs)):
             return None
         state = state_of(args[0])
-        shared = None if state is None else state.consumer_span.shared
-        return tracer.start(messaging.CONSUMER, SpanKind.CLIENT, {"operation": "commit"}, shared), args, kwargs
+        shared = SharedFacts({}) if state is None else state.consumer_span.shared
+        shared = shared.replaced("operation", "commit")
+        return tracer.start(messaging.CONSUMER, SpanKind.CLIENT, {}, shared), args, kwargs
 
     trace = traced_await if awaited else traced
     return lambda original: trace(original, name, before)

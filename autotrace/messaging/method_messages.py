@@ -87,7 +87,7 @@ class MessageConsumerState(ConsumerState):
             return messages
         partitions = set(zip(map(_topic, records), map(_partition, records), strict=True))
         topics = {topic for topic, _ in partitions}
-        shared = {"operation": "receive", "topic": topics.pop() if len(topics) == 1 else None}
+        shared = {"topic": topics.pop() if len(topics) == 1 else None}
         if len(partitions) == 1:
             ((_, shared["partition"]),) = partitions
         watermarks = {partition: self.high_watermark(consumer, *partition) for partition in partitions}

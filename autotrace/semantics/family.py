@@ -70,11 +70,21 @@ class Family:
 class SharedFacts:
     """Facts that many spans share, such as a connection's: made once, and encoded once by each exporter."""
 
-    __slots__ = ("encoded", "facts")
+    __slots__ = ("_replaced", "encoded", "facts")
 
     def __init__(self, facts: dict[str, Any]) -> None:
         self.facts = facts
         self.encoded: dict[Any, Any] = {}
+        self._replaced: dict[tuple[str, Any], SharedFacts] | None = None
+
+    def replaced(self, fact: str, value: Any) -> SharedFacts:
+        """These facts with another value of one, made once. The span's own fact beside them would be a second tag."""
+        if self._replaced is None:
+            self._replaced = {}
+        found = self._replaced.get((fact, value))
+        if found is None:
+            found = self._replaced[fact, value] = SharedFacts({**self.facts, fact: value})
+        return found
 
 
 def _once(tags: tuple[Tag, ...]) -> tuple[Tag, ...]:

@@ -141,5 +141,5 @@ def wrong_tags(tags: Tags, expected: Expected, convention: str) -> Iterator[str]
     for key in expected.absent(convention):
         if key in tags:
             yield f"tag {key} is there, which is not of the convention {convention}"
-    if "http.method" not in expected.opentracing:  # Kiali draws no broker and no database for a span that has one
+    if "http.method" not in expected.opentracing:  # Kiali shows broker and topic for spans without one alone
         yield from (f"tag {key} is there, on a span that is not HTTP" for key in tags if key.startswith("http."))

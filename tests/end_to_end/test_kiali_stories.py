@@ -85,19 +85,48 @@ def receiver(opened: ExitStack) -> Receiver:
     return opened.enter_context(Receiver())
 
 
-@pytest.mark.parametrize("convention", ["both", "opentracing"])
-def test_the_eshop_lights_every_edge(backends: Backends, receiver: Receiver, convention: str) -> None:
+def checkout(backends: Backends, receiver: Receiver, expected: int, **settings: str) -> list[ReceivedSpan]:
     kafka, names = brokers(backends)
     where = backends.database
     # libpq connects to hostaddr and calls it by the name of host: a name that nobody has to resolve
     url = f"host={DATABASE} hostaddr=127.0.0.1 port={where.port} dbname={where.name} user={where.user}"
-    settings = {"AUTOTRACE_ENDPOINT": receiver.http_url, "AUTOTRACE_CONVENTIONS": convention, **names}
-    with Shop(kafka, url, settings) as shop:
+    with Shop(kafka, url, {"AUTOTRACE_ENDPOINT": receiver.http_url, **settings, **names}) as shop:
         shop.checkout()
-        spans = in_pods(receiver.wait(len(ESHOP_STEPS), seconds=30), "eshop")
+        return in_pods(receiver.wait(expected, seconds=30), "eshop")
+
+
+@pytest.mark.parametrize("convention", ["both", "opentracing"])
+def test_the_eshop_lights_every_edge(backends: Backends, receiver: Receiver, convention: str) -> None:
+    spans = checkout(backends, receiver, len(ESHOP_STEPS), AUTOTRACE_CONVENTIONS=convention)
     shown = lit(eshop_mesh(), spans)
     assert (shown.dark_nodes, named(shown.dark_edges)) == ([], [])
     assert len(shown.edges) == 13
+
+
+def test_a_consumer_with_a_service_of_its_own_needs_the_spans_of_its_commits(
+    backends: Backends, receiver: Receiver
+) -> None:
+    spans = checkout(backends, receiver, len(ESHOP_STEPS) + 1, AUTOTRACE_KAFKA_COMMITS="true")
+    (commit,) = [span for span in spans if span.name == "commit"]
+    graph = eshop_mesh()
+    graph.service("consumer")
+    shop = next(span.trace_id for span in spans if span.service == "eshop.eshop")
+    assert lit(graph, spans, shop).dark_edges == []
+    spans.remove(commit)
+    assert named(lit(graph, spans, shop).dark_edges) == ["consumer -> kafka"]
+
+
+def test_two_versions_of_billing_leave_its_database_dark(backends: Backends, receiver: Receiver) -> None:
+    spans = checkout(backends, receiver, len(ESHOP_STEPS))
+    graph = eshop_mesh()
+    canary = graph.workload("billing-v2", app="billing")
+    graph.service("billing", canary)
+    graph.calls("billing-v2", graph.entry("postgresql", DATABASE))
+    assert set(named(lit(graph, spans).dark_edges)) == {
+        "billing -> billing-v2",
+        "billing -> postgresql",
+        "billing-v2 -> postgresql",
+    }
 
 
 def test_the_mesh_arena_lights_every_edge(backends: Backends, receiver: Receiver) -> None:

@@ -1,15 +1,15 @@
 """Kiali's trace overlay as an oracle: which nodes and edges of its workload graph light up for the spans of one trace.
 
-The rules are those of Kiali's own overlay (2.27), told in our words. Where its versions differ the stricter one counts:
-a workload is only found by `hostname` or `node_id`, never guessed from the app's name; a service entry is only lit by a
-span that Kiali reads as TCP (no `http.*` tag), for it shows broker and topic of those alone. Spans are as Jaeger serves
-them.
+The rules are those of Kiali's own overlay (2.31), told in our words. Where its versions differ the stricter one counts:
+the workload of a server or a consumer is only found by `hostname` or `node_id`, never guessed from the app's name, and
+a trace does not begin at the workload of its first span. Spans are as Jaeger serves them. Limit: spans of Istio
+ambient's waypoints are not told from sidecars'.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from test_services.jaeger_thrift import ReceivedSpan
@@ -17,14 +17,16 @@ from test_services.jaeger_thrift import ReceivedSpan
 WORKLOAD, SERVICE, ENTRY = "workload", "service", "entry"
 _POD = re.compile(r"([a-z0-9.-]+)-[a-z0-9]+")
 _TEMPLATE_HASH = re.compile(r"[bcdfghjklmnpqrstvwxz2456789]{6,16}")
+_INBOUND, _OUTBOUND = ("server", "consumer"), ("client", "producer")
 
 
 class Node(NamedTuple):
-    """`hosts`: of a service entry. A service is found by its app, which here has the service's name."""
+    """`app`: of a workload its label `app`, of a service its name. `hosts`: of a service entry."""
 
     kind: str
     name: str
     namespace: str
+    app: str = ""
     hosts: tuple[str, ...] = ()
 
 
@@ -44,17 +46,20 @@ class Graph:
         self.nodes: list[Node] = []
         self.edges: list[Edge] = []
 
-    def workload(self, name: str) -> Node:
-        return self._node(Node(WORKLOAD, name, self.namespace))
+    def workload(self, name: str, app: str = "") -> Node:
+        """The one of this name, else a new one. `app`: its label, where it is not its name."""
+        known = (node for node in self.nodes if (node.kind, node.name) == (WORKLOAD, name))
+        return next(known, None) or self._node(Node(WORKLOAD, name, self.namespace, app or name))
 
-    def service(self, name: str) -> Node:
-        """A service and, behind it, the workload of the same name."""
-        node = self._node(Node(SERVICE, name, self.namespace))
-        self._edge(node, self.workload(name))
+    def service(self, name: str, *workloads: Node) -> Node:
+        """A service and, behind it, its workloads; unless they are given, the one of the same name."""
+        node = self._node(Node(SERVICE, name, self.namespace, name))
+        for workload in workloads or (self.workload(name),):
+            self._edge(node, workload)
         return node
 
     def entry(self, name: str, *hosts: str) -> Node:
-        return self._node(Node(ENTRY, name, self.namespace, hosts))
+        return self._node(Node(ENTRY, name, self.namespace, hosts=hosts))
 
     def calls(self, source: str, *targets: Node) -> None:
         for target in targets:
@@ -98,32 +103,25 @@ def lit(graph: Graph, spans: Sequence[ReceivedSpan], trace_id: int | None = None
 
 
 def _walk(graph: Graph, span: ReceivedSpan, parent: ReceivedSpan | None, shining: set[Node | Edge]) -> None:
-    """From the parent's workload downstream.
-
-    A stop that is not in the graph is left out; two stops light the edge between them.
-    """
-    here = [node for node in graph.nodes if parent is not None and node == workload_of(parent)]
-    for stop in filter(None, _stops(graph, span)):
-        shining.add(stop[0])
-        between = [edge for edge in graph.edges if edge.source in here and edge.target in stop]
-        # For TCP the graph may have the direction wrong, so that both are tried.
-        between = between or [edge for edge in graph.edges if edge.source in stop and edge.target in here]
-        shining.update(between[:1])
-        here = stop
-
-
-def _stops(graph: Graph, span: ReceivedSpan) -> Iterator[list[Node]]:
-    """The nodes found for each stop; several where Kiali cannot tell, and then it takes the first."""
+    """From the parent's workload downstream: service entry or service, workload, service entry."""
     kind = span.tags.get("span.kind")
     app, namespace = _app(span)
-    yield _entries(graph, span) if kind in ("server", "consumer") else []
-    yield [
-        node
-        for node in graph.nodes
-        if (node.kind, node.name) == (SERVICE, app) and node.namespace == (namespace or node.namespace)
-    ]
-    yield [node for node in graph.nodes if node == workload_of(span)]
-    yield _entries(graph, span) if kind in ("client", "producer") else []
+    here = _of_pod(graph, parent) if parent is not None else []
+    here = _hop(graph, here, _entries(graph, span) if kind in _INBOUND else [], shining)
+    here = _hop(graph, here, _of_app(graph.nodes, SERVICE, app, namespace), shining)
+    own = _of_app(_of_pod(graph, span), WORKLOAD, app, namespace) if kind in _INBOUND else None
+    here = _hop(graph, here, _only_one(graph, here, app, namespace) if own is None else own, shining)
+    _hop(graph, here, _entries(graph, span) if kind in _OUTBOUND else [], shining)
+
+
+def _hop(graph: Graph, here: list[Node], stop: list[Node], shining: set[Node | Edge]) -> list[Node]:
+    """To the nodes of `stop`, of which the first shines, with the edge between; a stop without nodes is left out."""
+    shining.update((stop or here)[:1])
+    between = [edge for edge in graph.edges if edge.source in here and edge.target in stop]
+    # For TCP the graph may have the direction wrong, so that both are tried.
+    between = between or [edge for edge in graph.edges if edge.source in stop and edge.target in here]
+    shining.update(between[:1])
+    return stop or here
 
 
 def _parent(span: ReceivedSpan, trace: dict[int, ReceivedSpan]) -> ReceivedSpan | None:
@@ -138,8 +136,28 @@ def _parent(span: ReceivedSpan, trace: dict[int, ReceivedSpan]) -> ReceivedSpan 
     return trace.get(references[0][1]) if references and references[0][0] == span.trace_id else None
 
 
-def workload_of(span: ReceivedSpan) -> Node | None:
-    """By the sidecar's `node_id` (`sidecar~ip~pod.namespace~domain`), else by `hostname` and the service's name."""
+def _of_pod(graph: Graph, span: ReceivedSpan) -> list[Node]:
+    return [node for node in graph.nodes if node.kind == WORKLOAD and (node.name, node.namespace) == workload_of(span)]
+
+
+def _of_app(nodes: Iterable[Node], kind: str, app: str, namespace: str) -> list[Node]:
+    """Without a namespace an app is looked for in all of them."""
+    return [node for node in nodes if (node.kind, node.app) == (kind, app) and namespace in ("", node.namespace)]
+
+
+def _only_one(graph: Graph, here: list[Node], app: str, namespace: str) -> list[Node]:
+    """A caller's span is not asked for its pod: the one workload of its app beside `here`, else in the whole graph.
+
+    None where there are several, as there are while a canary runs.
+    """
+    beside = [edge.target for edge in graph.edges if edge.source in here]
+    beside += [edge.source for edge in graph.edges if edge.target in here]
+    found = (_of_app(nodes, WORKLOAD, app, namespace) for nodes in (beside, graph.nodes))
+    return next((workloads for workloads in found if len(workloads) == 1), [])
+
+
+def workload_of(span: ReceivedSpan) -> tuple[str, str] | None:
+    """(name, namespace) by a sidecar's `node_id` (`sidecar~ip~pod.namespace~domain`), else by `hostname` and service."""
     if "node_id" in span.tags:
         parts = str(span.tags["node_id"]).split("~")
         pod, dot, namespace = parts[2].rpartition(".") if len(parts) > 2 else ("", "", "")
@@ -149,13 +167,13 @@ def workload_of(span: ReceivedSpan) -> Node | None:
     return None
 
 
-def _workload(pod: str, namespace: str) -> Node | None:
+def _workload(pod: str, namespace: str) -> tuple[str, str] | None:
     """`shop-6d8996bff-ztg6z`: the Deployment `shop`; `shop-0`: `shop`. None for a name that no pod has."""
     matched = _POD.fullmatch(pod)
     if matched is None:
         return None
     name, dash, last = matched[1].rpartition("-")
-    return Node(WORKLOAD, name if dash and _TEMPLATE_HASH.fullmatch(last) else matched[1], namespace)
+    return (name if dash and _TEMPLATE_HASH.fullmatch(last) else matched[1], namespace)
 
 
 def _app(span: ReceivedSpan) -> tuple[str, str]:
@@ -170,14 +188,10 @@ def _app(span: ReceivedSpan) -> tuple[str, str]:
 
 def _entries(graph: Graph, span: ReceivedSpan) -> list[Node]:
     """Service entries with a host that *begins* with the peer's: an empty one fits them all, and the first is taken."""
-    if any(key.startswith("http.") for key in span.tags):
+    name, address = span.tags.get("peer.hostname"), span.tags.get("peer.address")
+    if not name and not address:
         return []
-    if span.tags.get("peer.hostname"):
-        host = str(span.tags["peer.hostname"])
-    elif span.tags.get("peer.address"):
-        host = str(span.tags["peer.address"]).split(":")[0]
-    else:
-        return []
+    host = str(name) if name else str(address).split(":")[0]
     return [node for node in graph.nodes if any(known.startswith(host) for known in node.hosts)]
 
 

@@ -9,53 +9,13 @@ import pytest
 
 from autotrace.semantics import database, http, messaging
 from test_services.jaeger_thrift import ReceivedSpan
-from tests.examples.kiali import Graph, Node, lit, named, workload_of
-
-KAFKA = ("kafka.messaging.svc.cluster.local", 9092)
-DATABASE = ("postgresql.data.svc.cluster.local", 5432)
-POD = "6d8996bff-ztg6z"
+from tests.examples.kiali import Graph, lit, named, workload_of
+from tests.examples.kiali_story import DATABASE, KAFKA, POD, client, consumer, producer, server, span, statement, story
 
 
 @pytest.fixture
 def graph() -> Graph:
-    """shop calls billing. Both use the backends behind service entries. worker consumes from shop and has no service."""
-    graph = Graph("default")
-    kafka, postgresql = graph.entry("kafka", KAFKA[0]), graph.entry("postgresql", DATABASE[0])
-    graph.service("shop")
-    graph.calls("shop", graph.service("billing"), kafka)
-    graph.calls("billing", postgresql)
-    graph.calls("worker", kafka)
-    return graph
-
-
-def span(
-    number: int, service: str, tags: dict[str, Any], parent: int = 0, *, trace: int = 1, name: str = "work"
-) -> ReceivedSpan:
-    """In the pod of `service`, which is called as autotrace calls it where a namespace is known."""
-    process = {"hostname": f"{service}-{POD}"}
-    return ReceivedSpan(f"{service}.default", process, trace, number, parent, name, number, 1, 1, tags, [], [])
-
-
-def producer(**facts: Any) -> dict[str, Any]:
-    given = {"component": "kafka-python", "topic": "orders", "remote": KAFKA, **facts}
-    return {"span.kind": "producer", **dict(messaging.PRODUCER.tags(given, "both"))}
-
-
-def consumer(**facts: Any) -> dict[str, Any]:
-    return {**producer(**facts), "span.kind": "consumer"}
-
-
-def statement(**facts: Any) -> dict[str, Any]:
-    given = {"component": "psycopg2", "statement": "SELECT 1 FROM t", "remote": DATABASE, **facts}
-    return {"span.kind": "client", **dict(database.family("postgresql").tags(given, "both"))}
-
-
-def server(**facts: Any) -> dict[str, Any]:
-    return {"span.kind": "server", **dict(http.SERVER.tags({"method": "GET", "status": 200, **facts}, "both"))}
-
-
-def client(**facts: Any) -> dict[str, Any]:
-    return {"span.kind": "client", **dict(http.CLIENT.tags({"method": "GET", "status": 200, **facts}, "both"))}
+    return story()
 
 
 class TestTheWholeStory:
@@ -165,8 +125,14 @@ class TestABrokerOrADatabase:
         tags = {key: value for key, value in producer().items() if key != "span.kind"}
         assert self.drawn(graph, {**tags, **({"span.kind": kind} if kind else {})}) == []
 
-    def test_a_tag_of_http_hides_it(self, graph: Graph) -> None:
-        assert self.drawn(graph, {**producer(), "http.method": "GET"}) == []
+    def test_is_drawn_for_http_too(self, graph: Graph) -> None:
+        """Another team's REST service, with a ServiceEntry of its own."""
+        rates = graph.entry("rates", "rates.example.com")
+        graph.calls("shop", rates)
+        spans = [span(1, "shop", server()), span(2, "shop", client(remote=("rates.example.com", 443)), parent=1)]
+        assert "shop -> rates" in named(lit(graph, spans).edges)
+        spans[1].tags["peer.hostname"] = "rates.example.org"
+        assert rates in lit(graph, spans).dark_nodes
 
     def test_the_names_of_opentelemetry_alone_draw_nothing(self, graph: Graph) -> None:
         for kind, family, facts in (
@@ -178,11 +144,8 @@ class TestABrokerOrADatabase:
 
     @pytest.mark.parametrize("caller", ["127.0.0.6", "10.1.2.3", "::6", "fd00::17", ""])
     def test_the_caller_of_a_server_is_no_broker(self, graph: Graph, caller: str) -> None:
-        """Behind a sidecar callers are 127.0.0.6, or ::6, whose part before the first colon is empty.
-
-        Without the tags of HTTP, which hide this from the oracle but not from every Kiali.
-        """
-        assert self.drawn(graph, {key: tag for key, tag in server(caller=caller).items() if "http." not in key}) == []
+        """Behind a sidecar callers are 127.0.0.6, or ::6, whose part before the first colon is empty."""
+        assert self.drawn(graph, server(caller=caller)) == []
 
 
 class TestAWorkload:
@@ -198,11 +161,11 @@ class TestAWorkload:
     def test_is_found_by_the_name_of_the_pod(self, pod: str, workload: str) -> None:
         one = span(1, "any", {})
         one.process_tags = {"hostname": pod}
-        assert workload_of(one) == Node("workload", workload, "default")
+        assert workload_of(one) == (workload, "default")
 
     def test_is_found_by_the_node_id_of_its_sidecar(self) -> None:
         one = span(1, "any", {"node_id": f"sidecar~10.1.2.3~shop-{POD}.prod~prod.svc.cluster.local"})
-        assert workload_of(one) == Node("workload", "shop", "prod")
+        assert workload_of(one) == ("shop", "prod")
 
     @pytest.mark.parametrize("process", [{}, {"host.name": f"shop-{POD}"}, {"hostname": "laptop"}])
     def test_is_not_found_by_anything_else(self, process: dict[str, Any]) -> None:
@@ -229,9 +192,9 @@ class TestANameOfASpan:
         "name", ["shop.default.svc.cluster.local:80/*", "router outbound|80||shop.default.svc.cluster.local; egress"]
     )
     def test_that_looks_like_a_proxys_is_read_as_the_service(self, graph: Graph, name: str) -> None:
-        """So a span of billing marks shop, and none of ours may hold a full host name."""
+        """So a span of billing marks shop, and its own workload is dark. None of ours may hold a full host name."""
         shown = lit(graph, [span(1, "billing", server(), name=name)])
-        assert [(node.kind, node.name) for node in shown.nodes] == [("service", "shop"), ("workload", "billing")]
+        assert [(node.kind, node.name) for node in shown.nodes] == [("service", "shop")]
 
     @pytest.mark.parametrize("convention", ["both", "opentracing", "otel"])
     def test_ours_never_look_so(self, convention: str) -> None:

@@ -6,8 +6,11 @@ Limit: no cluster is asked. Whether Istio and Kiali do with them what docs/istio
 from __future__ import annotations
 
 import copy
+import os
 import re
+import shutil
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +19,7 @@ from jsonschema import Draft7Validator
 from jsonschema.validators import validator_for
 
 from autotrace.export.jaeger.endpoint import Collector, endpoint
-from autotrace.export.resource import program_name
+from autotrace.export.resource import Resource, program_name
 from autotrace.settings import Settings
 from examples.eshop.places import TABLES
 from test_services import kubernetes_schemas
@@ -257,6 +260,31 @@ class TestAnExample:
         assert len(PROVIDERS) == 2
         for installation in PROVIDERS:
             assert [one["name"] for one in mesh_config(installation)["extensionProviders"]] == wanted
+
+
+class TestTheCluster:
+    """Kiali searches by the name that istiod gives it: `Kubernetes`, unless somebody has named the cluster."""
+
+    def test_has_the_name_that_istiod_has_by_default(self) -> None:
+        for example in MESHES:
+            for deployment in of_kind("Deployment", example).values():
+                assert Resource(Settings(variables(deployment, example))).tags["istio.cluster_id"] == "Kubernetes"
+
+    def test_is_named_by_the_patch_that_the_page_shows(self, tmp_path: Path) -> None:
+        page = (ROOT / "docs" / "istio.md").read_text()
+        (shown,) = (block for block in re.findall(r"```yaml\n(.*?)```", page, re.S) if "patches:" in block)
+        component = os.path.relpath(EXAMPLES / "harness" / "k8s" / "autotrace", tmp_path)
+        shutil.copy(EXAMPLES / "eshop" / "k8s" / "services.yaml", tmp_path)
+        (tmp_path / "kustomization.yaml").write_text(
+            "resources: [services.yaml]\n" + shown.replace("../harness/k8s/autotrace", component)
+        )
+        deployments = [one for one in kubernetes_schemas.built(tmp_path) if one["kind"] == "Deployment"]
+        assert len(deployments) == len(of_kind("Deployment", "eshop"))
+        for deployment in deployments:
+            given = {one["name"]: one.get("value") for one in container(deployment)["env"]}
+            assert given["AUTOTRACE_CLUSTER_ID"] == "east"
+            assert given["PYTHONPATH"] == "/autotrace/autotrace/bootstrap"
+            assert wrong(deployment) == []
 
 
 class TestTheParts:

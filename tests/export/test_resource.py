@@ -75,6 +75,22 @@ def test_kiali_finds_the_pod_by_both_names_of_the_host() -> None:
     assert tags["hostname"] == tags["host.name"] == socket.gethostname()
 
 
+@pytest.mark.parametrize(
+    ("variables", "tag"),
+    [
+        ({}, None),
+        ({"AUTOTRACE_CLUSTER_ID": " "}, None),
+        ({"AUTOTRACE_CLUSTER_ID": "east"}, "east"),
+        ({"ISTIO_META_CLUSTER_ID": "Kubernetes"}, "Kubernetes"),
+        ({"ISTIO_META_CLUSTER_ID": "Kubernetes", "AUTOTRACE_CLUSTER_ID": "east"}, "east"),
+        ({"AUTOTRACE_CLUSTER_ID": "Kubernetes", "AUTOTRACE_TAGS": "istio.cluster_id=west"}, "west"),
+    ],
+)
+def test_kiali_finds_traces_by_the_mesh_s_name_of_the_cluster(variables: dict[str, str], tag: str | None) -> None:
+    """A tag that the user gives by name wins. Without a name of the cluster there is no tag, not an empty one."""
+    assert Resource(Settings(variables)).tags.get("istio.cluster_id") == tag
+
+
 def test_the_process_and_the_agent_are_described() -> None:
     tags = Resource(Settings({})).tags
     assert tags["process.pid"] == os.getpid()

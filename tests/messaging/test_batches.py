@@ -16,7 +16,7 @@ from tests.recorded import Recorded, nothing_current, tags
 
 
 def traced(count: int) -> list[Any]:
-    return traced_list(records(count), ADAPTER, SHARED, {"topic": "t", "operation": "receive"})
+    return traced_list(records(count), ADAPTER, SHARED, {"topic": "t"})
 
 
 class TestTracedList:

@@ -310,3 +310,11 @@ def test_shared_facts_stand_behind_a_spans_own(monkeypatch: pytest.MonkeyPatch) 
     assert tags["peer.hostname"] == "db.shop.svc"
     assert tags["db.user"] == "the program's word"
     assert len(span_reader.tags(span)) == len(tags)
+
+
+def test_a_shared_fact_that_a_span_has_otherwise_is_replaced_and_not_told_twice() -> None:
+    client = SharedFacts({"component": "kafka-python", "operation": "process"})
+    commit = client.replaced("operation", "commit")
+    assert commit is client.replaced("operation", "commit") and commit is not client.replaced("operation", "receive")
+    assert dict(messaging.CONSUMER.tags(commit.facts, "otel"))["messaging.operation.name"] == "commit"
+    assert client.facts["operation"] == "process"

@@ -57,7 +57,7 @@ def test_nothing_set_gives_the_defaults_and_no_complaint() -> None:
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.attribute)
 def test_ours_wins_over_opentelemetrys_and_that_over_jaegers(row: Setting) -> None:
     order = [name.partition("_")[0] for name in row.variables]
-    ranks = [("AUTOTRACE", "POD", "OTEL", "JAEGER").index(prefix) for prefix in order]
+    ranks = [("AUTOTRACE", "POD", "ISTIO", "OTEL", "JAEGER").index(prefix) for prefix in order]
     assert ranks == sorted(ranks)
 
 
@@ -69,6 +69,8 @@ def test_ours_wins_over_opentelemetrys_and_that_over_jaegers(row: Setting) -> No
         ({"OTEL_SERVICE_NAME": "b", "AUTOTRACE_SERVICE_NAME": "c"}, "service_name", "c"),
         ({"OTEL_RESOURCE_ATTRIBUTES": "x=1,service.name=shop"}, "service_name", "shop"),
         ({"OTEL_RESOURCE_ATTRIBUTES": "x=1,y=two words"}, "tags", {"x": "1", "y": "two words"}),
+        ({"ISTIO_META_CLUSTER_ID": "east"}, "cluster_id", "east"),
+        ({"ISTIO_META_CLUSTER_ID": "east", "AUTOTRACE_CLUSTER_ID": "west"}, "cluster_id", "west"),
         ({"JAEGER_TAGS": "zone=eu"}, "tags", {"zone": "eu"}),
         ({"JAEGER_ENDPOINT": "http://j:14268/api/traces"}, "endpoint", "http://j:14268/api/traces"),
         ({"JAEGER_AGENT_HOST": "j"}, "agent_host", "j"),
