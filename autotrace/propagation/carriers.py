@@ -5,10 +5,11 @@ from __future__ import annotations
 from autotrace.containment import reraise_interruption
 
 from . import jaeger
+from .header_lines import lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping
+    from collections.abc import Collection, Iterable, Mapping, MutableMapping
     from typing import Any
 
     from . import Propagator
@@ -116,8 +117,11 @@ def extract_kafka(propagator: Propagator, headers: Iterable[Any] | None) -> Remo
 def http_additions(
     propagator: Propagator, span: SpanContext, baggage: Mapping[str, object] | None, forwarded: Forwarded
 ) -> Headers:
-    """(name, value) to send with an HTTP request, for clients whose headers are no mapping."""
-    return propagator.headers(span, baggage, forwarded)
+    """(name, value) to send with an HTTP request, no line longer than servers take."""
+    additions = propagator.headers(span, baggage, forwarded)
+    if baggage or forwarded or span.trace_state:
+        return [line for addition in additions for line in lines(*addition)]
+    return additions
 
 
 def inject_http(
@@ -126,17 +130,26 @@ def inject_http(
     span: SpanContext,
     baggage: Mapping[str, object] | None,
     forwarded: Forwarded,
+    kept: Collection[str] = (),
 ) -> None:
-    """Removes every trace header from `headers`, which must be a copy of ours, and sets those of `span`."""
-    additions = propagator.headers(span, baggage, forwarded)
+    """Removes every trace header from `headers`, which must be a copy of ours, and adds those of `span`.
+
+    `kept`: lower-case names that are neither removed nor added.
+    """
+    additions = http_additions(propagator, span, baggage, forwarded)
+    if kept:
+        additions = [addition for addition in additions if addition[0].lower() not in kept]
     replaced = _names(additions) if baggage or forwarded else ()
     for key in [key for key in headers.keys() if _is_stale(propagator, key, replaced)]:  # noqa: SIM118 - may hold pairs
+        if kept and _lower(key) in kept:
+            continue
         try:
             del headers[key]
         except KeyError:  # a multi-mapping, that has lost all of a name at once
             continue
+    add = getattr(headers, "add", headers.__setitem__)  # a multi-mapping takes a name more than once
     for name, value in additions:
-        headers[name] = value
+        add(name, value)
 
 
 def inject_kafka(
@@ -175,9 +188,12 @@ def _key(header: object) -> object:
 
 def _is_stale(propagator: Propagator, key: object, replaced: Iterable[str]) -> bool:
     """Is this name of the caller's a trace header, or one that we send ourselves?"""
+    name = _lower(key)
+    return name in propagator.stale or name in replaced or name.startswith(propagator.prefixes)
+
+
+def _lower(key: object) -> str:
+    """'' for what is no name."""
     if isinstance(key, bytes):
         key = key.decode("latin-1")
-    if not isinstance(key, str):
-        return False
-    name = key.lower()
-    return name in propagator.stale or name in replaced or name.startswith(propagator.prefixes)
+    return key.lower() if isinstance(key, str) else ""
