@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.http_client.call import current_call, leave_call
+from autotrace.http_client.call import current_call
 from autotrace.http_client.exchange import Exchange
+from autotrace.http_client.program_headers import lower_names
 from autotrace.http_client.server_facts import host_of
 from autotrace.tracing import propagate
+from autotrace.tracing.span import now
 from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced
 
 if TYPE_CHECKING:
@@ -34,52 +35,56 @@ def trace_exchanges(pool: Any, response: Any, plan: Plan) -> None:
 
 def wrap_send(
     place: str,
-    enter: Callable[[Any, Any], tuple[Call | None, Any]],
+    enter: Callable[[Any, Any], Call | None],
     errors: Any,
     method_of: Callable[[Any, Any], Any],
 ) -> Callable[[Any], Any]:
     """For a function that hands a request to urllib3. A span only if one of `errors` comes before anything is sent.
 
-    enter(args, kwargs): as enter_layer(), or (None, None) for a part of the call in progress.
+    enter(args, kwargs): as enter_layer(), or None for a part of the call in progress.
     method_of(args, kwargs): the HTTP method.
     """
 
     def wrap(original: Any) -> Any:
         def send(*args: Any, **kwargs: Any) -> Any:
-            call = token = None
+            outer, call, started, exchanges = current_call.get(), None, 0, 0
             try:
-                call, token = enter(args, kwargs)
-            except Exception:
-                contained(place)
-            if call is None:
-                return original(*args, **kwargs)
-            started, exchanges = time.time_ns(), call.exchanges
-            try:
-                return original(*args, **kwargs)
-            except errors as error:
-                if call.exchanges == exchanges:
+                try:
                     try:
-                        _record_unsent(call, method_of(args, kwargs), error, started)
+                        call = enter(args, kwargs)
+                        if call is not None:
+                            started, exchanges = now(), call.exchanges
                     except Exception:
                         contained(place)
-                raise
-            finally:
-                call.layer = call.connection = None
-                if token is not None:
-                    leave_call(token)
+                    return original(*args, **kwargs)
+                except errors as error:
+                    if call is not None and call.exchanges == exchanges:
+                        _record_unsent(call, method_of, args, kwargs, error, started, place)
+                    raise
+                finally:
+                    current_call.set(outer)
+                    if call is not None:
+                        call.layer = call.connection = None
+            finally:  # for an interruption of the lines above
+                current_call.set(outer)
 
         return send
 
     return wrap
 
 
-def _record_unsent(call: Call, method: Any, error: BaseException, started: int) -> None:
-    """A span of a call that was never sent: no name, no proxy, no tunnel. `started`: ns."""
-    span = call.start_exchange(method)
-    if span is not None:
-        span.start_time = started
-        span.fail(_reason(error))
-        span.end()
+def _record_unsent(
+    call: Call, method_of: Any, args: Any, kwargs: Any, error: BaseException, started: int, place: str
+) -> None:
+    """A span of a call that was never sent: no name, no proxy, no tunnel. `started`: ns. Never raises."""
+    try:
+        span = call.start_exchange(method_of(args, kwargs))
+        if span is not None:
+            span.start_time = started
+            span.fail(_reason(error))
+            span.end()
+    except Exception:
+        contained(place)
 
 
 def _reason(error: BaseException) -> BaseException:
@@ -99,8 +104,8 @@ def _make_request(original: Any) -> Any:
         # Not expected: the program's own use of urllib3 while a body is being sent, which is a call of its own.
         if call is None or not call.expects(LAYER):
             return original(*args, **kwargs)
-        call.connection = argument(args, kwargs, 1, "conn")
         try:
+            call.connection = argument(args, kwargs, 1, "conn")
             return make_traced(*args, **kwargs)
         finally:
             call.connection = None
@@ -110,7 +115,10 @@ def _make_request(original: Any) -> Any:
 
 def _before(args: Any, kwargs: Any) -> Any:
     call: Any = current_call.get()
-    span = call.start_exchange(argument(args, kwargs, 2, "method"))
+    headers = kwargs.get("headers") or {}
+    store = getattr(headers, "_store", None)
+    names = store if type(store) is OrderedDict else lower_names(headers)
+    span = call.start_exchange(argument(args, kwargs, 2, "method"), names, headers)
     if span is None:
         return None
     if "headers" in kwargs:

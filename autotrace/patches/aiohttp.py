@@ -11,8 +11,9 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.http_client.call import current_call, enter_call, leave_call
+from autotrace.http_client.call import current_call, leave_call, new_call
 from autotrace.http_client.exchange import Exchange
+from autotrace.http_client.program_headers import lower_names
 from autotrace.http_client.server_facts import host_of
 from autotrace.patching import Plan, require
 from autotrace.tracing import current, propagate
@@ -54,8 +55,9 @@ def sessions(module: Any, plan: Plan) -> None:
 
 def _request(original: Any) -> Any:
     async def _request(*args: Any, **kwargs: Any) -> Any:
-        call, token = enter_call(PLACE)
+        outer, call = current_call.get(), new_call(PLACE)
         try:
+            current_call.set(call)
             return await original(*args, **kwargs)
         except BaseException as error:
             if call is not None and call.span is not None:
@@ -63,7 +65,7 @@ def _request(original: Any) -> Any:
                 failed(call.span, error, PLACE)
             raise
         finally:
-            leave_call(token)
+            leave_call(call, outer)
             if call is not None:
                 if call.span is not None:
                     finish(call.span, PLACE)
@@ -93,7 +95,7 @@ def _start_exchange(call: Call, request: Any) -> Span | None:
     if call.span is not None:  # a middleware has given up this exchange
         finish(call.span, PLACE)
     call.url, call.request = str(request.url), request
-    return call.start_exchange(request.method)
+    return call.start_exchange(request.method, lower_names(request.headers), request.headers)
 
 
 async def _run_in_span(span: Span, step: Coroutine[Any, Any, Any]) -> Any:

@@ -10,8 +10,9 @@ import sys
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from autotrace.http_client.call import Call, current_call, enter_call, leave_call, wrap_call
+from autotrace.http_client.call import Call, current_call, leave_call, new_call, wrap_call
 from autotrace.http_client.exchange import Exchange, has_no_body, header_changes, wrap_close
+from autotrace.http_client.program_headers import lower_names
 from autotrace.patching import Plan, require
 from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced, traced_await, with_argument
 
@@ -46,11 +47,12 @@ def clients(module: Any, plan: Plan) -> None:
 
 def _send_async(original: Any) -> Any:
     async def send(*args: Any, **kwargs: Any) -> Any:
-        _, token = enter_call(PLACE)
+        outer, call = current_call.get(), new_call(PLACE)
         try:
+            current_call.set(call)
             return await original(*args, **kwargs)
         finally:
-            leave_call(token)
+            leave_call(call, outer)
 
     return send
 
@@ -67,7 +69,8 @@ def _before(args: Any, kwargs: Any) -> Any:
     if call is None or call.component != PLACE:  # a transport that the program uses without a client
         call = Call(PLACE)
     call.url = str(request.url)
-    span = call.start_exchange(request.method)
+    headers = request.headers.raw
+    span = call.start_exchange(request.method, lower_names(name for name, _ in headers), headers)
     if span is None:
         return None
     return span, *with_argument(args, kwargs, 1, "request", _injected(request, span))

@@ -50,10 +50,10 @@ def _session_call(args: Any, kwargs: Any) -> Call | None:
     return Call(PLACE, session, url, layer=via_urllib3.LAYER, follows=outer)
 
 
-def _enter_adapter(args: Any, kwargs: Any) -> tuple[Call | None, Any]:
+def _enter_adapter(args: Any, kwargs: Any) -> Call | None:
     """The session's call goes on here; an adapter that the program uses without a session has a call of its own."""
     url = getattr(argument(args, kwargs, 1, "request"), "url", None)
-    return enter_layer(PLACE, via_urllib3.LAYER, url) if isinstance(url, str) else (None, None)
+    return enter_layer(PLACE, via_urllib3.LAYER, url) if isinstance(url, str) else None
 
 
 def _method(args: Any, kwargs: Any) -> Any:

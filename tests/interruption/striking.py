@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,15 +65,21 @@ def strikes(
 ) -> Iterator[tuple[Strike, BaseException | None]]:
     """(the strike, what run() raised) for the first boundary, the second, … until run() has no more of them."""
     nth = 1
-    while True:
-        strike = Strike(make("struck"), nth)
-        raised: BaseException | None = None
-        try:
-            with strike:
-                run()
-        except BaseException as error:
-            raised = error
-        if not strike.where:
-            return
-        yield strike, raised
-        nth += every
+    gc.disable()  # finalizers must not run within a strike, because CPython swallows what is raised in them
+    try:
+        while True:
+            strike = Strike(make("struck"), nth)
+            raised: BaseException | None = None
+            try:
+                with strike:
+                    run()
+            except BaseException as error:
+                raised = error
+            if not strike.where:
+                return
+            yield strike, raised
+            nth += every
+            if not nth % 100:
+                gc.collect()
+    finally:
+        gc.enable()
