@@ -1,23 +1,60 @@
-"""URLs as they may be shown: no user:password, no values of parameters that look like secrets. Never raises."""
+"""URLs as they may be shown: no user:password, no values of parameters that look like secrets. Never raises.
+
+Parameters of the query, of path segments (`;name=value`) and of a URL within a value. Limit: what is encoded twice.
+"""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from functools import lru_cache
+from urllib.parse import unquote, urlsplit
 
 REDACTED = "REDACTED"
 
-_secret: re.Pattern[str]
+_secrets: frozenset[str] = frozenset()
+_IN_QUERY = re.compile(r"([&;])")
+_IN_PATH = re.compile(r"([/;])")
+_NAME = re.compile(r"(?:^|[?/,]|%3[Ff]|%26|%3[Bb]|%2[FfCc])((?:(?!%3[DdFfBb]|%26|%2[FfCc])[^=?/,])+)(?:=|%3[Dd])")
+"""The name of a parameter: at the start of one, or within its value, encoded or not."""
+_USER = re.compile(r"(?i)(://|%3a%2f%2f)(?:(?!%2f|%3f|%40)[^/?&;@])+(@|%40)")
+"""The user of a URL within a value."""
+_UNSPELLED = re.compile(r"[\W_]+")
 
 
 def configure(parameters: tuple[str, ...]) -> None:
-    """Which query parameters are secret, by name, case-insensitively (AUTOTRACE_SECRET_PARAMETERS)."""
-    global _secret
-    names = "|".join(re.escape(name) for name in parameters)
-    _secret = re.compile(rf"(?i)((?:^|[?&;])(?:{names})=)[^&;#]*") if names else re.compile(r"(?!)()")
+    """Which parameters are secret, by name, in any spelling (AUTOTRACE_SECRET_PARAMETERS)."""
+    global _secrets
+    _secrets = frozenset(map(_unspelled, parameters)) - {""}
+    _is_secret.cache_clear()
+
+
+def _unspelled(name: str) -> str:
+    """`access_token`, `access-token` and `accessToken` are one name."""
+    return _UNSPELLED.sub("", name).lower()
+
+
+@lru_cache(maxsize=256)
+def _is_secret(name: str) -> bool:
+    """`user[password]` and `user.password` are secret, because `password` is."""
+    name = unquote(name)
+    return _unspelled(name) in _secrets or any(_unspelled(part) in _secrets for part in re.split(r"[\[\].:$]", name))
 
 
 configure(("sig", "signature", "token", "password", "secret", "key"))
+
+
+def _masked(text: str, separators: re.Pattern[str]) -> str:
+    """`text`, a query or a path, without the values of its secret parameters: the rest of a parameter is replaced."""
+    if "=" not in text and "%3" not in text:
+        return text
+    text = _USER.sub(rf"\1{REDACTED}\2", text)
+    parts = separators.split(text)
+    for place, part in enumerate(parts):
+        for found in _NAME.finditer(part):
+            if _is_secret(found[1]):
+                parts[place] = part[: found.end()] + REDACTED
+                break
+    return "".join(parts)
 
 
 def redacted(raw: object) -> str:
@@ -25,7 +62,7 @@ def redacted(raw: object) -> str:
     text = raw if isinstance(raw, str) else str(raw)
     text = text.partition("#")[0]
     scheme, separator, rest = text.partition("://")
-    if separator:
+    if separator and "/" not in scheme and "?" not in scheme:
         end = len(rest)
         for stop in "/?":
             found = rest.find(stop)
@@ -34,20 +71,25 @@ def redacted(raw: object) -> str:
         user, at, host = rest[:end].rpartition("@")
         if at:
             user = f"{REDACTED}:{REDACTED}" if ":" in user else REDACTED
-        text = f"{scheme}://{user}{at}{host}{rest[end:]}"
-    return _secret.sub(rf"\1{REDACTED}", text) if "=" in text else text
+        return f"{scheme}://{user}{at}{host}{_masked_target(rest[end:])}"
+    return _masked_target(text)
+
+
+def _masked_target(target: str) -> str:
+    path, mark, query = target.partition("?")
+    return f"{_masked(path, _IN_PATH)}{mark}{_masked(query, _IN_QUERY)}"
 
 
 def path(raw: object) -> str | None:
     try:
-        return urlsplit(str(raw)).path or "/"
+        return _masked(urlsplit(str(raw)).path, _IN_PATH) or "/"
     except ValueError:
         return None
 
 
 def query(raw: object) -> str | None:
     found = str(raw).partition("#")[0].partition("?")[2]
-    return (_secret.sub(rf"\1{REDACTED}", found) or None) if found else None
+    return _masked(found, _IN_QUERY) or None
 
 
 def scheme(raw: object) -> str | None:
