@@ -31,6 +31,7 @@ class Call:
     `exchanges`: the number of its exchanges so far, with those of `follows`.
     `layer`: the lower layer that sends for this call now (`urllib3`, `http.client`). None: nothing is sent for it.
     `connection`: carries an exchange of this call now. A lower layer that meets it makes no second span.
+    `uninjected`: the span whose headers http.client has still to send, because what stands above it must not see them.
     `request`: the library's object for the exchange, if only its identity tells a redirect from another call.
     `span`, `exchange`, `status`: of the last exchange, as far as the library's patch needs them.
     """
@@ -46,6 +47,7 @@ class Call:
         "request",
         "span",
         "status",
+        "uninjected",
         "url",
     )
 
@@ -65,6 +67,7 @@ class Call:
         self.follows = follows
         self.exchanges: int = 0 if follows is None else follows.exchanges
         self.connection: Any = None
+        self.uninjected: Span | None = None
         self.request: Any = None
         self.span: Span | None = None
         self.exchange: Exchange | None = None

@@ -6,6 +6,7 @@ An exchange for which a layer above (urllib3) has made the span is left alone.
 from __future__ import annotations
 
 from functools import partial
+from http.client import HTTPResponse
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from autotrace.tracing.current import enter, get, put
 
 if TYPE_CHECKING:
     from autotrace.patching import Plan
+    from autotrace.tracing.span import Span
 
 LAYER = "http.client"
 SLOT = "_autotrace_wire"
@@ -97,6 +99,10 @@ def _start_exchange(connection: Any) -> Exchange | None:
     if not lines:
         return None  # no request: http.client says so
     call = current_call.get()
+    if call is not None and call.uninjected is not None:
+        _inject(lines, call.uninjected)
+        call.uninjected = None
+        return None
     if call is not None and call.connection is connection:
         return None
     method, _, line = lines[0].decode("latin-1").partition(" ")
@@ -110,16 +116,20 @@ def _start_exchange(connection: Any) -> Exchange | None:
     span = call.start_exchange(method, lower_names(name for name, _ in headers), headers)
     if span is None:
         return None
-    changes = header_changes([name for name, _ in headers], span)
-    if changes is not None:
-        stay, added = changes
-        lines[1:] = [*compress(lines[1:], stay), *(f"{name}: {value}".encode("latin-1") for name, value in added)]
+    _inject(lines, span)
     exchange = vars(connection)[SLOT] = Exchange(span, LAYER)
     return exchange
 
 
+def _inject(lines: list[bytes], span: Span) -> None:
+    """`lines`: the request line and the headers, as http.client keeps them until they are sent."""
+    changes = header_changes([_pair(line)[0] for line in lines[1:]], span)
+    if changes is not None:
+        stay, added = changes
+        lines[1:] = [*compress(lines[1:], stay), *(f"{name}: {value}".encode("latin-1") for name, value in added)]
+
+
 def _pair(line: bytes) -> tuple[str, str]:
-    """`name: value`, as http.client keeps a header until it is sent."""
     name, _, value = line.decode("latin-1").partition(":")
     return name, value.strip()
 
@@ -158,7 +168,8 @@ def _getresponse(original: Any) -> Any:
 
 def _on_response(connection: Any, exchange: Exchange, response: Any) -> None:
     exchange.span.facts["status"] = response.status
-    if getattr(response, "length", None) == 0 or response.isclosed():
+    # A response of a class that the program has put there may be anything, a mock for instance.
+    if not issubclass(type(response), HTTPResponse) or response.length == 0 or response.isclosed():
         exchange.end()
         return
     vars(response)[SLOT] = exchange

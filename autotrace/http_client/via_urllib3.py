@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
+from autotrace.http_client import urllib3_body
 from autotrace.http_client.call import current_call
 from autotrace.http_client.exchange import Exchange
 from autotrace.http_client.program_headers import lower_names
 from autotrace.http_client.server_facts import host_of
+from autotrace.http_client.urllib3_body import SLOT
 from autotrace.tracing import propagate
 from autotrace.tracing.span import now
 from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from autotrace.patching import Plan
 
 LAYER = "urllib3"
-SLOT = "_autotrace_exchange"
 
 
 def trace_exchanges(pool: Any, response: Any, plan: Plan) -> None:
@@ -29,8 +31,8 @@ def trace_exchanges(pool: Any, response: Any, plan: Plan) -> None:
     # _make_request(): one attempt on one connection, the last place that has the headers as a mapping. The client span.
     plan.method(pool, "_make_request", _make_request, parameters=("conn", "method", "url"))
     # _error_catcher(): surrounds every read of a body. close(): the program stops reading. The span's end.
-    plan.method(response, "_error_catcher", _error_catcher)
-    plan.method(response, "close", _close)
+    plan.method(response, "_error_catcher", urllib3_body.wrap_error_catcher)
+    plan.method(response, "close", urllib3_body.wrap_close)
 
 
 def wrap_send(
@@ -108,7 +110,7 @@ def _make_request(original: Any) -> Any:
             call.connection = argument(args, kwargs, 1, "conn")
             return make_traced(*args, **kwargs)
         finally:
-            call.connection = None
+            call.connection = call.uninjected = None
 
     return _make_request
 
@@ -121,9 +123,20 @@ def _before(args: Any, kwargs: Any) -> Any:
     span = call.start_exchange(argument(args, kwargs, 2, "method"), names, headers)
     if span is None:
         return None
-    if "headers" in kwargs:
+    if _is_stand_in(argument(args, kwargs, 1, "conn")):
+        call.uninjected = span
+    elif "headers" in kwargs:
         kwargs = {**kwargs, "headers": propagate.injected(kwargs["headers"], span, host_of(span), _copy)}
     return span, args, kwargs
+
+
+def _is_stand_in(connection: Any) -> bool:
+    """Does it keep requests, as vcrpy's connections do, and send them by a connection of http.client's, if at all?
+
+    What it keeps shows no trace headers: they are injected where http.client sends.
+    """
+    module = getattr(getattr(type(connection), "endheaders", None), "__module__", None)
+    return isinstance(module, str) and not module.startswith(("http.client", "urllib3"))
 
 
 def _copy(headers: Any) -> Any:
@@ -141,61 +154,11 @@ def _after(span: Any, response: Any) -> object:
     if call is None:
         return None
     call.status = response.status
+    if call.uninjected is not None:
+        return LEAVE_OPEN  # nothing was sent: the answer is a recorded one, and nobody holds the span any more
     wire = getattr(response, "_original_response", None) or response
-    # Nothing to read (HEAD, 204), or read already: a response of urllib3's HTTP/2, or a stand-in, has no length.
-    if getattr(wire, "length", 0) == 0 or wire.isclosed():
+    # Read already: a response of urllib3's HTTP/2, or a stand-in. Nothing to read: HEAD, 204.
+    if getattr(type(wire), "isclosed", None) is not HTTPResponse.isclosed or wire.length == 0 or wire.isclosed():
         return None
     call.exchange = vars(wire)[SLOT] = Exchange(span, LAYER)
     return LEAVE_OPEN
-
-
-def _exchange(response: Any) -> Exchange | None:
-    wire = getattr(response, "_original_response", None)
-    return getattr(wire, SLOT, None)
-
-
-class _BodyRead:
-    """urllib3's own context manager of one read of a body, and the exchange, which ends if the body does."""
-
-    __slots__ = ("exchange", "manager", "response")
-
-    def __init__(self, manager: Any, exchange: Exchange, response: Any) -> None:
-        self.manager = manager
-        self.exchange = exchange
-        self.response = response
-
-    def __enter__(self) -> Any:
-        return self.manager.__enter__()
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
-        try:
-            swallowed = self.manager.__exit__(kind, error, trace)
-        except BaseException as translated:
-            self.exchange.end(translated)
-            raise
-        if error is not None:
-            self.exchange.end(error)
-        elif self.response._original_response.isclosed():
-            self.exchange.end()
-        return swallowed
-
-
-def _error_catcher(original: Any) -> Any:
-    def _error_catcher(self: Any, *args: Any, **kwargs: Any) -> Any:
-        manager = original(self, *args, **kwargs)
-        exchange = _exchange(self)
-        return manager if exchange is None else _BodyRead(manager, exchange, self)
-
-    return _error_catcher
-
-
-def _close(original: Any) -> Any:
-    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            exchange = _exchange(self)
-            if exchange is not None:
-                exchange.end()
-
-    return close
