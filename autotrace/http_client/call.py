@@ -97,12 +97,13 @@ class Call:
         context = get()
         if context.get(SUPPRESS_HTTP_KEY) or propagate.is_excluded(self.url):
             return None
-        parent = None
-        if not propagate.propagator.known.isdisjoint(names):
-            parent, kept = program_trace(names, headers, self.url, context)
-            if kept:
-                facts["kept"] = kept
         shared = server_facts(self.component, self.url)
+        if propagate.propagator.known.isdisjoint(names):
+            self.span = tracer.start(http.CLIENT, SpanKind.CLIENT, facts, shared)
+            return self.span
+        parent, kept = program_trace(names, headers, self.url, context)
+        if kept:
+            facts["kept"] = kept
         self.span = tracer.start(http.CLIENT, SpanKind.CLIENT, facts, shared, parent)
         return self.span
 

@@ -31,7 +31,7 @@ _OTHERS = frozenset((*mesh.trace_names, *mesh.stale_names))
 
 def lower_names(names: Iterable[Any]) -> list[str]:
     """`names`, of str or bytes, in lower case."""
-    return [_text(name).lower() for name in names]
+    return [name.lower() if isinstance(name, str) else _text(name).lower() for name in names]
 
 
 def program_trace(names: Iterable[str], headers: Any, url: str, context: Context) -> tuple[Remote | None, Set[str]]:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from autotrace.containment import contained
 from autotrace.http_client.call import Call, current_call
 from autotrace.http_client.exchange import Exchange, header_changes, wrap_close
-from autotrace.http_client.program_headers import lower_names
 from autotrace.http_client.server_facts import origin
 from autotrace.patching import Unpatchable, require
 from autotrace.tracing.current import enter, get, put
@@ -100,7 +99,7 @@ def _start_exchange(connection: Any) -> Exchange | None:
         return None  # no request: http.client says so
     call = current_call.get()
     if call is not None and call.uninjected is not None:
-        _inject(lines, call.uninjected)
+        _inject(lines, _names(lines), call.uninjected)
         call.uninjected = None
         return None
     if call is not None and call.connection is connection:
@@ -112,18 +111,22 @@ def _start_exchange(connection: Any) -> Exchange | None:
         call = Call(LAYER, url=_url(connection, line.rpartition(" ")[0]))
     else:
         return None
-    headers = [_pair(line) for line in lines[1:]]
-    span = call.start_exchange(method, lower_names(name for name, _ in headers), headers)
+    names = _names(lines)
+    span = call.start_exchange(method, names, map(_pair, lines[1:]))
     if span is None:
         return None
-    _inject(lines, span)
+    _inject(lines, names, span)
     exchange = vars(connection)[SLOT] = Exchange(span, LAYER)
     return exchange
 
 
-def _inject(lines: list[bytes], span: Span) -> None:
-    """`lines`: the request line and the headers, as http.client keeps them until they are sent."""
-    changes = header_changes([_pair(line)[0] for line in lines[1:]], span)
+def _names(lines: list[bytes]) -> list[str]:
+    """The names, lower-case. `lines`: the request line and `name: value` of each header, as http.client keeps them."""
+    return [line.partition(b":")[0].decode("latin-1").lower() for line in lines[1:]]
+
+
+def _inject(lines: list[bytes], names: list[str], span: Span) -> None:
+    changes = header_changes(names, span)
     if changes is not None:
         stay, added = changes
         lines[1:] = [*compress(lines[1:], stay), *(f"{name}: {value}".encode("latin-1") for name, value in added)]

@@ -135,6 +135,8 @@ def _is_stand_in(connection: Any) -> bool:
 
     What it keeps shows no trace headers: they are injected where http.client sends.
     """
+    if type(connection).__module__ == "urllib3.connection":
+        return False
     module = getattr(getattr(type(connection), "endheaders", None), "__module__", None)
     return isinstance(module, str) and not module.startswith(("http.client", "urllib3"))
 

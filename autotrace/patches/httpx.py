@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from autotrace.http_client.call import Call, current_call, leave_call, new_call, wrap_call
 from autotrace.http_client.exchange import Exchange, has_no_body, header_changes, wrap_close
-from autotrace.http_client.program_headers import lower_names
 from autotrace.patching import Plan, require
 from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced, traced_await, with_argument
 
@@ -72,10 +71,11 @@ def _before(args: Any, kwargs: Any) -> Any:
         call = Call(PLACE)
     call.url = str(request.url)
     headers = request.headers.raw
-    span = call.start_exchange(request.method, lower_names(name for name, _ in headers), headers)
+    names = [name.decode("latin-1").lower() for name, _ in headers]
+    span = call.start_exchange(request.method, names, headers)
     if span is None:
         return None
-    return span, *with_argument(args, kwargs, 1, "request", _injected(request, span))
+    return span, *with_argument(args, kwargs, 1, "request", _injected(request, names, span))
 
 
 def _is_mocked(transport: Any) -> bool:
@@ -85,17 +85,19 @@ def _is_mocked(transport: Any) -> bool:
     return handle is not None and getattr(handle, "__name__", "") not in ("handle_request", "handle_async_request")
 
 
-def _injected(request: Any, span: Span) -> Any:
-    """A copy with new headers and the same body, which copy.copy() loses. The request itself if its host is no target."""
-    raw = request.headers.raw
-    changes = header_changes([name.decode("latin-1") for name, _ in raw], span)
+def _injected(request: Any, names: list[str], span: Span) -> Any:
+    """A copy with new headers and the same body, which copy.copy() loses. The request itself if its host is no target.
+
+    `names`: those of its headers, lower-case.
+    """
+    changes = header_changes(names, span)
     if changes is None:
         return request
     stay, added = changes
     copy = object.__new__(type(request))
     vars(copy).update(vars(request))
     pairs = [(name.encode(), value.encode("latin-1")) for name, value in added]
-    copy.headers = type(request.headers)([*compress(raw, stay), *pairs])
+    copy.headers = type(request.headers)([*compress(request.headers.raw, stay), *pairs])
     return copy
 
 

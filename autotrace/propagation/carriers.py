@@ -118,10 +118,11 @@ def http_additions(
     propagator: Propagator, span: SpanContext, baggage: Mapping[str, object] | None, forwarded: Forwarded
 ) -> Headers:
     """(name, value) to send with an HTTP request, no line longer than servers take."""
-    additions = propagator.headers(span, baggage, forwarded)
-    if baggage or forwarded or span.trace_state:
-        return [line for addition in additions for line in lines(*addition)]
-    return additions
+    return _fitting(propagator.headers(span, baggage, forwarded))
+
+
+def _fitting(additions: Headers) -> Headers:
+    return [line for addition in additions for line in lines(*addition)]
 
 
 def inject_http(
@@ -136,17 +137,20 @@ def inject_http(
 
     `kept`: lower-case names that are neither removed nor added.
     """
-    additions = http_additions(propagator, span, baggage, forwarded)
-    if kept:
-        additions = [addition for addition in additions if addition[0].lower() not in kept]
+    additions = propagator.headers(span, baggage, forwarded)
+    if baggage or forwarded or span.trace_state or kept:
+        additions = [line for line in _fitting(additions) if line[0].lower() not in kept]
     replaced = _names(additions) if baggage or forwarded else ()
     for key in [key for key in headers.keys() if _is_stale(propagator, key, replaced)]:  # noqa: SIM118 - may hold pairs
-        if kept and _lower(key) in kept:
+        if kept and (key.decode("latin-1") if isinstance(key, bytes) else key).lower() in kept:
             continue
         try:
             del headers[key]
         except KeyError:  # a multi-mapping, that has lost all of a name at once
             continue
+    if type(headers) is dict:
+        headers.update(additions)
+        return
     add = getattr(headers, "add", headers.__setitem__)  # a multi-mapping takes a name more than once
     for name, value in additions:
         add(name, value)
@@ -188,12 +192,9 @@ def _key(header: object) -> object:
 
 def _is_stale(propagator: Propagator, key: object, replaced: Iterable[str]) -> bool:
     """Is this name of the caller's a trace header, or one that we send ourselves?"""
-    name = _lower(key)
-    return name in propagator.stale or name in replaced or name.startswith(propagator.prefixes)
-
-
-def _lower(key: object) -> str:
-    """'' for what is no name."""
     if isinstance(key, bytes):
         key = key.decode("latin-1")
-    return key.lower() if isinstance(key, str) else ""
+    if not isinstance(key, str):
+        return False
+    name = key.lower()
+    return name in propagator.stale or name in replaced or name.startswith(propagator.prefixes)
