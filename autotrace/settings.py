@@ -1,4 +1,4 @@
-"""Every environment variable autotrace knows, each once: one row, one setting. The only reader of os.environ."""
+"""TABLE: every environment variable that autotrace knows, one row a setting. The only reader of os.environ."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from autotrace.setting_aliases import (
     otel_propagators,
     otel_resource_service,
 )
-from autotrace.setting_types import choice, flag, inverted, names, number, pairs, ratio, seconds, text, whole
+from autotrace.setting_types import Setting, choice, flag, inverted, names, number, pairs, ratio, seconds, text, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    Source = str | tuple[str, Callable[[str], str | None]]
-
+EXPORTERS = {
+    "jaeger": "autotrace.export.jaeger.exporter",
+    "jaeger_thrift": "autotrace.export.otel.jaeger_thrift",
+    "console": "autotrace.export.console",
+    "none": "",
+}
+"""Name -> the module whose make(settings) returns the exporter: export(spans, resource, deadline), close()."""
 FORMATS = ("b3multi", "b3", "tracecontext", "baggage", "jaeger")
 SAMPLERS = (
     "always_on",
@@ -39,30 +44,6 @@ SECRETS = (
 )
 
 
-class Setting:
-    """One row: the attribute of Settings, the variables read in order, how text becomes a value, the default, the meaning."""
-
-    __slots__ = ("attribute", "default", "kind", "meaning", "sources")
-
-    def __init__(
-        self,
-        attribute: str,
-        sources: tuple[Source, ...],
-        kind: Callable[[str], object],
-        default: str,
-        meaning: str,
-    ) -> None:
-        self.attribute = attribute
-        self.sources = sources
-        self.kind = kind
-        self.default = default
-        self.meaning = meaning
-
-    @property
-    def variables(self) -> list[str]:
-        return [source if isinstance(source, str) else source[0] for source in self.sources]
-
-
 # fmt: off
 TABLE = (
     Setting("enabled", ("AUTOTRACE_ENABLED", ("OTEL_SDK_DISABLED", inverted), ("JAEGER_DISABLED", inverted)), flag, "true",
@@ -72,21 +53,21 @@ TABLE = (
     Setting("namespace", ("AUTOTRACE_NAMESPACE", "POD_NAMESPACE"), text, "",
             "appended to an unset service name (`<program>.<namespace>`), as Kiali expects; unset: read from the Kubernetes service account"),
     Setting("tags", ("AUTOTRACE_TAGS", "OTEL_RESOURCE_ATTRIBUTES", "JAEGER_TAGS"), pairs, "",
-            "`key=value,…` added to the process (resource)"),
-    Setting("exporter", ("AUTOTRACE_EXPORTER", ("OTEL_TRACES_EXPORTER", otel_exporter)), choice("jaeger", "jaeger_thrift", "console", "none"), "jaeger",
+            "`key=value,…` tags of the process (the resource)"),
+    Setting("exporter", ("AUTOTRACE_EXPORTER", ("OTEL_TRACES_EXPORTER", otel_exporter(*EXPORTERS))), choice(*EXPORTERS), "jaeger",
             "`jaeger`, `console` (a tree on stderr), `jaeger_thrift` (OpenTelemetry's exporter package), `none`"),
     Setting("endpoint", ("AUTOTRACE_ENDPOINT", "JAEGER_ENDPOINT"), text, "",
-            "where spans go: `http://host:14268/api/traces` or `udp://host:6831`; unset: the agent below if its host is set, else `http://localhost:14268/api/traces`"),
+            "where spans go: `http://host:14268/api/traces` or `udp://host:6831`; unset: the Jaeger agent if `AUTOTRACE_AGENT_HOST` is set, else `http://localhost:14268/api/traces`"),
     Setting("agent_host", ("AUTOTRACE_AGENT_HOST", "JAEGER_AGENT_HOST"), text, "",
             "host of a Jaeger agent that takes UDP"),
     Setting("agent_port", ("AUTOTRACE_AGENT_PORT", "JAEGER_AGENT_PORT"), whole(1, 65535), "6831",
-            "its port (compact thrift; 6832 is sent binary thrift)"),
+            "port of that Jaeger agent: 6832 gets binary thrift, any other port compact thrift"),
     Setting("sampler", ("AUTOTRACE_SAMPLER", "OTEL_TRACES_SAMPLER", ("JAEGER_SAMPLER_TYPE", jaeger_sampler)), choice(*SAMPLERS), "parentbased_always_on",
-            "`always_on`, `always_off`, `traceidratio`, `ratelimiting`, each also with `parentbased_` in front: the caller's decision counts first"),
+            "`always_on`, `always_off`, `traceidratio`, `ratelimiting`; with `parentbased_` in front the caller's decision counts first"),
     Setting("sampler_arg", ("AUTOTRACE_SAMPLER_ARG", "OTEL_TRACES_SAMPLER_ARG", "JAEGER_SAMPLER_PARAM"), number(0), "1",
             "the ratio (0 to 1), or traces per second for `ratelimiting`"),
-    Setting("propagators", ("AUTOTRACE_PROPAGATORS", ("OTEL_PROPAGATORS", otel_propagators), ("JAEGER_PROPAGATION", jaeger_propagation)), names(*FORMATS), "b3multi,tracecontext,baggage",
-            "formats written, and read first: `b3multi`, `b3`, `tracecontext`, `baggage`, `jaeger`; every known one is read"),
+    Setting("propagators", ("AUTOTRACE_PROPAGATORS", ("OTEL_PROPAGATORS", otel_propagators(*FORMATS)), ("JAEGER_PROPAGATION", jaeger_propagation)), names(*FORMATS), "b3multi,tracecontext,baggage",
+            "formats that are injected, and extracted first: `b3multi`, `b3`, `tracecontext`, `baggage`, `jaeger`; every known format is extracted"),
     Setting("propagation_targets", ("AUTOTRACE_PROPAGATION_TARGETS",), names(), "",
             "host patterns (`*.svc.cluster.local,billing`) that get trace headers; unset: all hosts"),
     Setting("excluded_urls", ("AUTOTRACE_EXCLUDED_URLS",), names(), "",
@@ -100,11 +81,11 @@ TABLE = (
     Setting("consumer_relation", ("AUTOTRACE_CONSUMER_RELATION",), choice("follows_from", "child_of", "link"), "follows_from",
             "how a consumer's span refers to its producer's; `link` starts a new trace"),
     Setting("kafka_excluded_topics", ("AUTOTRACE_KAFKA_EXCLUDED_TOPICS",), names(), "",
-            "topic patterns (`*.internal,audit`) that are left alone: no spans, no headers"),
+            "patterns of topics (`*.internal,audit`) that are not traced: no spans, and headers as the program gave them"),
     Setting("kafka_commits", ("AUTOTRACE_KAFKA_COMMITS",), flag, "false",
             "`true`: a span for each commit that waits for the broker"),
     Setting("disabled_patches", ("AUTOTRACE_DISABLED_PATCHES",), names(), "",
-            "libraries to leave alone: `kafka,requests`; `autotrace check` lists the names"),
+            "libraries that are not patched: `kafka,requests`; `autotrace check` lists the names"),
     Setting("peer_names", ("AUTOTRACE_PEER_NAMES",), pairs, "",
             "`host=name,…`: the name to show for a remote host (`peer.service`, `peer.hostname`)"),
     Setting("statement_limit", ("AUTOTRACE_STATEMENT_LIMIT",), whole(0, 1 << 20), "2048",
@@ -112,32 +93,35 @@ TABLE = (
     Setting("mask_statements", ("AUTOTRACE_MASK_STATEMENTS",), flag, "true",
             "`false`: literals in SQL statements are kept"),
     Setting("trace_connects", ("AUTOTRACE_TRACE_CONNECTS",), flag, "false",
-            "`true`: a span for each connect to a database that succeeds; one that fails always has one"),
+            "`true`: a span for each successful connect to a database; a failed connect always has a span"),
     Setting("trace_transactions", ("AUTOTRACE_TRACE_TRANSACTIONS",), flag, "false",
-            "`true`: spans for commits and rollbacks that the program makes by calls"),
+            "`true`: a span for each commit and rollback that the program makes by a method call"),
     Setting("sql_comments", ("AUTOTRACE_SQL_COMMENTS",), choice("off", "static", "full"), "off",
-            "a comment behind each statement, for the database's own logs (sqlcommenter): `static` says who asks, `full` adds the span"),
+            "a comment behind each statement, for the database's own logs (sqlcommenter): `static` names the service and the driver, `full` adds the span"),
     Setting("dbapi", ("AUTOTRACE_DBAPI",), names(), "",
-            "database drivers without a patch of their own (`mydriver,other.module`), traced by what PEP 249 says of them"),
+            "database drivers without a patch of their own (`mydriver,other.module`), traced through the interface of PEP 249"),
     Setting("secret_parameters", ("AUTOTRACE_SECRET_PARAMETERS",), names(), SECRETS,
             "query parameters whose values are redacted in URLs"),
     Setting("queue_size", ("AUTOTRACE_QUEUE_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE"), whole(1, 1 << 24), "10000",
-            "spans waiting for export; when full, new ones are dropped and counted"),
+            "spans that may wait for export; when the queue is full, new spans are dropped and counted"),
     Setting("flush_seconds", ("AUTOTRACE_FLUSH_SECONDS",), seconds, "1",
             "how often spans are sent"),
     Setting("exit_seconds", ("AUTOTRACE_EXIT_SECONDS",), seconds, "1",
-            "the most that the program's exit waits for the last spans"),
+            "how long the program's exit waits for the last spans, at the most"),
     Setting("log", ("AUTOTRACE_LOG",), choice("warning", "debug", "off"), "warning",
-            "what autotrace says on stderr: `warning`, `debug` (with tracebacks of its own failures), `off`"),
+            "autotrace's lines on stderr: `warning`, `debug` (with tracebacks of contained errors), `off`"),
 )
 # fmt: on
 
-BY_RUNNER = ("AUTOTRACE_RUN_PID",)
-"""Not settings: the note that `autotrace-run` leaves for the process it becomes."""
+RUN_PID = "AUTOTRACE_RUN_PID"
+"""No setting: `autotrace-run` leaves this note to the process that it becomes."""
 
 
 class Settings:
-    """The values in force, one attribute a row of TABLE. A bad value falls back to the next source and leaves a line in `problems`."""
+    """The value of each row of TABLE, as an attribute. A bad value leaves a line in `problems`, and the next source counts.
+
+    `chosen`: attribute -> the variable that it was read from, if it is not the default.
+    """
 
     enabled: bool
     service_name: str
@@ -194,18 +178,17 @@ class Settings:
                     continue
                 value = row.kind(given)
             except ValueError as wrong:
-                self.problems.append(f"{name}={raw!r}: {wrong}; it is ignored")
+                self.problems.append(f"{name}={raw!r}: {wrong}; this value is ignored")
                 continue
             self.chosen[row.attribute] = name
             return value
         return row.kind(row.default)
 
     def _unknown_names(self, environ: Mapping[str, str]) -> None:
-        known = {name for row in TABLE for name in row.variables}.union(BY_RUNNER)
+        known = {name for row in TABLE for name in row.variables}.union((RUN_PID,))
         for name in environ:
-            # The test switch and the cache of the project's own checkout share the prefix with the settings.
-            if name.startswith("AUTOTRACE_") and name not in known and name not in OF_THE_CHECKOUT:
-                self.problems.append(f"{name} is not a setting of autotrace; see `autotrace check`")
+            if name.startswith("AUTOTRACE_") and name not in known:
+                self.problems.append(f"{name} is not a setting of autotrace; the README lists all settings")
 
     def _ratio(self) -> None:
         try:
@@ -217,13 +200,11 @@ class Settings:
             self.sampler_arg = 1.0
 
 
-OF_THE_CHECKOUT = ("AUTOTRACE_REQUIRE_REAL", "AUTOTRACE_CACHE")
-
 _in_force: Settings | None = None
 
 
 def in_force() -> Settings:
-    """The Settings of this process, read from its environment when first asked for. Whoever needs one derives it from here, once."""
+    """The Settings of this process, read on the first call. Each module derives what it needs, once."""
     global _in_force
     if _in_force is None:
         _in_force = Settings()
@@ -231,5 +212,5 @@ def in_force() -> Settings:
 
 
 def run_pid() -> str:
-    """The process that `autotrace-run` became ('' without it): only that one speaks of settings, its children stay silent."""
-    return os.environ.get("AUTOTRACE_RUN_PID", "")
+    """The process that `autotrace-run` became, '' without it. Its children do not repeat what it has said of the settings."""
+    return os.environ.get(RUN_PID, "")

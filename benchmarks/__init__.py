@@ -1,1 +1,1 @@
-"""What autotrace adds to a program: bare against traced, interleaved in one run, judged by the budgets. `make bench`."""
+"""Measure what autotrace adds to a program: bare and traced in turn, in one run, judged by the budgets. `make bench`."""

@@ -1,4 +1,7 @@
-"""Who traces the measured program: nobody, autotrace, or another agent for comparison (one row of OTHERS each)."""
+"""Agents that trace the measured program: none, autotrace, autotrace of another checkout, or another agent.
+
+Each other agent is one row of OTHERS.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,30 @@ from typing import NamedTuple
 
 from autotrace.cli import bootstrap_folder
 from test_services.cache import obtain
-from test_services.processes import run_to_end
+from test_services.pip_folder import run_pip
 
 FORCE_FLUSH = "benchmarks.timed:force_flush"
 
 
 class Agent(NamedTuple):
-    """`path`: folders for PYTHONPATH; in `variables` {sink} is the sink's URL; `flush`: the "module:function" that sends
-    all spans; `begin`: the one that makes ready what the agent leaves to the program, called with whether a caller's span is to be open."""
+    """`path`: folders for PYTHONPATH. In `variables`, {sink} is the sink's URL.
+
+    `flush`: the "module:function" that sends all spans.
+
+    `begin`: the "module:function" for what the agent leaves to the program. It is called with whether to open a
+    caller's span. `autotrace`: it is autotrace, of this or another checkout, and obeys autotrace's settings.
+    """
 
     name: str
     path: tuple[str, ...] = ()
     variables: Mapping[str, str] = {}
     flush: str = ""
     begin: str = ""
+    autotrace: bool = False
+
+    def set(self, **variables: str) -> Agent:
+        """The same agent with more settings."""
+        return self._replace(variables={**self.variables, **variables})
 
     def environment(self, sink: str, **more: str) -> dict[str, str]:
         """This process's environment without anybody's settings, plus this agent's, plus `more`."""
@@ -36,7 +49,10 @@ class Agent(NamedTuple):
 
 
 class Other(NamedTuple):
-    """Another agent: what pip installs, the folder inside that holds its sitecustomize, its settings, how it is flushed and begun."""
+    """Another agent: its packages, the folder among them with its sitecustomize, its settings.
+
+    `flush` and `begin` are those of Agent.
+    """
 
     packages: tuple[str, ...]
     bootstrap: str
@@ -103,36 +119,32 @@ OTHERS = {
 BARE = Agent("bare")
 
 
-def autotrace(**variables: str) -> Agent:
+def autotrace() -> Agent:
     """The agent of this checkout, every span kept and sent to the sink."""
-    settings = {"AUTOTRACE_SERVICE_NAME": "benchmark", "AUTOTRACE_ENDPOINT": "{sink}/api/traces", **variables}
-    return Agent("autotrace", (bootstrap_folder(),), settings, FORCE_FLUSH)
+    settings = {"AUTOTRACE_SERVICE_NAME": "benchmark", "AUTOTRACE_ENDPOINT": "{sink}/api/traces"}
+    return Agent("autotrace", (bootstrap_folder(),), settings, FORCE_FLUSH, autotrace=True)
+
+
+def checkout(root: Path, name: str) -> Agent:
+    """The agent of the checkout at `root`, with this interpreter and its libraries."""
+    return autotrace()._replace(name=name, path=(str(root / "bootstrap"), str(root)))
 
 
 def other(name: str) -> Agent:
-    """Another agent with the same interpreter and libraries, its packages in a cached folder in front. Unavailable if pip fails."""
+    """Another agent, in a cached folder, with the same interpreter and libraries. cache.Unavailable if pip fails."""
     row = OTHERS[name]
 
     def install(scratch: Path) -> Path:
         held = scratch / "held.txt"
         held.write_text("".join(f"{library}=={version}\n" for library, version in libraries().items()))
-        pip: list[str | Path] = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--target",
-            scratch / "packages",
-            "-c",
-            held,
-        ]
-        run_to_end([*pip, *row.packages], seconds=600)
+        run_pip("install", "--target", scratch / "packages", "--constraint", held, *row.packages)
         return scratch / "packages"
 
     # one folder for each set of library versions
     versions = "-".join([*libraries().values(), str(len(row.packages))])
-    packages = obtain(f"benchmark-{name}-{sys.version_info[0]}.{sys.version_info[1]}-{versions}", install)
+    packages = obtain(
+        f"benchmark-{name}-{sys.version_info[0]}.{sys.version_info[1]}-{versions}", install, "downloading with pip"
+    )
     return Agent(name, (str(packages / row.bootstrap), str(packages)), row.variables, row.flush, row.begin)
 
 

@@ -1,6 +1,7 @@
-"""The budgets: what autotrace may add at most (`must`) and wants to (`aim`), CPython 3.11, every span kept and exported. And how each is measured.
+"""The budgets: the most that autotrace may add (`must`), what it aims at (`aim`), and how each is measured.
 
-They are differences to bare, from the same run; the machine they were set on needs 13 ms of CPU for `python -c pass`.
+They are differences to bare from the same run, on CPython 3.11, with every span kept and exported. The machine on which
+they were set needs 13 ms of CPU for `python -c pass`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Elastic's agent inside the measured process: the client that it leaves to the program or its framework to make, and its flush.
+"""Elastic's agent inside the measured process: its client, which a program or a framework has to make, and its flush.
 
-Limit: flush() reaches for the transport's private event, since its own returns at once after the first time.
+Limit: flush() reaches for a private event of the transport, because the public flush() returns at once after the first
+time.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ import elasticapm  # type: ignore[import-not-found]
 
 
 def begin(inside: bool) -> None:
-    """Without a client nothing is traced; calls that go out are traced only inside a transaction, which is open to the end."""
+    """Make the client, without which nothing is traced.
+
+    `inside`: open a transaction, without which outgoing calls are not traced.
+    """
     client = elasticapm.get_client() or elasticapm.Client()
     if inside:
         client.begin_transaction("script")
 
 
 def flush() -> None:
-    """All finished spans have been answered for. Nothing where no client was made."""
+    """Wait until the server has answered for all finished spans. Without a client there is nothing to do."""
     client = elasticapm.get_client()
     if client is not None:
         client._transport._flushed.clear()

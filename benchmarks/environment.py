@@ -1,4 +1,4 @@
-"""What stands around the measured processes: the sink, real parts, a core of their own, and notes on what went wrong."""
+"""The environment of the measured processes: the sink, real services, a core of their own, and notes on failures."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from test_services.postgresql import PostgreSQL
 from test_services.processes import free_ports
 from test_services.service import Service
 
-PARTS: dict[str, tuple[str, Callable[[], Service]]] = {
+SERVICES: dict[str, tuple[str, Callable[[], Service]]] = {
     "kafka": ("KAFKA_BOOTSTRAP_SERVERS", real_or_mock),
     "postgresql": ("DATABASE_URL", lambda: PostgreSQL().start()),
 }
-"""What a benchmark may need -> the variable that names one of the user's own, which is then used; what starts one of ours."""
+"""Need of a benchmark -> the variable that names the user's own server, and the function that starts one of ours."""
 PROCFS = "procfs"
 """Needed for memory: /proc, which Linux has."""
 
 
-class Surroundings:
-    """A context manager. The servers run on the other cores, the measured processes inherit the last one, where there are two."""
+class Environment:
+    """A context manager. With two cores or more, the measured processes have the last one, the servers the others."""
 
     def __init__(self, needs: set[str]) -> None:
         self.needs = needs
@@ -39,7 +39,7 @@ class Surroundings:
         self.pinned = False
         self._stack = ExitStack()
 
-    def __enter__(self) -> Surroundings:
+    def __enter__(self) -> Environment:
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         with self._stack:
             if len(cores) > 1:
@@ -66,9 +66,9 @@ class Surroundings:
             self.notes.append(text)
             print(f"benchmarks: {text}", file=sys.stderr, flush=True)
 
-    def _begin(self, part: Service) -> None:
-        self._stack.callback(part.stop)
-        self.addresses.update(part.addresses())
+    def _begin(self, service: Service) -> None:
+        self._stack.callback(service.stop)
+        self.addresses.update(service.addresses())
 
     def _real(self, name: str) -> None:
         if name == PROCFS:
@@ -76,7 +76,7 @@ class Surroundings:
                 self.note("no /proc here: memory is not measured")
                 self.missing.add(name)
             return
-        variable, start = PARTS[name]
+        variable, start = SERVICES[name]
         if os.environ.get(variable):
             self.addresses[variable] = os.environ[variable]
             return

@@ -1,4 +1,7 @@
-"""What one round of a benchmark is: a child process under an agent, and the figures it gives. One small class a kind."""
+"""One round of a benchmark: a child process under an agent, and the figures that it gives.
+
+One small class for each kind.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Protocol
 
 from benchmarks import agents
 from benchmarks.agents import Agent
-from benchmarks.environment import PROCFS, Surroundings
+from benchmarks.environment import PROCFS, Environment
 from benchmarks.spawn import Ended, run
 
 ROOT = Path(__file__).parent.parent
@@ -23,20 +26,20 @@ LEAST = 50
 
 
 class Benchmark(Protocol):
-    """`needs`: names of real parts. `others`: the other agents that can do it too."""
+    """`needs`: names of services. `others`: the other agents that can do it too."""
 
     needs: tuple[str, ...]
     others: Collection[str]
 
-    def prepare(self, around: Surroundings) -> None: ...
-    def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures: ...
+    def prepare(self, environment: Environment) -> None: ...
+    def measure(self, agent: Agent, environment: Environment, scale: float) -> Figures: ...
 
 
 class Kind:
     needs: tuple[str, ...] = ()
     others: Collection[str] = agents.OTHERS
 
-    def prepare(self, around: Surroundings) -> None:
+    def prepare(self, environment: Environment) -> None:
         """Once, before the first round."""
 
 
@@ -50,25 +53,24 @@ class Operation(Kind):
         self.module = import_module(f"benchmarks.workloads.{workload}")
         self.needs = self.module.NEEDS
 
-    def prepare(self, around: Surroundings) -> None:
+    def prepare(self, environment: Environment) -> None:
         if hasattr(self.module, "fill"):
-            self.module.fill(around.addresses)
+            self.module.fill(environment.addresses)
 
-    def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
+    def measure(self, agent: Agent, environment: Environment, scale: float) -> Figures:
         count = max(1, int(self.module.COUNT * scale))
-        if agent.name == "autotrace" and self.sampler:
-            agent = agents.autotrace(AUTOTRACE_SAMPLER=self.sampler)
-        before = around.sink.bytes_posted()
-        ended = _module(agent, around, "benchmarks.child", self.workload, str(count))
+        if agent.autotrace and self.sampler:
+            agent = agent.set(AUTOTRACE_SAMPLER=self.sampler)
+        before = environment.sink.bytes_posted()
+        ended = _module(agent, environment, "benchmarks.child", self.workload, str(count))
         figures: Figures = json.loads(ended.output)
         figures["export"] = figures["process"] - figures["thread"]
-        sent = (around.sink.bytes_posted() - before) / count
+        sent = (environment.sink.bytes_posted() - before) / count
         figures["traced"] = not self.sends or agent.name == "bare" or sent >= LEAST
         if not figures["traced"]:
-            around.note(
-                f"{self.workload}: {agent.name} sent {sent:.0f} bytes an operation: NOT TRACED, its figures mean nothing"
-            )
-        _heed(ended, around, self.workload)
+            means = f"{agent.name} sent {sent:.0f} bytes an operation: NOT TRACED, its figures mean nothing"
+            environment.note(f"{self.workload}: {means}")
+        _heed(ended, environment, self.workload)
         return figures
 
 
@@ -78,9 +80,9 @@ class Process(Kind):
     def __init__(self, program: str) -> None:
         self.program = program
 
-    def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
-        ended = run([sys.executable, "-c", self.program], agent.environment(around.sink.url), ANYWHERE)
-        _heed(ended, around, self.program)
+    def measure(self, agent: Agent, environment: Environment, scale: float) -> Figures:
+        ended = run([sys.executable, "-c", self.program], agent.environment(environment.sink.url), ANYWHERE)
+        _heed(ended, environment, self.program)
         return {"cpu": ended.cpu_ms}
 
 
@@ -89,25 +91,30 @@ class Memory(Kind):
 
     needs: tuple[str, ...] = (PROCFS,)
 
-    def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
+    def measure(self, agent: Agent, environment: Environment, scale: float) -> Figures:
         program = "print([line for line in open('/proc/self/status') if line.startswith('VmHWM')][0].split()[1])"
-        ended = run([sys.executable, "-c", program], agent.environment(around.sink.url), ANYWHERE)
+        ended = run([sys.executable, "-c", program], agent.environment(environment.sink.url), ANYWHERE)
         return {"memory": int(ended.output) / 1024}
 
 
 class Runner(Kind):
-    """`cpu`, ms: `autotrace-run true`, which is the runner until its exec and next to nothing after; bare: `python -c pass`."""
+    """`cpu`, ms: `autotrace-run true`: the runner until its exec, and next to nothing afterwards.
+
+    Bare: `python -c pass`.
+    """
 
     others: Collection[str] = ()
 
-    def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
+    def measure(self, agent: Agent, environment: Environment, scale: float) -> Figures:
         runner = [str(Path(sys.executable).with_name("autotrace-run")), "true"]
         command = [sys.executable, "-c", "pass"] if agent.name == "bare" else runner
-        return {"cpu": run(command, agents.BARE.environment(""), ANYWHERE).cpu_ms}
+        # The runner imports autotrace: of another checkout only with that on its path.
+        path = Agent("runner", agent.path[1:])
+        return {"cpu": run(command, path.environment(""), ANYWHERE).cpu_ms}
 
 
 class Exit(Kind):
-    """`seconds` from the last line of a program that has one span to send until the end of its process; no collector answers."""
+    """`seconds` from a program's last line until its process ends, with one span to send and no collector that answers."""
 
     program = """import sqlite3, time
 from benchmarks.timed import begin
@@ -118,9 +125,9 @@ print(time.monotonic(), flush=True)"""
     def __init__(self, how: str) -> None:
         self.how = how
 
-    def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
-        environment = agent.environment(around.nobody[self.how])
-        ended = run([sys.executable, "-c", self.program], environment, ROOT)
+    def measure(self, agent: Agent, environment: Environment, scale: float) -> Figures:
+        variables = agent.environment(environment.nobody[self.how])
+        ended = run([sys.executable, "-c", self.program], variables, ROOT)
         return {"seconds": ended.at - float(ended.output)}
 
 
@@ -134,25 +141,25 @@ class Burst(Kind):
     def __init__(self, rate: int = 0) -> None:
         self.rate = rate
 
-    def measure(self, agent: Agent, around: Surroundings, scale: float) -> Figures:
+    def measure(self, agent: Agent, environment: Environment, scale: float) -> Figures:
         from benchmarks.workloads.burst import WARM
 
         count = int(self.count * scale)
-        if agent.name == "autotrace":
-            agent = agents.autotrace(AUTOTRACE_ENDPOINT="{sink}/kept/api/traces")
-        around.sink.spans_kept()
-        ended = _module(agent, around, "benchmarks.workloads.burst", str(count), str(self.rate))
+        if agent.autotrace:
+            agent = agent.set(AUTOTRACE_ENDPOINT="{sink}/kept/api/traces")
+        environment.sink.spans_kept()
+        ended = _module(agent, environment, "benchmarks.workloads.burst", str(count), str(self.rate))
         figures: Figures = json.loads(ended.output)
-        figures["lost"] = 0 if agent.name == "bare" else count + WARM - around.sink.spans_kept()
+        figures["lost"] = 0 if agent.name == "bare" else count + WARM - environment.sink.spans_kept()
         return figures
 
 
-def _module(agent: Agent, around: Surroundings, *command: str) -> Ended:
-    environment = agent.environment(around.sink.url, **around.addresses)
-    return run([sys.executable, "-m", *command], environment, ROOT)
+def _module(agent: Agent, environment: Environment, *command: str) -> Ended:
+    variables = agent.environment(environment.sink.url, **environment.addresses)
+    return run([sys.executable, "-m", *command], variables, ROOT)
 
 
-def _heed(ended: Ended, around: Surroundings, what: str) -> None:
+def _heed(ended: Ended, environment: Environment, what: str) -> None:
     """An agent that complains is not measured, it is broken."""
-    if ended.said.strip():
-        around.note(f"{what}: {ended.said.strip().splitlines()[-1][:200]}")
+    if ended.stderr.strip():
+        environment.note(f"{what}: {ended.stderr.strip().splitlines()[-1][:200]}")

@@ -1,4 +1,4 @@
-"""Rounds, interleaved: every agent in every round, in turning order; and what they amount to. Differences are taken within a round."""
+"""Interleaved rounds: every agent in every round, in turning order. Differences are taken within a round."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import median, quantiles
 from typing import NamedTuple
 
 from benchmarks.agents import Agent
-from benchmarks.environment import Surroundings
+from benchmarks.environment import Environment
 from benchmarks.measures import Benchmark, Figures
 from benchmarks.spawn import Failed
 
@@ -30,16 +30,16 @@ class Added(NamedTuple):
 def interleaved(
     benchmarks: dict[str, Benchmark],
     agents: Sequence[Agent],
-    around: Surroundings,
+    environment: Environment,
     rounds: int,
     scale: float,
     tell: Callable[[str], object] = lambda text: print(text, end="", file=sys.stderr, flush=True),
 ) -> Results:
     results: Results = {}
     for name, benchmark in benchmarks.items():
-        benchmark.prepare(around)
+        benchmark.prepare(environment)
         for agent in agents:
-            if agent.name in ("bare", "autotrace") or agent.name in benchmark.others:
+            if agent.name == "bare" or agent.autotrace or agent.name in benchmark.others:
                 results[name, agent.name] = []
     for number in range(rounds):
         tell(f"round {number + 1} of {rounds}:")
@@ -49,22 +49,20 @@ def interleaved(
             for agent in turned:
                 if (name, agent.name) in results:
                     try:
-                        results[name, agent.name].append(benchmark.measure(agent, around, scale))
+                        results[name, agent.name].append(benchmark.measure(agent, environment, scale))
                     except Failed as failure:
                         # The table is published: no folder of this machine.
                         why = re.sub(r"/\S*/site-packages/", "", str(failure).strip().splitlines()[-1])
-                        around.note(f"{name} under {agent.name} is left out: the program fails: {why}")
+                        environment.note(f"{name} under {agent.name} is left out: the program fails: {why}")
                         del results[name, agent.name]
         tell("\n")
     return results
 
 
-def added(results: Results, benchmark: str, figure: str, agent: str) -> Added | None:
-    """What `agent` adds to a figure; None if it was not measured."""
-    pairs = [
-        (bare[figure], traced[figure])
-        for bare, traced in zip(results.get((benchmark, "bare"), ()), results.get((benchmark, agent), ()), strict=False)
-    ]
+def added(results: Results, benchmark: str, figure: str, agent: str, base: str = "bare") -> Added | None:
+    """What `agent` adds to a figure of `base`; None if one of them was not measured."""
+    rounds = zip(results.get((benchmark, base), ()), results.get((benchmark, agent), ()), strict=False)
+    pairs = [(without[figure], traced[figure]) for without, traced in rounds]
     if not pairs:
         return None
     bare, traced = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)

@@ -1,4 +1,4 @@
-"""A collector that takes everything and an HTTP server that answers GET: the other end of the benchmarks, in a process of its own.
+"""The other end of the benchmarks, a process of its own: a collector that takes everything, a server that answers GET.
 
 POST and PUT: 202 (Datadog: 200 and JSON); below /kept the body is kept.
 GET /bytes: bytes posted so far, before compression. GET /kept: how many spans the kept bodies hold,

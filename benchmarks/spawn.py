@@ -1,4 +1,4 @@
-"""One measured child process: its output, what it used (CPU, from the kernel), when it ended. Nothing else runs in it but the program."""
+"""One measured child process: its output, the CPU that the kernel counted, when it ended. Only the program runs in it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 class Ended(NamedTuple):
     output: str
-    said: str
-    """its stderr"""
+    stderr: str
     cpu_ms: float
     at: float
     """time.monotonic() of its end"""
@@ -25,16 +24,16 @@ class Failed(RuntimeError):
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Ended:
-    with tempfile.TemporaryFile() as said:
-        child = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=said)
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=errors)
         assert child.stdout is not None
         output = child.stdout.read().decode()
         child.stdout.close()
         _, status, used = os.wait4(child.pid, 0)
         at = time.monotonic()
         child.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        text = said.read().decode(errors="replace")
+        errors.seek(0)
+        text = errors.read().decode(errors="replace")
     if child.returncode:
         raise Failed(f"{' '.join(command)} ended with {child.returncode}:\n{text}")
     return Ended(output, text, (used.ru_utime + used.ru_stime) * 1000, at)

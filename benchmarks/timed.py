@@ -1,6 +1,7 @@
-"""Inside the measured process: the CPU that `count` operations take, of the thread that does them and of the whole process.
+"""Inside the measured process: the CPU that `count` operations take, of their thread and of the whole process.
 
-The operation repeated is what a program would write; connections, warm caches and the export's connection stand before the clock starts.
+The repeated operation is what a program would write. Connections, caches and the exporter's connection are ready before
+the clock starts.
 """
 
 from __future__ import annotations
@@ -22,8 +23,13 @@ def nothing() -> None:
 
 
 class Work(NamedTuple):
-    """`once`: one operation. `settle`: waits for what operations leave to other threads; inside the process's time, not the thread's.
-    `end`: after the clock has stopped. `many`: repeats the operation itself, where that must stay within one task."""
+    """`once`: one operation.
+
+    `settle`: waits for what operations leave to other threads, in the process's time, not the thread's.
+
+    `end`: runs after the clock has stopped. `many`: repeats the operation itself, for operations that must stay within
+    one task.
+    """
 
     once: Callable[[], object]
     settle: Callable[[], object] = nothing
@@ -32,7 +38,7 @@ class Work(NamedTuple):
 
 
 def timed(work: Work, count: int) -> dict[str, float]:
-    """Microseconds an operation: `process` (all threads, the export of every span included) and `thread` (the program's own)."""
+    """Microseconds an operation: `process` (all threads and the export of every span) and `thread` (the program's)."""
     flush = flusher()
     many = work.many or partial(_many, work.once)
     many(max(20, count // 10))
@@ -55,7 +61,10 @@ def _many(once: Callable[[], object], count: int) -> None:
 
 
 def begin(inside: bool) -> None:
-    """What the agent leaves to the program; `inside`: with a caller's span open, if the agent traces calls only inside one."""
+    """Do what the agent leaves to the program.
+
+    `inside`: open a caller's span, if the agent traces calls only inside one.
+    """
     module, _, path = os.environ.get("BENCHMARK_BEGIN", "").partition(":")
     if module:
         attrgetter(path)(import_module(module))(inside)

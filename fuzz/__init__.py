@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing of what reads other people's bytes. Each folder of corpus/ is replayed by the ordinary tests."""
+"""Coverage-guided fuzzing of code that reads foreign bytes. The ordinary tests replay each folder of corpus/."""

@@ -1,7 +1,8 @@
-"""Fuzz autotrace.sql with atheris: `make fuzz ARGS="-max_total_time=60 FOLDER"`. Arguments are libFuzzer's; FOLDER keeps what is of interest.
+"""Fuzz autotrace.sql with atheris: `make fuzz ARGS="-max_total_time=60 FOLDER"`. The arguments are libFuzzer's.
 
-An input that breaks a promise is written to fuzz/corpus/sql, which the ordinary tests replay, without atheris. Quadratic work in the
-regular expressions cannot be counted from Python: a text repeated to 40,000 characters makes it libFuzzer's time-out (seconds).
+FOLDER keeps the inputs that reached new code. An input that breaks a promise is written to fuzz/corpus/sql, and the
+ordinary tests replay that folder without atheris. Python cannot count quadratic work inside a regular expression. So
+some texts are repeated to 40,000 characters, where such work runs into libFuzzer's time-out of some seconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What autotrace.sql promises of every statement, checked of one that a fuzzer's bytes make. Counts steps, never time."""
+"""The promises of autotrace.sql, checked of a statement that a fuzzer's bytes make. Counts steps, never time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONG = 40_000
 
 
 def check(data: bytes) -> None:
-    """Raises AssertionError where a promise is broken. The first byte picks the dialect, the second how the rest is used."""
+    """AssertionError if a promise is broken. The first byte picks the dialect, the second how the rest is used."""
     choices = Choices(data)
     dialect, way = choices.one(DIALECTS), choices.number(4)
     mask, limit = bool(choices.number(8)), LIMITS[choices.number(len(LIMITS))]

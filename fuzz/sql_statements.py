@@ -1,6 +1,7 @@
-"""Statements made of a fuzzer's bytes: tokens that are whole in a dialect, whose literals and comments hold a marked secret.
+"""Statements made of a fuzzer's bytes: whole tokens of a dialect, whose literals and comments hold a marked secret.
 
-The same bytes make the same statement, on every machine. Tokens stand in any order: what is written is lexically right, not grammar.
+The same bytes make the same statement on every machine. Tokens stand in any order: they are lexically right, not
+grammar.
 """
 
 from __future__ import annotations

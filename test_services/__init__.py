@@ -1,4 +1,4 @@
-"""The real servers that the tests, the demo and the benchmarks talk to: how each is had, started and stopped.
+"""The real services that the tests, the demo and the benchmarks talk to: how each is had, started and stopped.
 
-Standard library only, no import of autotrace. Linux, and macOS where the parts themselves can be had.
+Standard library only, no import of autotrace. Linux, and macOS where the services themselves can be had.
 """

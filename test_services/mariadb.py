@@ -24,7 +24,7 @@ _PLACES = ["/usr/sbin", "/usr/libexec", "/usr/local/sbin"]
 
 
 class MariaDB(Service):
-    """Running: `host`, `port`, `user`, `password`, `database`, `url`; `socket` (its Unix socket), on which `app` has no password."""
+    """Running: `host`, `port`, `user`, `password`, `database`, `url`, and `socket`, on which `app` has no password."""
 
     name = "mariadb"
     host = "127.0.0.1"
@@ -70,7 +70,10 @@ class MariaDB(Service):
         return "\n".join(lines) + "\n"
 
     def _answers(self) -> bool:
-        """A greeting: four bytes of packet header, then protocol version 10. A server that is not ready closes or says 255."""
+        """It greets: four bytes of packet header, then protocol version 10.
+
+        A server that is not ready closes, or sends 255.
+        """
         try:
             with socket.create_connection((self.host, self.port), timeout=2) as connection:
                 return connection.recv(5)[4:] == b"\x0a"

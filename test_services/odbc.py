@@ -1,4 +1,4 @@
-"""ODBC drivers of Debian's: the path of one's library, as a connection string may name it (`DRIVER={path}`), installed when missing.
+"""Debian's ODBC drivers: the path of a library, for `DRIVER={path}` in a connection string; installed if missing.
 
 `python -m test_services.odbc` prints them.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from test_services import debian
-from test_services.cache import Unavailable
+from test_services.cache import Unavailable, print_paths
 
 #: server -> (Debian's package, its library).
 LIBRARIES = {"mariadb": ("odbc-mariadb", "libmaodbc.so"), "postgresql": ("odbc-postgresql", "psqlodbcw.so")}
 
 
 def library(server: str) -> str:
-    """For `server`, a key of LIBRARIES. cache.Unavailable where it cannot be had; the package that would help is said then."""
+    """For `server`, a key of LIBRARIES. cache.Unavailable if it cannot be had, with the package that would help."""
     package, name = LIBRARIES[server]
     if not _installed(name):
         debian.install(package, "unixodbc")
@@ -32,8 +32,4 @@ def _installed(name: str) -> Path | None:
 
 
 if __name__ == "__main__":
-    try:
-        for server in LIBRARIES:
-            print(f"{server}={library(server)}")
-    except Unavailable as reason:
-        raise SystemExit(str(reason)) from None
+    print_paths(LIBRARIES, library)

@@ -1,4 +1,4 @@
-"""OTLP's ExportTraceServiceRequest in protobuf, read without a library: of a span what a tree needs; other fields are passed over.
+"""OTLP's ExportTraceServiceRequest in protobuf, read without a library. Only the fields of a span that a tree shows.
 
 Source of the field numbers: opentelemetry-proto 1.x, trace.proto, common.proto, resource.proto.
 """
@@ -16,7 +16,7 @@ _ERROR = 2
 
 
 def from_request(body: bytes) -> list[ReceivedSpan]:
-    """The spans of a POST to /v1/traces. ValueError, struct.error or IndexError where it does not decode."""
+    """The spans of a POST to /v1/traces. ValueError, struct.error or IndexError if it does not decode."""
     spans = []
     for batch in map(_fields, _fields(body)[1]):
         resource = _attributes(_fields(batch[1][0])[1]) if batch[1] else {}
@@ -54,7 +54,7 @@ def _attributes(pairs: list[bytes]) -> dict[str, Any]:
 
 
 def _value(any_value: dict[int, list[Any]]) -> Any:
-    """Text and bool as such, a number as its bits, None for an empty one."""
+    """A text or bool, a number as its bits, None for an empty value."""
     for number, (value,) in any_value.items():
         return value.decode() if number == 1 else bool(value) if number == 2 else value
     return None
@@ -74,7 +74,7 @@ def _fields(message: bytes) -> dict[int, list[Any]]:
         if wire == 2:
             size, at = _varint(message, at)
             if at + size > len(message):
-                raise ValueError("a field ends behind its message")
+                raise ValueError("a field ends after its message")
             found[number].append(message[at : at + size])
         elif wire in (1, 5):
             size = 8 if wire == 1 else 4
@@ -86,7 +86,7 @@ def _fields(message: bytes) -> dict[int, list[Any]]:
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:
-    """The number at `at`, and the position behind it."""
+    """The number at `at`, and the position after it."""
     value = shift = 0
     while message[at] & 0x80:
         value |= (message[at] & 0x7F) << shift

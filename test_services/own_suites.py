@@ -1,21 +1,19 @@
-"""The tests that libraries ship with their source: the sdist of the installed version, and what those tests stand on, by pip.
+"""The tests that libraries ship with their source, in the installed version; and the packages that these tests need.
 
-Limits: only what is put into a folder here is added, what is installed stays as it is; a library's own C code is not built
-again, so its tests meet the wheel's. `python -m test_services.own_suites` fetches all and prints the folders.
+Limits: they come into folders, and nothing installed changes. A library's C code is not built again: its tests use the
+wheel's. `python -m test_services.own_suites` fetches all and prints the folders.
 """
 
 from __future__ import annotations
 
 import shutil
-import sys
 import tarfile
 from importlib.metadata import version
 from pathlib import Path
 
 from test_services import debian
-from test_services.cache import Unavailable, obtain
-from test_services.pip_folder import installed
-from test_services.processes import run_to_end
+from test_services.cache import obtain, print_paths
+from test_services.pip_folder import installed, run_pip
 
 #: distribution -> what its tests import beyond the test extra, dependencies of these too. Exact on purpose: test data.
 NEEDS = {
@@ -41,26 +39,21 @@ def source(distribution: str) -> Path:
         # pip asks the source for its name and version; for psycopg2 that takes pg_config.
         if distribution.startswith("psycopg2") and shutil.which("pg_config") is None:
             debian.install("libpq-dev")
-        pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(scratch)]
-        run_to_end([*pip, f"{distribution}=={number}"], seconds=300)
+        run_pip("download", "--no-deps", "--no-binary", ":all:", "--dest", scratch, f"{distribution}=={number}")
         (archive,) = scratch.glob("*.tar.gz")
         with tarfile.open(archive) as packed:
             packed.extractall(scratch / "all")  # what pip has checked against the index
         (unpacked,) = (scratch / "all").iterdir()
         return unpacked
 
-    return obtain(f"source-{distribution}-{number}", download)
+    return obtain(f"source-{distribution}-{number}", download, "downloading with pip")
 
 
 def needed(distribution: str) -> Path | None:
-    """The folder to put on PYTHONPATH for its tests, None where they need nothing. cache.Unavailable when pip cannot have it."""
+    """The folder for PYTHONPATH that its tests need, or None. cache.Unavailable if pip cannot have it."""
     requirements = NEEDS[distribution]
     return installed(*requirements) if requirements else None
 
 
 if __name__ == "__main__":
-    try:
-        for name in NEEDS:
-            print(f"{name}={source(name)}:{needed(name) or ''}")
-    except Unavailable as error:
-        raise SystemExit(str(error)) from None
+    print_paths(NEEDS, lambda name: f"{source(name)}:{needed(name) or ''}")

@@ -61,7 +61,7 @@ def run_to_end(
             errors="replace",
             timeout=seconds,
             cwd=cwd,
-            **_surroundings(environment, user),
+            **_environment(environment, user),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"{command[0]}: {error}") from error
@@ -70,7 +70,7 @@ def run_to_end(
     return done.stdout
 
 
-def _surroundings(environment: Mapping[str, str] | None, user: str | None) -> dict[str, Any]:
+def _environment(environment: Mapping[str, str] | None, user: str | None) -> dict[str, Any]:
     """Arguments of Popen: our environment with changes, never instrumented by autotrace; another user only if named."""
     changed = {**os.environ, **(environment or {}), "AUTOTRACE_ENABLED": "0"}
     return {"env": changed, **({"user": user, "extra_groups": []} if user else {})}
@@ -123,7 +123,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 cwd=folder,
                 start_new_session=True,  # Ctrl-C in the terminal is ours to handle, in order
-                **_surroundings(environment, user),
+                **_environment(environment, user),
             )
             self.pid = self._process.pid
             self._watch = subprocess.Popen(

@@ -1,6 +1,6 @@
-"""A JSON schema for the YAML form of a protobuf message, read from the text of its .proto file. Strict: unknown fields are refused.
+"""A JSON schema for the YAML form of a protobuf message, read from its .proto file. It refuses unknown fields.
 
-Limits: what another file declares is taken as it is; only one field of a `oneof` is not enforced.
+Limits: a type that another file declares may be anything, and a `oneof` may have several of its fields.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _PLAIN.update(dict.fromkeys(("int32", "int64", "uint32", "uint64"), "integer"))
 
 
 def json_schema(proto: str, message: str) -> dict[str, Any]:
-    """The schema of `message`; the others of the file are its definitions."""
+    """The schema of `message`. The other messages of the file are its definitions."""
     tokens = _TOKEN.findall(_COMMENT.sub("", proto))
     definitions: dict[str, Any] = {}
     position = 0
@@ -31,7 +31,7 @@ def json_schema(proto: str, message: str) -> dict[str, Any]:
 
 
 def _declaration(tokens: list[str], position: int, outer: str, definitions: dict[str, Any]) -> int:
-    """Note the message or enum that begins at `position`, with what it holds; the position behind it."""
+    """Add the message or enum at `position`, and those inside it, to `definitions`. Returns the position after it."""
     kind, name = tokens[position], f"{outer}{tokens[position + 1]}"
     position += 3
     if kind == "enum":
@@ -56,7 +56,7 @@ def _declaration(tokens: list[str], position: int, outer: str, definitions: dict
 
 
 def _fields(tokens: list[str], properties: dict[str, Any]) -> None:
-    """`[repeated] type name = number [options];`, noted by its name in JSON as (type, repeated?)."""
+    """Add each `[repeated] type name = number [options];` to `properties`: its name in JSON -> (type, repeated?)."""
     field: list[str] = []
     for token in tokens:
         if token != ";":
@@ -77,7 +77,7 @@ def _typed(field: tuple[str, bool], message: str, definitions: dict[str, Any]) -
     known: dict[str, Any] = {"type": _PLAIN[name]} if name in _PLAIN else {}
     if not known:
         scope = message.split(".")
-        for depth in range(len(scope), -1, -1):  # the innermost that has it
+        for depth in range(len(scope), -1, -1):  # the innermost scope that has it
             full = ".".join([*scope[:depth], name])
             if full in definitions:
                 known = {"$ref": f"#/definitions/{full}"}

@@ -1,7 +1,7 @@
-"""A stand-in for Jaeger that keeps what it is sent: thrift over HTTP and UDP, decoded by thriftpy2, nothing stored elsewhere.
+"""A stand-in for Jaeger that keeps the spans it receives: Thrift over HTTP and UDP, decoded by thriftpy2.
 
-For tests and the demo, on 127.0.0.1. It forgives nothing: what does not decode, or leaves bytes over, is in `errors`, and
-`wait()` raises it.
+For tests and the demo, on 127.0.0.1. Nothing is forgiven: bytes that do not decode, or are left over, are in `errors`,
+and wait() raises those.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _ANY_SIZE = 65_536
 
 
 class Receiver:
-    """Listening from construction to close(). `spans` in the order they came; `packets`: sizes of the UDP packets.
+    """It listens from construction to close(). `spans` are in order of arrival, `packets` are the sizes of UDP packets.
 
-    `strict` as in jaeger_thrift; other clients than autotrace write a tag twice, or without a value.
+    `strict` as in jaeger_thrift, because other clients than autotrace write a tag twice, or without a value.
     """
 
     def __init__(self, strict: bool = True) -> None:
@@ -60,22 +60,22 @@ class Receiver:
         return int(self._sockets["binary"].getsockname()[1])
 
     def wait(self, count: int, seconds: float = 10) -> list[ReceivedSpan]:
-        """The spans, once there are `count`. AssertionError with what came instead."""
+        """The spans, once there are `count`. Otherwise an AssertionError that names the spans that came."""
         return self.wait_for(lambda spans: len(spans) >= count, seconds)
 
     def wait_for(self, predicate: Callable[[list[ReceivedSpan]], bool], seconds: float = 10) -> list[ReceivedSpan]:
-        """The spans, once predicate(spans) holds. AssertionError with what came instead."""
+        """The spans, once predicate(spans) is true. Otherwise an AssertionError that names the spans that came."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self.errors) or predicate(self.spans), seconds)
             if self.errors:
-                raise AssertionError(f"received what does not decode: {self.errors}")
+                raise AssertionError(f"received a body that does not decode: {self.errors}")
             if not predicate(self.spans):
                 names = [f"{span.service}: {span.name}" for span in self.spans]
                 raise AssertionError(f"after {seconds:g} s there are {len(names)} spans: {names[-20:]}")
             return list(self.spans)
 
     def clear(self) -> None:
-        """Forget what came."""
+        """Forget everything received."""
         with self._changed:
             for kept in (self.spans, self.packets, self.bodies, self.errors):
                 kept.clear()
@@ -101,7 +101,7 @@ class Receiver:
         self.close()
 
     def take(self, decode: Callable[[bytes, bool], list[ReceivedSpan]], data: bytes, packet: bool) -> bool:
-        """Keep what `data` holds; False where it does not decode."""
+        """Keep the spans in `data`. False if it does not decode."""
         try:
             spans, problem = decode(data, self.strict), ""
         except Exception as error:
@@ -124,7 +124,7 @@ class Receiver:
 
 def _udp_socket() -> socket.socket:
     one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)  # the kernel gives what it allows
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)  # the kernel grants as much as it allows
     one.bind(("127.0.0.1", 0))
     return one
 
@@ -142,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Any
 
     def do_POST(self) -> None:
-        """202 for spans, as Jaeger answers; 400 for what does not decode, 404 for another path, 415 for another type."""
+        """202 for spans, as Jaeger answers. 400: they do not decode, 404: another path, 415: another type."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path.partition("?")[0] != "/api/traces":
             self._answer(404)

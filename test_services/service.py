@@ -1,4 +1,4 @@
-"""What every real part is: a context manager with addresses, that can also run alone in the foreground."""
+"""What every service of the tests is: a context manager with addresses, that can also run alone in the foreground."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Service:
     A subclass names itself and implements `_launch` (return a started Server), `_answers` and `addresses`.
     """
 
-    name = "part"
+    name = "service"
     _server: Server | None = None
 
     def _launch(self, folder: Path) -> Server:
@@ -82,8 +82,8 @@ class Service:
         self.stop()
 
 
-def run_in_foreground(part: Service) -> None:
-    """Start the part, print `NAME=ADDRESS` lines, stop it on SIGTERM or Ctrl-C. Exit code 1 if it cannot be had."""
+def run_in_foreground(service: Service) -> None:
+    """Start it, print `NAME=ADDRESS` lines, stop it on SIGTERM or Ctrl-C. Exit code 1 if it cannot be had."""
 
     def leave(*_: object) -> None:
         raise SystemExit(0)
@@ -91,8 +91,8 @@ def run_in_foreground(part: Service) -> None:
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     try:
-        with part:
-            for name, address in part.addresses().items():
+        with service:
+            for name, address in service.addresses().items():
                 print(f"{name}={address}", flush=True)
             while True:
                 signal.pause()

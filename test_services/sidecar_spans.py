@@ -1,6 +1,6 @@
-"""A collector of what Envoy's tracers send: Zipkin v2 JSON and OTLP over HTTP, decoded into the spans that the receiver has too.
+"""A collector for Envoy's tracers: Zipkin v2 JSON and OTLP over HTTP, decoded into the same spans as the receiver's.
 
-For tests and the demo, on 127.0.0.1. What does not decode is in `errors`, and `wait()` raises it.
+For tests and the demo, on 127.0.0.1. Bytes that do not decode are in `errors`, and wait() raises those.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def from_zipkin(body: bytes) -> list[ReceivedSpan]:
-    """The list of spans of a POST to /api/v2/spans."""
+    """The spans of a POST to /api/v2/spans."""
     return [_span(span) for span in json.loads(body)]
 
 
@@ -43,7 +43,7 @@ _DECODERS = {"/api/v2/spans": from_zipkin, "/v1/traces": otlp.from_request}
 
 
 class SidecarSpans:
-    """Listening from construction to close(). `spans` in the order they came."""
+    """It listens from construction to close(). `spans` are in order of arrival."""
 
     def __init__(self) -> None:
         self.spans: list[ReceivedSpan] = []
@@ -58,18 +58,18 @@ class SidecarSpans:
         return int(self._http.server_address[1])
 
     def wait(self, count: int, seconds: float = 10) -> list[ReceivedSpan]:
-        """The spans, once there are `count`. AssertionError with what came instead."""
+        """The spans, once there are `count`. Otherwise an AssertionError that names the spans that came."""
         with self.changed:
             self.changed.wait_for(lambda: bool(self.errors) or len(self.spans) >= count, seconds)
             if self.errors:
-                raise AssertionError(f"received what does not decode: {self.errors}")
+                raise AssertionError(f"received a body that does not decode: {self.errors}")
             if len(self.spans) < count:
                 names = [f"{span.service}: {span.name}" for span in self.spans]
                 raise AssertionError(f"after {seconds:g} s there are {len(names)} spans of sidecars: {names}")
             return list(self.spans)
 
     def take(self, path: str, body: bytes) -> bool:
-        """Keep what `body` holds; False where it does not decode."""
+        """Keep the spans in `body`. False if it does not decode."""
         try:
             spans, problem = _DECODERS[path](body), ""
         except Exception as error:
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         taken = self.server.collector.take(self.path, self._body())
-        self.send_response(200 if taken else 400)  # Envoy takes 202 of an OTLP collector for a failure
+        self.send_response(200 if taken else 400)  # for Envoy a 202 from an OTLP collector is a failure
         self.send_header("Content-Length", "0")
         self.end_headers()
 

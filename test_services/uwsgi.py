@@ -1,6 +1,7 @@
-"""The uWSGI server, which is published as source alone: the program where it is installed, else built once into the cache (a minute).
+"""The uWSGI server, published as source only: the installed program, else one built once into the cache (a minute).
 
-Limit: it embeds one interpreter, this one's version. Its own modules are all in the program.
+Limits: it embeds one interpreter of this version; another interpreter of the same version must be built alike. It reads
+no path of a virtual environment with letters outside ASCII: give it a link.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from test_services.cache import Unavailable, obtain
-from test_services.processes import run_to_end
+from test_services.cache import obtain, print_paths
+from test_services.pip_folder import run_pip
 
 
 def program() -> Path:
@@ -18,27 +19,13 @@ def program() -> Path:
     installed = Path(sysconfig.get_path("scripts")) / "uwsgi"
     if installed.exists():
         return installed
-    return obtain(f"uwsgi-{sys.implementation.cache_tag}", _build) / "bin" / "uwsgi"
+    return obtain(f"uwsgi-{sys.implementation.cache_tag}", _build, "building with pip") / "bin" / "uwsgi"
 
 
 def _build(scratch: Path) -> Path:
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--no-deps",
-        "--target",
-        str(scratch / "uwsgi"),
-        "uwsgi>=2.0.21",
-    ]
-    run_to_end(pip, seconds=600)
+    run_pip("install", "--no-deps", "--target", scratch / "uwsgi", "uwsgi>=2.0.21")
     return scratch / "uwsgi"
 
 
 if __name__ == "__main__":
-    try:
-        print(program())
-    except Unavailable as reason:
-        raise SystemExit(str(reason)) from None
+    print_paths(["uwsgi"], lambda _: program())

@@ -1,13 +1,14 @@
-"""HTTP servers and web frameworks of two years ago, each in a cache folder of its own, for the PYTHONPATH of a subprocess.
+"""HTTP servers and web frameworks of two years ago, each in a cache folder of its own, for a subprocess.
 
-Limit: what they stand on (asgiref, anyio, pydantic, …) is the interpreter's. `python -m test_services.web_server_versions` fetches all.
+Limit: their dependencies (asgiref, anyio, …) are the installed ones. `python -m test_services.web_server_versions`
+fetches all.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from test_services.cache import Unavailable
+from test_services.cache import print_paths
 from test_services.pip_folder import installed
 
 #: Exact on purpose: test data, not dependencies. The first of a row is what the row is about.
@@ -29,8 +30,4 @@ def library_path(name: str) -> Path:
 
 
 if __name__ == "__main__":
-    try:
-        for row in REQUIREMENTS:
-            print(f"{row}={library_path(row)}")
-    except Unavailable as error:
-        raise SystemExit(str(error)) from None
+    print_paths(REQUIREMENTS, library_path)

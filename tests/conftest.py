@@ -1,6 +1,6 @@
-"""The real parts as fixtures of the whole suite: one of each per run, started when the first test asks for it.
+"""The real services as fixtures of the whole suite: one of each per run, started when the first test asks for it.
 
-A part that cannot be had is named loudly at the end of the run; with AUTOTRACE_REQUIRE_REAL=1 its tests fail.
+A service that cannot be had is named loudly at the end of the run; with AUTOTRACE_REQUIRE_REAL=1 its tests fail.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import TypeVar
 
 import pytest
 
-# Before any test module imports a library: within this process every library is patched as in a program under autotrace-run.
+# Before any test module imports a library: within this process every library is patched as in a program under
+# autotrace-run.
 os.environ["AUTOTRACE_EXPORTER"] = "none"
 
 import autotrace.activation
@@ -25,7 +26,7 @@ from test_services.service import Service
 
 autotrace.activation.activate()
 
-P = TypeVar("P", bound=Service)
+S = TypeVar("S", bound=Service)
 
 
 @pytest.fixture(scope="session")
@@ -62,14 +63,14 @@ def jaeger() -> Iterator[Jaeger]:
     yield from _running(Jaeger())
 
 
-def _running(part: P) -> Iterator[P]:
+def _running(service: S) -> Iterator[S]:
     try:
-        part.start()
+        service.start()
     except cache.Unavailable as reason:
-        cache.require_real(part.name, reason, "its tests are skipped")
-        pytest.skip(f"{part.name} cannot be had")
-    yield part
-    part.stop()
+        cache.require_real(service.name, reason, "its tests are skipped")
+        pytest.skip(f"{service.name} cannot be had")
+    yield service
+    service.stop()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -14,11 +14,11 @@ RUNNER = Path(sysconfig.get_path("scripts")) / "autotrace-run"
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's environment without any setting of ours or of others, plus `variables`."""
+    """This process's environment without the settings of any tracer or of Python, plus `variables`."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("AUTOTRACE_", "OTEL_", "JAEGER_", "PYTHON")) or name == "AUTOTRACE_CACHE"
+        if not name.startswith(("AUTOTRACE_", "OTEL_", "JAEGER_", "PYTHON"))
     }
     return {**kept, **variables}
 
@@ -43,6 +43,11 @@ def on_path(*command: str, cwd: Path | None = None, **variables: str) -> Done:
 
 def python(program: str) -> tuple[str, str, str]:
     return sys.executable, "-c", program
+
+
+def without_paths(text: str) -> str:
+    """`text` without the folders of this checkout and of the environment: one of them may be called autotrace."""
+    return text.replace(str(ROOT), "").replace(sys.prefix, "")
 
 
 def _run(command: tuple[str, ...], cwd: Path | None, environ: dict[str, str]) -> Done:

@@ -1,8 +1,9 @@
-"""The benchmarks work: the harness in its smallest mode, on real parts. No figure is judged here."""
+"""The benchmarks work: the harness in its smallest mode, on real services. No figure is judged here."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any
 import pytest
 
 from benchmarks import report
-from benchmarks.agents import Agent
+from benchmarks.agents import Agent, checkout
 from benchmarks.budgets import BENCHMARKS, BUDGETS
-from benchmarks.environment import Surroundings
+from benchmarks.environment import Environment
 from benchmarks.measures import Operation
 from benchmarks.rounds import added, interleaved, verdict
 
@@ -44,13 +45,13 @@ def assert_whole(done: subprocess.CompletedProcess[str], names: set[str]) -> Non
 
 
 class TestAWholeRun:
-    def test_measures_everything_that_needs_no_real_part(self, tmp_path: Path) -> None:
+    def test_measures_everything_that_needs_no_service(self, tmp_path: Path) -> None:
         names = set(BENCHMARKS) - REAL
         table = tmp_path / "table.md"
         assert_whole(run(*sorted(names), "--markdown", str(table)), names)
         assert table.read_text().startswith("| what | unit | bare | autotrace |")
 
-    def test_measures_on_real_parts_that_run_already(self, kafka: Any, postgresql: Any) -> None:
+    def test_measures_on_services_that_run_already(self, kafka: Any, postgresql: Any) -> None:
         assert_whole(run(*sorted(REAL), **kafka.addresses(), **postgresql.addresses()), REAL)
 
     def test_refuses_a_name_that_it_does_not_know(self) -> None:
@@ -58,22 +59,43 @@ class TestAWholeRun:
         assert done.returncode == 2
         assert "'sqlite4' is not a benchmark" in done.stderr
 
+    def test_measures_another_checkout_beside_this_one(self) -> None:
+        done = run("sqlite3", "runner", "not_sampled", "burst_paced", "--against", str(ROOT))
+        assert_whole(done, {"sqlite3", "runner", "not_sampled", "burst_paced"})
+        head, *rows = done.stdout.partition("\n\n")[0].splitlines()
+        assert re.search(rf"{re.escape(str(ROOT))} adds +change$", head)
+        assert all(re.search(r"  [+-]\d+\.\d\d ±[\d.,]+$", row) for row in rows), done.stdout
+        lost = next(row for row in rows if "spans lost" in row)
+        assert re.search(r" 0\.00  +\+0\.00 ±0\.00$", lost), "each was sent what it should be sent"
+
+    def test_refuses_a_folder_that_is_no_checkout(self, tmp_path: Path) -> None:
+        done = run("sqlite3", "--against", str(tmp_path))
+        assert done.returncode == 2
+        assert "no checkout of autotrace" in done.stderr
+
 
 class TestAnAgent:
+    def test_of_another_checkout_is_the_autotrace_that_the_program_imports(self, tmp_path: Path) -> None:
+        (tmp_path / "autotrace").mkdir()
+        (tmp_path / "autotrace" / "__init__.py").write_text("version = 'another'")
+        environment = checkout(tmp_path, "before").environment("http://sink")
+        program = [sys.executable, "-c", "import autotrace; print(autotrace.version)"]
+        assert subprocess.check_output(program, cwd=tmp_path.parent, env=environment, text=True) == "another\n"
+
     def test_that_traces_nothing_is_named_instead_of_praised(self) -> None:
-        with Surroundings(set()) as around:
-            Operation("sqlite3_execute").measure(Agent("idle"), around, 0.01)
-        assert any("NOT TRACED" in note for note in around.notes)
+        with Environment(set()) as environment:
+            Operation("sqlite3_execute").measure(Agent("idle"), environment, 0.01)
+        assert any("NOT TRACED" in note for note in environment.notes)
 
     def test_under_which_the_program_fails_is_left_out_and_named(self, tmp_path: Path) -> None:
         (tmp_path / "sitecustomize.py").write_text("import os; os._exit(3)")
         broken = Agent("elastic", (str(tmp_path),))
-        with Surroundings(set()) as around:
+        with Environment(set()) as environment:
             results = interleaved(
-                {"pass": BENCHMARKS["pass"]}, [Agent("bare"), broken], around, 1, 1.0, lambda text: None
+                {"pass": BENCHMARKS["pass"]}, [Agent("bare"), broken], environment, 1, 1.0, lambda text: None
             )
         assert list(results) == [("pass", "bare")]
-        assert any("pass under elastic is left out" in note for note in around.notes)
+        assert any("pass under elastic is left out" in note for note in environment.notes)
 
 
 class TestFigures:

@@ -1,1 +1,1 @@
-"""From finished spans to a collector, off the program's thread: the pipeline, and one file per format."""
+"""From finished spans to a collector, on a thread of its own: the pipeline, and one folder per format."""

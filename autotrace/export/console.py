@@ -1,7 +1,7 @@
 """Exporter `console`: each trace as a tree on stderr, once its local roots have ended. For development, not for speed.
 
-Limits: looked at whenever spans come, and at the exit. What comes for a trace that was printed already is printed as a
-tree of its own.
+Limits: traces are looked at only when spans come, and at the exit. Spans that come after their trace was printed make
+another tree.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.trace import SpanKind
-
 from autotrace.export import tree
-from autotrace.export.jaeger.encoder import CHILD_OF, references
+from autotrace.export.relations import CHILD_OF, REMOTE_PARENT, references
 from autotrace.semantics import span_reader
 
 if TYPE_CHECKING:
@@ -23,16 +21,14 @@ if TYPE_CHECKING:
     from autotrace.settings import Settings
     from autotrace.tracing.span import Span
 
-LONGEST = 3.0
+LONGEST_WAIT = 3.0
 """Seconds that the spans of a trace wait for their parent."""
-MOST = 10_000
-"""Spans that wait; then all are printed, whether their parents are there or not."""
-
-_ENTERS = (SpanKind.SERVER, SpanKind.CONSUMER)
+MOST_WAITING = 10_000
+"""Spans that may wait. If there are more, all are printed, with or without their parents."""
 
 
 class Console:
-    """`stream`: where trees go, asked for at each print, since a program may replace sys.stderr."""
+    """`stream` returns where to print. It is called for each tree, because a program may replace sys.stderr."""
 
     def __init__(self, stream: Callable[[], Any] = lambda: sys.stderr, clock: Callable[[], float] = time.monotonic):
         self._stream = stream
@@ -40,7 +36,7 @@ class Console:
         self._waiting: dict[int, _Trace] = {}
 
     def export(self, spans: list[Span], resource: Resource, deadline: float) -> None:
-        """Never slow, so `deadline` is not looked at. A closed or missing stderr is nobody's failure."""
+        """`deadline` is ignored, because printing is fast. A closed or missing stderr is no failure."""
         now = self._clock()
         for span in spans:
             trace = self._waiting.get(span.trace_id)
@@ -48,9 +44,9 @@ class Console:
                 trace = self._waiting[span.trace_id] = _Trace(now)
             trace.spans.append(span)
             trace.service = resource.service_name
-        full = sum(len(trace.spans) for trace in self._waiting.values()) > MOST
+        full = sum(len(trace.spans) for trace in self._waiting.values()) > MOST_WAITING
         for trace_id, trace in list(self._waiting.items()):
-            if full or trace.complete() or now - trace.since >= LONGEST:
+            if full or trace.complete() or now - trace.since >= LONGEST_WAIT:
                 del self._waiting[trace_id]
                 self._print(trace)
 
@@ -80,13 +76,13 @@ class _Trace:
         self.service = ""
 
     def complete(self) -> bool:
-        """Every span has its parent here, or none, or one that is another process's: the local roots have ended."""
-        here = {span.span_id for span in self.spans}
-        return all(not span.parent_id or span.parent_id in here or span.kind in _ENTERS for span in self.spans)
+        """The local roots have ended: each span has its parent here, or has none, or has a remote one."""
+        ids = {span.span_id for span in self.spans}
+        return all(not span.parent_id or span.parent_id in ids or span.kind in REMOTE_PARENT for span in self.spans)
 
 
 def _node(span: Span, service: str) -> tree.Node:
-    kind = span_reader.error_type(span)
+    error_type = span_reader.error_type(span)
     return tree.Node(
         service,
         span_reader.name(span),
@@ -96,8 +92,11 @@ def _node(span: Span, service: str) -> tree.Node:
         span.start_time,
         (span.end_time or span.start_time) - span.start_time,
         {**dict(span_reader.tags(span)), "span.kind": span.kind.name.lower()},
-        (span_reader.status_text(span) or kind) if kind else "",
-        [("CHILD_OF" if one[0] == CHILD_OF else "FOLLOWS_FROM", *one[1:]) for one in references(span)],
+        (span_reader.status_text(span) or error_type) if error_type else "",
+        [
+            ("CHILD_OF" if kind == CHILD_OF else "FOLLOWS_FROM", trace, parent)
+            for kind, trace, parent in references(span)
+        ],
     )
 
 

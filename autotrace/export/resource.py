@@ -1,4 +1,4 @@
-"""Who sends: the service's name and the tags of the process, as Jaeger and Kiali look for them. No DNS, nothing of the network is asked."""
+"""The process that sends: its service name and tags, as Jaeger and Kiali look for them. Asks nobody on the network."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
-_SAYS_NOTHING = ("__main__", "main")
+_MEANINGLESS = ("__main__", "main")
 _SUFFIXES = (".py", ".pyw", ".pyc", ".pyz", ".exe")
 
 
 class Resource:
-    """`service_name`, and `tags`: {key: str | int}. True for the process it was made in: make another after a fork."""
+    """It describes the process that made it. After a fork the child makes another."""
 
     __slots__ = ("service_name", "tags")
 
@@ -29,11 +29,11 @@ class Resource:
         self.service_name: str = settings.service_name or _in_namespace(settings.namespace)
         self.tags: dict[str, str | int] = _process_tags()
         self.tags.update(settings.tags)
-        self.tags.pop("service.name", None)  # OTEL_RESOURCE_ATTRIBUTES may hold it; it is a setting of its own
+        self.tags.pop("service.name", None)  # OTEL_RESOURCE_ATTRIBUTES may hold it, but it is no tag
 
 
 def _in_namespace(namespace: str) -> str:
-    """`<program>.<namespace>` is how Kiali knows a workload's service."""
+    """`<program>.<namespace>`, because Kiali knows a workload's service by this name."""
     if not namespace:
         try:
             with open(NAMESPACE_FILE, encoding="utf-8") as file:
@@ -45,10 +45,11 @@ def _in_namespace(namespace: str) -> str:
 
 
 def program_name(command: Sequence[str], argv: Sequence[str] = ()) -> str:
-    """What people call the program. `command`: the interpreter's own (sys.orig_argv), which programs do not rewrite.
+    """The name by which people know the program. `command` is sys.orig_argv, because programs rewrite sys.argv.
 
-    `python app.py` and /usr/bin/app: app; `-m shop.billing`: billing; `-m shop`, `shop/__main__.py`: shop; `-c`, `-`: python.
-    A spawned child of multiprocessing (`-c`, with the argv of its parent): its parent's name. An embedding program: its own name.
+    `python app.py` and /usr/bin/app: app. `-m shop.billing`: billing. `-m shop` and `shop/__main__.py`: shop.
+    `-c` and `-`: python, but a spawned child of multiprocessing (`-c`, with its parent's argv) has its parent's name.
+    A program that embeds Python has its own name.
     """
     if not command:
         return _of_path(argv[0] if argv else "") or "python"
@@ -63,7 +64,7 @@ def program_name(command: Sequence[str], argv: Sequence[str] = ()) -> str:
         elif word == "-" or not word.startswith("-"):
             return _of_path(word) or "python"
         else:
-            # Short options may be joined: -Im shop, -uc "...", -mshop; X and W take the rest of their word.
+            # Short options may be joined: -Im shop, -uc "...", -mshop. X and W take the rest of their word.
             letter = next((letter for letter in word[1:] if letter in "cmWX"), "")
             if letter == "m":
                 return _of_module(word.partition("m")[2] or next(rest, ""))
@@ -74,13 +75,13 @@ def program_name(command: Sequence[str], argv: Sequence[str] = ()) -> str:
 
 def _of_module(name: str) -> str:
     parts = [part for part in name.split(".") if part]
-    while len(parts) > 1 and parts[-1] in _SAYS_NOTHING:
+    while len(parts) > 1 and parts[-1] in _MEANINGLESS:
         parts.pop()
     return parts[-1] if parts else "python"
 
 
 def _of_path(path: str) -> str:
-    """The file's name without its suffix; the folder's for a __main__.py. '' where there is none."""
+    """The file's name without its suffix, or the folder's name for a __main__.py. '' if there is none."""
     folder, name = os.path.split(path.rstrip("/\\"))
     root, suffix = os.path.splitext(name)
     name = root if suffix.lower() in _SUFFIXES else name
@@ -93,7 +94,7 @@ def _of_path(path: str) -> str:
 def _process_tags() -> dict[str, str | int]:
     host = socket.gethostname()
     tags: dict[str, str | int] = {
-        # Kiali finds the workload by `hostname`; Jaeger 2 renames it to `host.name` unless both are there.
+        # Kiali finds the workload by `hostname`, which Jaeger 2 renames to `host.name` unless both are there.
         "hostname": host,
         "host.name": host,
         "process.pid": os.getpid(),
@@ -110,10 +111,13 @@ def _process_tags() -> dict[str, str | int]:
 
 
 def _own_address() -> str:
-    """The address of the interface that leads outside: connecting a UDP socket asks the routing table and sends nothing. '' without a route."""
+    """The address of the interface that leads outside, '' without a route.
+
+    Connecting a UDP socket only looks into the routing table; it sends nothing.
+    """
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(("192.0.2.1", 9))  # TEST-NET-1 of RFC 5737: nobody's
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1 of RFC 5737, which belongs to nobody
             return str(probe.getsockname()[0])
     except OSError:
         return ""

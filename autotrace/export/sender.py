@@ -1,200 +1,155 @@
-"""One batch after another from the queue to the exporter: retries, losses, one line per outage. Knows neither threads nor formats."""
+"""One batch after another from the queue to the exporter, with retries. Knows neither threads nor formats."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
-from autotrace import containment
+from autotrace.containment import contained
+from autotrace.export.loss_report import ORPHANED, LossReport, Unusable, first_line
+from autotrace.settings import EXPORTERS
 from autotrace.tracing import tracer
 
 if TYPE_CHECKING:
     from collections import deque
+    from collections.abc import Callable
+    from typing import TypeVar
 
     from autotrace.settings import Settings
     from autotrace.tracing.span import Span
 
-EXPORTERS = {
-    "jaeger": "autotrace.export.jaeger.exporter",
-    "jaeger_thrift": "autotrace.export.otel.readable_span",
-    "console": "autotrace.export.console",
-}
-"""AUTOTRACE_EXPORTER -> the module whose make(settings) returns the exporter: export(spans, resource, deadline), close()."""
+    Made = TypeVar("Made")
 
-BATCH = 512
+BATCH_SIZE = 512
 SEND_SECONDS = 5.0
-"""How long one batch may take while the program runs."""
+"""How long sending one batch may take while the program runs."""
 LONGEST_PAUSE = 30.0
+"""Seconds between two attempts at most, while the collector does not answer."""
 
 
-class Delivery:
-    """Used by one thread at a time. The batch `in_hand` is neither in the queue nor delivered: it goes first when sending goes on."""
+class Sender:
+    """Used by one thread at a time."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, report: LossReport) -> None:
         self.settings = settings
-        self.in_hand: list[Span] = []
-        self.lost = 0
-        """Spans that will not arrive, those included that found the queue full."""
-        self.not_before = 0.0
-        """time.monotonic() before which an attempt is too early: the collector did not answer the last one."""
-        self.outage = False
-        self.hushed = False
-        """The outage was inherited from the process that forked this one, which has spoken of it."""
-        self.leaving = False
-        self.abandoned = False
-        """In a forked child, a copy that a greenlet of the parent's was using: it sends nothing, and says nothing."""
+        self.report = report
+        self.batch: list[Span] = []
+        """Spans that are out of the queue and not yet sent. They go first when sending goes on."""
+        self.retry_at = 0.0
+        """The time.monotonic() of the next attempt, if the collector did not answer the last one."""
+        self.exit_deadline: float | None = None
+        """Set once the process exits: the time.monotonic() at which it stops waiting."""
         self.importing = False
-        self._told = 0
-        self._spoke_of_room = False
+        """The thread that sends may hold import locks. A child forked now could never import those modules."""
         self._pause = 0.0
         self._exporter: Any = None
-        self._unusable = False
         self._resource: Any = None
-        self._to_readable: Any = None
 
     def drain(self, queue: deque[Span], deadline: float | None = None) -> bool:
-        """Send all there is. False: some of it was refused (and is lost) or could not be sent (and waits). Never raises an Exception."""
-        well = True
-        while True:
-            if not self.in_hand:
-                self._take(queue)
-            if not self.in_hand:
-                return well
+        """Send everything. False: a batch was refused (and is lost) or not taken (and waits). Raises no Exception."""
+        complete = True
+        while self.batch or self._take(queue):
             try:
                 self._send(time.monotonic() + SEND_SECONDS if deadline is None else deadline)
             except KeyboardInterrupt:
                 raise
             except OSError as failure:
-                # Nobody took it. It is sent again, so a batch whose answer got lost may arrive twice.
+                # Nobody took the batch, so it is sent again. If only the answer got lost, the batch arrives twice.
                 self._pause = min(2 * self._pause or self.settings.flush_seconds or 0.1, LONGEST_PAUSE)
-                self.not_before = time.monotonic() + self._pause
-                self._failed(failure, len(queue) + len(self.in_hand))
+                self.retry_at = time.monotonic() + self._pause
+                self.report.failed(failure, len(queue) + len(self.batch), exiting=self.exit_deadline is not None)
                 return False
             except BaseException as failure:
-                if self.abandoned:
+                if self.report.state is ORPHANED:
                     raise
-                # Refused, or not to be encoded: it would fail again, and everything behind it wait for ever.
-                well = False
-                lost, self.in_hand = len(self.in_hand), []
-                self.lost += lost
-                self._failed(failure, 0)
+                # The batch was refused or cannot be encoded. It would fail again, and all spans behind it would wait.
+                complete = False
+                lost, self.batch = len(self.batch), []
+                self.report.lost += lost
+                self.report.failed(failure, 0, exiting=self.exit_deadline is not None)
             else:
-                self.in_hand = []
-                self._pause = self.not_before = 0.0
-                self._succeeded()
+                self.batch = []
+                self._pause = self.retry_at = 0.0
+                self.report.succeeded()
+        return complete
 
     def close(self) -> None:
-        """The exporter's last word. Never raises an Exception."""
+        """Close the exporter; it is made again if spans follow. Raises no Exception."""
         exporter, self._exporter = self._exporter, None
         if exporter is not None:
             try:
                 exporter.close()
             except Exception:
-                containment.contained("the exporter's close")
+                contained("the exporter's close")
 
-    def _take(self, queue: deque[Span]) -> None:
+    def _take(self, queue: deque[Span]) -> list[Span]:
+        """The next batch, which the program's own span processors see first."""
         batch: list[Span] = []
         try:
-            while len(batch) < BATCH:
+            while len(batch) < BATCH_SIZE:
                 batch.append(queue.popleft())
         except IndexError:
             pass
-        self.in_hand = batch
-        processors = tracer.provider.processors
-        if batch and processors:
-            self._process(batch, list(processors))
+        self.batch = batch
+        if batch and tracer.provider.processors:
+            self._process(batch)
+        return batch
 
-    def _process(self, batch: list[Span], processors: list[Any]) -> None:
-        """The program's own SpanProcessors, each span once."""
+    def _process(self, batch: list[Span]) -> None:
         try:
-            if self._to_readable is None:
-                self._to_readable = _module("autotrace.export.otel.readable_span").to_readable
-            self._describe()
-        except Exception:
-            containment.contained("span processors")
-            return
-        for span in batch:
-            for processor in processors:
-                try:
-                    processor.on_end(self._to_readable(span, self._resource))
-                except Exception:
-                    containment.contained(f"the span processor {type(processor).__name__}")
+            from autotrace.export import span_processors
 
-    def _describe(self) -> None:
-        if self._resource is None:
-            self._resource = _module("autotrace.export.resource").Resource(self.settings)
+            resource, to_readable = self._while_importing(lambda: (self._own_resource(), span_processors.load()))
+        except Exception:
+            contained("span processors")
+        else:
+            span_processors.on_end(batch, resource, to_readable)
 
     def _send(self, deadline: float) -> None:
-        name = self.settings.exporter
-        if name == "none":
+        if not EXPORTERS[self.settings.exporter]:
             return
-        if self._unusable:
-            raise Unusable
         if self._exporter is None:
-            self._make(EXPORTERS[name])
+            self._exporter = self._while_importing(self._make_exporter)
         before = getattr(self._exporter, "dropped", 0)
         try:
-            self._exporter.export(self.in_hand, self._resource, deadline)
+            self._exporter.export(self.batch, self._resource, deadline)
         finally:
-            self.lost += getattr(self._exporter, "dropped", 0) - before
+            dropped = getattr(self._exporter, "dropped", 0) - before
+            self.report.lost += dropped
 
-    def _make(self, module: str) -> None:
-        """Twice, if need be: gevent's monkey-patching, when it meets this thread amid an import, breaks that one import."""
+    def _make_exporter(self) -> Any:
+        """Two attempts, because gevent breaks an import that is under way on this thread while gevent patches."""
+        name = self.settings.exporter
+        reason = ""
+        for _ in range(2):
+            try:
+                self._own_resource()
+                return __import__(EXPORTERS[name], fromlist=["make"]).make(self.settings)
+            except Exception as failure:
+                reason = first_line(failure)
+        return _Refusing(f"the exporter {name!r} cannot be used: {reason}")
+
+    def _own_resource(self) -> Any:
+        if self._resource is None:
+            self._resource = __import__("autotrace.export.resource", fromlist=["Resource"]).Resource(self.settings)
+        return self._resource
+
+    def _while_importing(self, work: Callable[[], Made]) -> Made:
         self.importing = True
         try:
-            for last in (False, True):
-                try:
-                    self._describe()
-                    self._exporter = _module(module).make(self.settings)
-                    return
-                except Exception:
-                    self._unusable = last
-                    if last:
-                        raise
+            return work()
         finally:
             self.importing = False
 
-    def _failed(self, failure: BaseException, waiting: int) -> None:
-        if self.outage:
-            return
-        self.outage = True
-        reason = str(failure).partition("\n")[0] or type(failure).__name__
-        if self._unusable:
-            containment.say(f"the exporter {self.settings.exporter!r} cannot be used: {reason}; spans are dropped")
-        elif self.leaving:
-            self.give_up(waiting, reason)
-        else:
-            fate = f"{waiting} wait, kept until the queue is full" if waiting else "these are lost"
-            containment.say(f"spans cannot be sent: {reason}; {fate}")
 
-    def _succeeded(self) -> None:
-        lost = self.lost - self._told
-        if self.outage:
-            if lost or not self.hushed:
-                containment.say(f"spans are sent again; {lost} were lost")
-            self.outage = self.hushed = False
-        elif lost and not self._spoke_of_room:
-            self._spoke_of_room = True
-            size = self.settings.queue_size
-            containment.say(f"{lost} spans were lost: {size} were waiting, as many as AUTOTRACE_QUEUE_SIZE allows")
-        elif lost:
-            return  # told in one sum at the end
-        self._told = self.lost
+class _Refusing:
+    """Stands in for an exporter that cannot be made: it refuses every batch."""
 
-    def sum_up(self) -> None:
-        """At the end: what was lost and not told yet."""
-        if self.lost > self._told:
-            containment.say(f"{self.lost} spans were lost in all, for want of room (AUTOTRACE_QUEUE_SIZE)")
-            self._told = self.lost
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
 
-    def give_up(self, waiting: int, reason: str) -> None:
-        """The last line of a process whose spans cannot be sent before it ends."""
-        containment.say(f"spans cannot be sent: {reason}; {waiting + self.lost} are lost")
+    def export(self, *_: object) -> None:
+        raise Unusable(self._reason)
 
-
-class Unusable(Exception):
-    """There is no exporter; said once."""
-
-
-def _module(name: str) -> Any:
-    return __import__(name, fromlist=["make"])
+    def close(self) -> None:
+        pass

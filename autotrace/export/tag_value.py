@@ -10,11 +10,14 @@ from typing import Any
 LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
 UNREADABLE = "(its text cannot be read)"
 
-Plain = str | bool | int | float | bytes
+TagValue = str | bool | int | float | bytes
 
 
-def plain(value: Any) -> Plain:
-    """The value itself where it has one of the five types. A larger int and what is not finite become text, a collection JSON."""
+def to_tag_value(value: Any) -> TagValue:
+    """The value itself if it has one of the five types.
+
+    A larger int becomes text, and so does a float that is not finite. A collection becomes JSON.
+    """
     kind = type(value)
     if kind is str or kind is bool or (kind is int and LOWEST <= value <= HIGHEST):
         return value  # type: ignore[no-any-return]
@@ -24,13 +27,13 @@ def plain(value: Any) -> Plain:
         return UNREADABLE
 
 
-def _converted(value: Any) -> Plain:
+def _converted(value: Any) -> TagValue:
     if isinstance(value, str):
-        return str.__str__(value)  # not what a subclass (an enum) makes of it
+        return str.__str__(value)  # a subclass (an enum) may print another text
     if isinstance(value, int):
         return int(value) if LOWEST <= value <= HIGHEST else _large(value)
     if isinstance(value, float):
-        # JSON has no NaN: with one in it Jaeger cannot show the trace at all.
+        # JSON has no NaN, and Jaeger cannot show a trace that has one.
         return float(value) if math.isfinite(value) else repr(float(value))
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
@@ -42,7 +45,7 @@ def _converted(value: Any) -> Plain:
 def _large(value: int) -> str:
     try:
         return str(int(value))
-    except ValueError:  # more digits than Python is willing to write in decimal
+    except ValueError:  # Python refuses to write that many decimal digits
         return hex(value)
 
 
@@ -63,8 +66,8 @@ def _inner(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
-def shortened(value: Plain, most: int) -> Plain:
-    """Text or bytes of at most `most` bytes (UTF-8), text ending in `...` where it was cut; other values as they are."""
+def shorten(value: TagValue, most: int) -> TagValue:
+    """A text (as UTF-8) or bytes of at most `most` bytes. A text that was cut ends in `...`. Other values stay."""
     if isinstance(value, str):
         raw = value.encode("utf-8", "replace")
         return value if len(raw) <= most else raw[: most - 3].decode("utf-8", "ignore") + "..."

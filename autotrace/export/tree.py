@@ -1,6 +1,6 @@
-"""Spans as a tree of lines for people: service, name, duration, what the span was about, what went wrong. Reads tags only.
+"""One trace as a tree of lines for people: each span's service, name, duration, most important facts, and error.
 
-Knows neither how spans are made nor how they came: whoever has tags can show them (the console here, a receiver elsewhere).
+It reads tags only, so whoever has tags can print them: the exporter `console`, or a receiver of spans elsewhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 WIDEST = 100
 """Characters of one fact."""
 
-# What a span was about, the first tag of each line that is there; `=`: shown with its name.
+# Each row: the label, and the tags that may hold the fact; the first that is there is shown.
 _FACTS = (
     ("", ("db.statement", "db.query.text")),
     ("", ("http.url", "url.full", "url.path")),
@@ -23,16 +23,16 @@ _FACTS = (
     ("offset=", ("offset", "messaging.kafka.offset")),
     ("peer=", ("peer.address", "server.address", "peer.service")),
 )
-_SERVER = "server"  # whose peer is merely who called
+_SERVER = "server"  # its peer is the caller, which nobody looks for
 
 _RED, _DIM, _BOLD, _PLAIN = "\x1b[31m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
 
 class Node(NamedTuple):
-    """One span. Ids are whole numbers, 0 for no parent; times in ns.
+    """One span. Ids are whole numbers, 0 for no parent. Times are in ns.
 
-    references: (FOLLOWS_FROM or CHILD_OF, trace id, span id), one to the parent replacing the plain parenthood.
-    error: '' for a span that went well, else what went wrong.
+    `references` are (FOLLOWS_FROM or CHILD_OF, trace id, span id). One to the parent replaces the plain parenthood.
+    `error` is the text of the error, '' if there was none.
     """
 
     service: str
@@ -48,63 +48,59 @@ class Node(NamedTuple):
 
 
 def render(nodes: Iterable[Node], colours: bool = False) -> str:
-    """One trace: a line that names it, then each span below its parent, siblings by time. Lines end in a newline.
+    """A line that names the trace, then each span below its parent, siblings in order of time. Lines end in a newline.
 
-    A span whose parent is not among them is a root that names the parent's id.
+    A span whose parent is missing is a root, which names its parent's id.
     """
-    known = {node.span_id: node for node in sorted(nodes, key=lambda node: node.start)}
-    if not known:
+    by_id = {node.span_id: node for node in sorted(nodes, key=lambda node: node.start)}
+    if not by_id:
         return ""
     children: dict[int, list[Node]] = {}
     roots = []
-    for node in known.values():
-        if node.parent_id in known and node.parent_id != node.span_id:
+    for node in by_id.values():
+        if node.parent_id in by_id and node.parent_id != node.span_id:
             children.setdefault(node.parent_id, []).append(node)
         else:
             roots.append(node)
-    first = next(iter(known.values()))
-    took = max(node.start + node.duration for node in known.values()) - first.start
-    count = f"{len(known)} span{'s' if len(known) > 1 else ''}"
+    first = next(iter(by_id.values()))
+    took = max(node.start + node.duration for node in by_id.values()) - first.start
+    count = f"{len(by_id)} span{'s' if len(by_id) > 1 else ''}"
     trace_id = _id(first.trace_id) if first.trace_id >> 64 == 0 else f"{first.trace_id:032x}"
-    lines = [_painted(f"trace {trace_id}  {count}, {duration(took)}", _DIM, colours)]
+    lines = [_coloured(f"trace {trace_id}  {count}, {duration(took)}", _DIM, colours)]
     shown: set[int] = set()
-    for node in (
-        *roots,
-        *known.values(),
-    ):  # those not below a root are a circle, of someone's broken ids: cut at the earliest
-        _below(node, "", "", children, shown, lines, colours)
+    # Spans that are below no root form a circle, because of broken ids; it starts at its earliest span.
+    for node in (*roots, *by_id.values()):
+        _add_subtree(node, children, shown, lines, colours)
     return "".join(f"{line}\n" for line in lines)
 
 
-def _below(
-    root: Node, own: str, rest: str, children: dict[int, list[Node]], shown: set[int], lines: list[str], colours: bool
-) -> None:
-    """Not by recursion: a trace may be deeper than Python's stack."""
-    stack = [(root, own, rest)]
+def _add_subtree(root: Node, children: dict[int, list[Node]], shown: set[int], lines: list[str], colours: bool) -> None:
+    """Without recursion, because a trace may be deeper than Python's stack."""
+    stack = [(root, "", "")]  # the span, what stands before its line, what stands before its children's lines
     while stack:
         node, own, rest = stack.pop()
         if node.span_id in shown:
             continue
         shown.add(node.span_id)
         lines.append(own + _line(node, own == "", colours))
-        below = children.get(node.span_id, [])
-        for child in reversed(below):
-            last = child is below[-1]
+        siblings = children.get(node.span_id, [])
+        for child in reversed(siblings):
+            last = child is siblings[-1]
             stack.append((child, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  ")))
 
 
 def _line(node: Node, root: bool, colours: bool) -> str:
     parts = [
-        _painted(_one_line(node.service), _DIM, colours),
-        _painted(_one_line(node.name) or "(no name)", _RED if node.error else _BOLD, colours),
+        _coloured(_one_line(node.service), _DIM, colours),
+        _coloured(_one_line(node.name) or "(no name)", _RED if node.error else _BOLD, colours),
         duration(node.duration),
     ]
     if node.error:
-        parts.append(_painted(f"! {_one_line(node.error)}", _RED, colours))
+        parts.append(_coloured(f"! {_one_line(node.error)}", _RED, colours))
     facts = [text for text in map(_one_line, _facts(node.tags)) if text not in node.name]
     facts += _relations(node, root)
     if facts:
-        parts.append(_painted("  ".join(facts), _DIM, colours))
+        parts.append(_coloured("  ".join(facts), _DIM, colours))
     return "  ".join(parts)
 
 
@@ -121,20 +117,21 @@ def _facts(tags: Mapping[str, Any]) -> list[str]:
 
 def _relations(node: Node, root: bool) -> list[str]:
     found = []
+    refers_to_parent = False
     for _, trace_id, span_id in node.references:
         if (trace_id, span_id) == (node.trace_id, node.parent_id):
+            refers_to_parent = True
             found.append(f"follows from {_id(span_id)}" if root else "(follows from)")
         else:
             where = "" if trace_id == node.trace_id else f" of trace {trace_id:032x}"
             found.append(f"linked to {_id(span_id)}{where}")
-    said = any((trace_id, span_id) == (node.trace_id, node.parent_id) for _, trace_id, span_id in node.references)
-    if root and node.parent_id and not said:
+    if root and node.parent_id and not refers_to_parent:
         found.append(f"child of {_id(node.parent_id)}")
     return found
 
 
 def duration(ns: int) -> str:
-    """Three digits: 850 µs, 12.3 ms, 4.56 s."""
+    """With three digits: 850 µs, 12.3 ms, 4.56 s."""
     for unit, size in (("s", 1_000_000_000), ("ms", 1_000_000)):
         if ns >= size:
             number = ns / size
@@ -147,11 +144,11 @@ def _id(number: int) -> str:
 
 
 def _one_line(text: str) -> str:
-    """No line ends, and nothing that a terminal would take for a command."""
+    """Without line ends, and without characters that a terminal takes for commands."""
     text = " ".join(str(text).split())
     text = "".join(character if character.isprintable() else "?" for character in text[: WIDEST + 1])
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
 
 
-def _painted(text: str, colour: str, colours: bool) -> str:
+def _coloured(text: str, colour: str, colours: bool) -> str:
     return f"{colour}{text}{_PLAIN}" if colours else text

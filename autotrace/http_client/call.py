@@ -98,7 +98,7 @@ class Call:
         if context.get(SUPPRESS_HTTP_KEY) or propagate.is_excluded(self.url):
             return None
         shared = server_facts(self.component, self.url)
-        if propagate.propagator.known.isdisjoint(names):
+        if propagate.propagator.readable.isdisjoint(names):
             self.span = tracer.start(http.CLIENT, SpanKind.CLIENT, facts, shared)
             return self.span
         parent, kept = program_trace(names, headers, self.url, context)

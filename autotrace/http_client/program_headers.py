@@ -42,7 +42,8 @@ def program_trace(names: Iterable[str], headers: Any, url: str, context: Context
     """
     pairs = headers.items() if hasattr(headers, "items") else headers
     texts = [(_text(name).lower(), _text(value)) for name, value in pairs]
-    kept = _signed(propagate.propagator.known.intersection(names), texts, url)
+    propagator = propagate.propagator
+    kept = _signed((propagator.readable | propagator.stale).intersection(names), texts, url)
     if kept:
         parent = _parent(pair for pair in texts if pair[0] in kept)
         if parent is not None:

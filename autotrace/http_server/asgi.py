@@ -1,4 +1,4 @@
-"""A server span around an ASGI call, until its answer is sent; of a websocket, around the handshake. Knows no framework and no server."""
+"""ASGI: a server span until the answer is sent; of a websocket, the handshake. Knows no framework and no server."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from autotrace.containment import contained
-from autotrace.http_server import request as server_request
-from autotrace.http_server.request import EMPTY
+from autotrace.http_server.request import ROOT_CONTEXT, adopt, current_request, start_request
 from autotrace.tracing import current, propagate
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Url(NamedTuple):
-    """Fact `url` of an ASGI request. Put together (`str`) when it is exported, not while the program waits."""
+    """Fact `url` of an ASGI request. Its text is made (`str`) on the export thread, not while the program waits."""
 
     scheme: str
     host: str
@@ -35,30 +34,31 @@ class Url(NamedTuple):
         return f"{self.scheme}://{self.host}{target}"
 
 
-class Channel(NamedTuple):
-    """By what layers know a request again: middleware may copy the scope and replace one of these, hardly ever both."""
+class Identity(NamedTuple):
+    """How layers recognise a request: middleware may copy the scope and replace one of these, hardly ever both."""
 
     headers: Any
     receive: Any
 
 
-def served(
+def traced_method(
     original: Callable[..., Any], component: str | Callable[[Any], str], place: str, *, server: bool = False
 ) -> Callable[..., Any]:
     """A method (self, scope, receive, send) that is an ASGI application, with the request's span around it.
 
-    `component`: a name, or what makes one of `self`. `server`: it is called by a server, so nothing of what is current belongs to
-    the request. Scopes other than http and websocket (lifespan) pass by. What is no ASGI call is refused as without us: uvicorn
-    calls an application with nothing, to see whether it is a factory.
+    `component`: a name, or a function of `self`. `server`: the method belongs to a server, so each call starts in a
+    root context. Scopes other than http and websocket (lifespan) pass. A call with other arguments raises as without
+    the agent: uvicorn calls an application without arguments to see whether it is a factory.
     """
 
     async def call(self: Any, scope: Any, receive: Any, send: Any, *args: Any, **kwargs: Any) -> Any:
-        fresh = current.put(EMPTY) if server else None
+        token = current.put(ROOT_CONTEXT) if server else None
         request = answer = None
         to = send
         try:
             if scope["type"] in ("http", "websocket"):
-                request = _receive(scope, receive, component if isinstance(component, str) else component(self), place)
+                name = component if isinstance(component, str) else component(self)
+                request = _start_or_adopt(scope, receive, name, place)
                 if request is not None:
                     answer = Answer(request, send, place)
                     to = answer.send
@@ -67,56 +67,64 @@ def served(
         try:
             return await original(self, scope, receive, to, *args, **kwargs)
         except BaseException as error:
-            if request is not None and (answer is None or not answer.hung_up):
+            if request is not None and (answer is None or not answer.disconnected):
                 request.fail(error)
             raise
         finally:
             if request is not None:
                 request.end()
-            if fresh is not None:
-                current.leave(fresh)
+            if token is not None:
+                current.leave(token)
 
     return call
 
 
-def application(app: Any, component: str, place: str) -> Callable[..., Any]:
-    """What a server is to call in place of `app`, an ASGI application."""
-    return MethodType(served(_call, component, place, server=True), app)
+def traced_application(app: Any, component: str, place: str) -> Callable[..., Any]:
+    """The application that a server calls in place of `app`."""
+    return MethodType(traced_method(_call, component, place, server=True), app)
 
 
 def _call(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     return app(scope, receive, send)
 
 
-def _receive(scope: Scope, receive: Any, component: str, place: str) -> Request | None:
-    """The request of this scope, current from now on; None where an outer layer has it already, or where it is left alone."""
+def on_load(original: Callable[..., Any], place: str, attribute: str) -> Callable[..., Any]:
+    """A server's method that loads the application into an attribute of its own object."""
+
+    def load(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        try:
+            setattr(args[0], attribute, traced_application(getattr(args[0], attribute), place, place))
+        except Exception:
+            contained(place)
+        return result
+
+    return load
+
+
+def _start_or_adopt(scope: Scope, receive: Any, component: str, place: str) -> Request | None:
+    """The request of this scope, active from now on. None: an outer layer has started it, or there is no span."""
     headers = scope.get("headers") or ()
-    outer = server_request.in_work()
-    if outer is not None and _is_this(outer, headers, receive):
-        server_request.join(outer, outer.body or Channel(headers, receive), component)
+    outer = current_request()
+    if outer is not None and _is_same_request(outer, headers, receive):
+        adopt(outer, outer.identity or Identity(headers, receive), component)
         return None
     scheme = scope.get("scheme") or "http"
     host, agent = _host_and_agent(headers)
     host = host or _address(scope.get("server"))
-    client = scope.get("client")
     method, path = scope.get("method", "GET"), scope.get("path", "")
-    facts = {
-        "component": component,
-        "method": method,
-        "url": Url(scheme, host, scope.get("raw_path"), path, scope.get("query_string", b"")),
-        "host": server_request.host(host, scheme),
-        "caller": client[0] if client else None,
-        "user_agent": agent,
-    }
-    request = server_request.receive(place, facts, propagate.extract_http(headers), Channel(headers, receive))
+    url = Url(scheme, host, scope.get("raw_path"), path, scope.get("query_string", b""))
+    client, remote, identity = scope.get("client"), propagate.extract_http(headers), Identity(headers, receive)
+    caller = client[0] if client else None
+    request = start_request(place, component, method, url, scheme, host, caller, agent, remote, identity)
     if request is not None:
         request.target = (method, path)
     return request
 
 
-def _is_this(request: Request, headers: Any, receive: Any) -> bool:
-    known = request.body
-    return known is None or (type(known) is Channel and (known.headers is headers or known.receive is receive))
+def _is_same_request(outer: Request, headers: Any, receive: Any) -> bool:
+    known = outer.identity
+    return known is None or (type(known) is Identity and (known.headers is headers or known.receive is receive))
 
 
 def _host_and_agent(headers: Any) -> tuple[str, str | None]:
@@ -137,23 +145,23 @@ def _address(server: Any) -> str:
 
 
 class Answer:
-    """What the application sends on its way to the server: the status and the end."""
+    """Stands between the application and the server's send(): reads the status and the end of the answer."""
 
-    __slots__ = ("_place", "_request", "_send", "_trailers", "hung_up")
+    __slots__ = ("_place", "_request", "_send", "_trailers", "disconnected")
 
     def __init__(self, request: Request, send: Any, place: str) -> None:
         self._request = request
         self._send = send
         self._place = place
         self._trailers = False
-        self.hung_up = False
-        """Did the server refuse to send? Then nobody is there, and what follows is no failure."""
+        self.disconnected = False
+        """Did the server refuse to send? Then the client is gone, and exceptions after that are no failures."""
 
     async def send(self, *args: Any, **kwargs: Any) -> Any:
         try:
             result = await self._send(*args, **kwargs)
         except OSError:
-            self.hung_up = True
+            self.disconnected = True
             raise
         try:
             self._note(args[0] if args else kwargs["message"])
@@ -168,11 +176,11 @@ class Answer:
                 self._request.answer_sent()
         elif kind in ("http.response.start", "websocket.http.response.start"):
             self._trailers = bool(message.get("trailers"))
-            self._request.status(message.get("status"))
+            self._request.set_status(message.get("status"))
         elif kind == "websocket.accept":
-            self._request.upgraded()
+            self._request.upgrade()
         elif kind == "websocket.close":
-            self._request.status(403)  # before the handshake it is refused so; after it the span has ended
+            self._request.set_status(403)  # before the handshake it is a refusal; after it the span has ended
         elif kind == "http.response.pathsend" or (
             kind == "http.response.trailers" and not message.get("more_trailers")
         ):

@@ -1,4 +1,4 @@
-"""A server span around a WSGI call (PEP 3333), from the environ to the end of the body. Knows no framework and no server."""
+"""WSGI (PEP 3333): a server span from the environ to the end of the body. Knows no framework and no server."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from autotrace.containment import contained
-from autotrace.http_server import request as server_request
-from autotrace.http_server.wsgi_body import body
+from autotrace.http_server.hooks import PendingRequest
+from autotrace.http_server.request import adopt, current_request, start_request
+from autotrace.http_server.wsgi_body import traced_body
 from autotrace.tracing import current, propagate
-from autotrace.tracing.traced_call import argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Url(NamedTuple):
-    """Fact `url` of a WSGI request. Put together (`str`) when it is exported, not while the program waits."""
+    """Fact `url` of a WSGI request. Its text is made (`str`) on the export thread, not while the program waits."""
 
     scheme: str
     host: str
@@ -31,61 +31,54 @@ class Url(NamedTuple):
     def __str__(self) -> str:
         target = self.raw
         if not target:
-            # WSGI hands over the path decoded, each byte as a character.
+            # WSGI decodes the path: each byte is a character.
             target = quote((self.script + self.path).encode("latin-1", "replace"), safe="/:@!$&'()*+,;=~-._")
             target = f"{target}?{self.query}" if self.query else target
         return target if "://" in target.partition("?")[0] else f"{self.scheme}://{self.host}{target}"
 
 
-def receive(environ: Mapping[str, Any], component: str, place: str) -> Request | None:
-    """The request of this environ, current from now on; None where an outer layer has it already, or where suppressed."""
+def start_or_adopt(environ: Mapping[str, Any], component: str, place: str) -> Request | None:
+    """The request of this environ, active from now on. None: an outer layer has started it, or there is no span."""
     get = environ.get
-    body = get("wsgi.input")
-    outer = server_request.in_work()
-    if outer is not None and _is_this(outer, body, environ):
-        server_request.join(outer, body, component)
+    identity = get("wsgi.input")
+    outer = current_request()
+    if outer is not None and _is_same_request(outer, identity, environ):
+        adopt(outer, identity, component)
         return None
     scheme = get("wsgi.url_scheme", "http")
     host = get("HTTP_HOST") or f"{get('SERVER_NAME', '')}:{get('SERVER_PORT', '')}"
     raw = get("RAW_URI") or get("REQUEST_URI")
-    facts = {
-        "component": component,
-        "method": get("REQUEST_METHOD", ""),
-        "url": Url(scheme, host, raw, get("SCRIPT_NAME", ""), get("PATH_INFO", ""), get("QUERY_STRING", "")),
-        "host": server_request.host(host, scheme),
-        "caller": get("REMOTE_ADDR") or None,
-        "user_agent": get("HTTP_USER_AGENT"),
-    }
-    return server_request.receive(place, facts, propagate.extract_wsgi(environ), body)
+    method = get("REQUEST_METHOD", "")
+    url = Url(scheme, host, raw, get("SCRIPT_NAME", ""), get("PATH_INFO", ""), get("QUERY_STRING", ""))
+    caller, agent = get("REMOTE_ADDR") or None, get("HTTP_USER_AGENT")
+    remote = propagate.extract_wsgi(environ)
+    return start_request(place, component, method, url, scheme, host, caller, agent, remote, identity)
 
 
-def _is_this(request: Request, body: Any, environ: Mapping[str, Any]) -> bool:
-    """An outer layer that does not know the body (None) leaves the request to the first that asks."""
-    if request.body is body or request.body is None:
+def _is_same_request(outer: Request, identity: Any, environ: Mapping[str, Any]) -> bool:
+    """A server that does not know the identity (None) leaves its request to the first application that asks."""
+    if outer.identity is identity or outer.identity is None:
         return True
-    if request.target is None:
+    if outer.target is None:
         return False
     path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return request.target == (
-        environ.get("REQUEST_METHOD"),
-        path.encode("latin-1", "replace").decode("utf-8", "replace"),
-    )
+    return outer.target == (environ.get("REQUEST_METHOD"), path.encode("latin-1", "replace").decode("utf-8", "replace"))
 
 
-def served(original: Callable[..., Any], component: str, place: str) -> Callable[..., Any]:
+def traced_method(original: Callable[..., Any], component: str, place: str) -> Callable[..., Any]:
     """A method (self, environ, start_response) that is a WSGI application, with the request's span around it.
 
-    PEP 3333 has both passed by position. What is no such call is refused as without us.
+    PEP 3333 passes both by position. A call with other arguments raises as without the agent.
     """
 
     def call(self: Any, environ: Any, start_response: Any, *args: Any, **kwargs: Any) -> Any:
         request = None
         start = start_response
         try:
-            request = receive(environ, component, place)
+            request = start_or_adopt(environ, component, place)
             if request is not None:
                 context = current.get()
-                start = _noting_status(start_response, request)
+                start = _traced_start_response(start_response, request)
         except Exception:
             contained(place)
         try:
@@ -97,9 +90,9 @@ def served(original: Callable[..., Any], component: str, place: str) -> Callable
             raise
         if request is None:
             return result
-        request.leave()
+        request.deactivate()
         try:
-            return _until_sent(result, environ, request, context)
+            return _ending_with_body(result, environ, request, context)
         except Exception:
             contained(place)
             request.end()
@@ -108,35 +101,38 @@ def served(original: Callable[..., Any], component: str, place: str) -> Callable
     return call
 
 
-def _noting_status(start_response: Any, request: Request) -> Any:
+def _traced_start_response(start_response: Any, request: Request) -> Any:
     def start(*args: Any, **kwargs: Any) -> Any:
-        request.status(args[0] if args else kwargs.get("status"))
+        request.set_status(args[0] if args else kwargs.get("status"))
         return start_response(*args, **kwargs)
 
     return start
 
 
-def status_of(original: Callable[..., Any], place: str) -> Callable[..., Any]:
-    """A server's own method start_response(self, status, …), which tells the status of the request that `place` has opened."""
+def on_environ(original: Callable[..., Any], place: str, item: int | None = None) -> Callable[..., Any]:
+    """A server's method that makes the environ: the start of the request that hooks.per_request() ends.
 
-    def start_response(*args: Any, **kwargs: Any) -> Any:
+    `item`: where in the result the environ stands, if the result is a tuple. Other callers of the method make no span.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
         try:
-            request = server_request.in_work()
-            if request is not None and request.place == place:
-                request.status(argument(args, kwargs, 1, "status"))
+            pending = current.get()
+            if type(pending) is PendingRequest:
+                pending.request = start_or_adopt(result if item is None else result[item], place, place)
         except Exception:
             contained(place)
         return result
 
-    return start_response
+    return call
 
 
-def _until_sent(result: Any, environ: Mapping[str, Any], request: Request, context: Any) -> Any:
-    """What goes back to the server in place of `result`: itself where the server looks at what it is."""
+def _ending_with_body(result: Any, environ: Mapping[str, Any], request: Request, context: Any) -> Any:
+    """The body for the server; the request ends with it. `result` itself wherever the server asks for its type."""
     kind = type(result)
     if kind is list or kind is tuple or not hasattr(kind, "__iter__"):
-        # Nothing of the program runs any more. (What cannot be iterated, the server will refuse.)
+        # No more code of the program runs. (The server will refuse a result that cannot be iterated.)
         request.end()
         return result
     if _is_file(result, environ.get("wsgi.file_wrapper")):
@@ -145,11 +141,11 @@ def _until_sent(result: Any, environ: Mapping[str, Any], request: Request, conte
     if hasattr(kind, "__len__") and (isinstance(result, (list, tuple)) or _is_buffer(result)):
         request.end()
         return result
-    return body(result, request, context)
+    return traced_body(result, request, context)
 
 
 def _is_buffer(result: Any) -> bool:
-    """bytes and the like: iterated as PEP 3333 has it they would be numbers; uwsgi sends them whole."""
+    """bytes and the like: iterated, as PEP 3333 demands, they would be numbers. uWSGI sends them whole."""
     try:
         memoryview(result)
     except TypeError:
@@ -158,26 +154,26 @@ def _is_buffer(result: Any) -> bool:
 
 
 def _is_file(result: Any, wrapper: Any) -> bool:
-    """Is this the server's own file object, which it sends in a faster way if it gets it bare?"""
+    """Is this the server's own file object? The server sends it in a faster way, but only if it comes back as it is."""
     if wrapper is None:
         return False
     if isinstance(wrapper, type):
         return isinstance(result, wrapper)
-    # A function. uwsgi's hands the program's file back, and knows it again by identity; others make a type of theirs, written in C.
+    # The wrapper is a function. uWSGI's returns the program's file and recognises it by identity; others make a C type.
     return hasattr(result, "read") or (not hasattr(result, "__dict__") and not isinstance(result, GeneratorType))
 
 
 def _end_with_close(file: Any, request: Request) -> None:
-    """The server closes it when it is sent. A type that takes no attribute ends here: its sending is the server's alone."""
+    """The server closes a file when it is sent. Of a type that takes no attribute the end cannot be seen: end here."""
     close = getattr(file, "close", None)
 
-    def closed() -> Any:
+    def close_and_end() -> Any:
         try:
             return close() if close is not None else None
         finally:
             request.end()
 
     try:
-        file.close = closed
+        file.close = close_and_end
     except (AttributeError, TypeError):
         request.end()

@@ -1,6 +1,7 @@
-"""The body of a WSGI answer whose request ends with it: to the server and to middleware it looks like what the program returned.
+"""The body of a WSGI answer that ends the request's span. Servers and middleware see the program's own object.
 
-Limits: `type()` tells it apart, and C code that asks for a buffer or an exact class; lists, buffers and files never come here.
+Limits: `type()` tells the two apart, and so does C code that asks for a buffer or an exact class. Lists, buffers and
+files are not wrapped.
 """
 
 from __future__ import annotations
@@ -16,27 +17,32 @@ if TYPE_CHECKING:
     from autotrace.http_server.request import Request
 
 
-def body(result: Any, request: Request, context: Any) -> Any:
-    """In place of `result`, an iterable. `context`: the request's, in which its parts are made."""
+def traced_body(result: Any, request: Request, context: Any) -> Any:
+    """In place of `result`, an iterable. `context`: the request's, in which the parts are made."""
     kind: Any = type(result)
-    return _looking_like(kind)(result, request, context)
+    return _body_class(kind)(result, request, context)
 
 
 class Body:
-    """Hands the parts of a body on, each made with the span current. Ends it when they are exhausted, closed or dropped."""
+    """Passes the parts on; the span is active while one is made.
+
+    The span ends when the body is exhausted, closed or dropped.
+    """
 
     def __init__(self, result: Any, request: Request, context: Any) -> None:
-        # Past __setattr__(), and under names that no result has.
-        own = self.__dict__
-        own["_autotrace_result"] = result
-        own["_autotrace_request"] = request
-        own["_autotrace_context"] = context
-        own["_autotrace_parts"] = None
+        # Not through __setattr__(), and under names that no result has.
+        attributes = self.__dict__
+        attributes["_autotrace_result"] = result
+        attributes["_autotrace_request"] = request
+        attributes["_autotrace_context"] = context
+        attributes["_autotrace_parts"] = None
 
     def __iter__(self) -> Iterator[Any]:
-        own = self.__dict__
-        parts = _parts(iter(own["_autotrace_result"]), own["_autotrace_request"], own["_autotrace_context"])
-        own["_autotrace_parts"] = parts
+        attributes = self.__dict__
+        parts = _traced_parts(
+            iter(attributes["_autotrace_result"]), attributes["_autotrace_request"], attributes["_autotrace_context"]
+        )
+        attributes["_autotrace_parts"] = parts
         return parts
 
     def __next__(self) -> Any:
@@ -61,7 +67,7 @@ class Body:
         delattr(self._autotrace_result, name)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self._autotrace_result.__reduce_ex__(protocol)  # copies and pickles are of what the program made
+        return self._autotrace_result.__reduce_ex__(protocol)  # copies and pickles are of the program's object
 
     def __del__(self) -> None:
         try:
@@ -71,34 +77,34 @@ class Body:
             pass
 
 
-# Python's own affairs, and what Body does itself.
-_OURS = frozenset(
-    """__class__ __class_getitem__ __del__ __getattr__ __getattribute__ __getstate__ __init__ __init_subclass__ __new__ __reduce__
-    __setstate__ __subclasshook__""".split()
+# Python's own machinery, and methods that Body has itself.
+_NOT_FORWARDED = frozenset(
+    """__class__ __class_getitem__ __del__ __getattr__ __getattribute__ __getstate__ __init__ __init_subclass__
+    __new__ __reduce__ __setstate__ __subclasshook__""".split()
 ).union(vars(Body))
 
 
 @lru_cache(maxsize=256)
-def _looking_like(kind: type) -> type[Body]:
-    """Django's answers are asked for `bytes(answer)`, `answer["Header"]` and isinstance(): Python looks these up on the class."""
+def _body_class(kind: type) -> type[Body]:
+    """Body with the special methods of `kind`: for `bytes(answer)` and `answer["Header"]` Python asks the class."""
     space: dict[str, Any] = {"__class__": property(lambda self: self._autotrace_result.__class__)}
     for name in dir(kind):
-        if name.startswith("__") and name.endswith("__") and name not in _OURS:
+        if name.startswith("__") and name.endswith("__") and name not in _NOT_FORWARDED:
             method = getattr(kind, name)
             if callable(method) and method is not getattr(object, name, None):
-                space[name] = _handed_on(name)
+                space[name] = _forwarded(name)
     return type(kind.__name__, (Body,), space)
 
 
-def _handed_on(name: str) -> Any:
+def _forwarded(name: str) -> Any:
     def method(self: Any, *args: Any) -> Any:
         return getattr(self._autotrace_result, name)(*args)
 
     return method
 
 
-def _parts(parts: Iterator[Any], request: Request, context: Any) -> Iterator[Any]:
-    """A generator, whose every step costs the server half of what a method of ours does."""
+def _traced_parts(parts: Iterator[Any], request: Request, context: Any) -> Iterator[Any]:
+    """A generator: a step of it costs half of a call of `__next__` written in Python."""
     token = put(context)
     try:
         for part in parts:

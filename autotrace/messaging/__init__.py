@@ -1,1 +1,4 @@
-"""Kafka clients: the consumer's span that stays active while its record is processed, and the producer's that the broker's answer ends. Knows no library."""
+"""Kafka clients: a consumer span is active around each record; a producer span ends with the acknowledgement.
+
+Knows no library.
+"""

@@ -1,7 +1,7 @@
-"""What an asyncio consumer has given to the program: one record in each task, and lists of them. Knows no library.
+"""An asyncio consumer's records: the one that it gave to each task, and its lists. Knows no library.
 
-Limit: a record that a task of its own fetches (create_task(getone()), and wait_for() before Python 3.12) is current in that task
-alone, and its span ends with it: there `autotrace.carry(record)` takes it up again.
+Limit: a task of its own may fetch a record (create_task(getone()), and wait_for() before Python 3.12). The record's
+span is active in that task alone and ends with it. `autotrace.carry(record)` reactivates the span in another task.
 """
 
 from __future__ import annotations
@@ -11,131 +11,111 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from autotrace.containment import contained
-from autotrace.messaging.consumer import Work
-from autotrace.messaging.consumer_span import PLACE, Scope
+from autotrace.messaging.consumer import ConsumerProxy, ConsumerState
+from autotrace.messaging.consumer_span import PLACE, ConsumerSpan
 from autotrace.messaging.place import running_task
 
 if TYPE_CHECKING:
     from asyncio import Task
 
-    from autotrace.messaging.consumer_span import Reading
-    from autotrace.messaging.record_context import InWork
+    from autotrace.messaging.record_adapter import RecordAdapter
     from autotrace.semantics.family import SharedFacts
 
 
-class TaskWork(Work):
-    """Kept by the consumer. `scope` serves what runs outside of any task."""
+class AsyncConsumerState(ConsumerState):
+    """Kept by the consumer. `consumer_span` serves code that runs outside of any task."""
 
-    __slots__ = ("_of_tasks",)
+    __slots__ = ("_task_spans",)
 
-    def __init__(self, reading: Reading, shared: SharedFacts) -> None:
-        super().__init__(reading, shared)
-        self._of_tasks: WeakKeyDictionary[Task[Any], Scope] = WeakKeyDictionary()
+    def __init__(self, adapter: RecordAdapter, shared: SharedFacts) -> None:
+        super().__init__(adapter, shared)
+        self._task_spans: WeakKeyDictionary[Task[Any], ConsumerSpan] = WeakKeyDictionary()
 
-    def here(self) -> Scope:
-        """The scope of the running task; it closes with the task at the latest."""
+    def span_here(self) -> ConsumerSpan:
+        """The consumer span of the running task; it closes with the task at the latest."""
         task = running_task()
         if task is None:
-            return self.scope
-        found = self._of_tasks.get(task)
+            return self.consumer_span
+        found = self._task_spans.get(task)
         if found is None:
-            found = self._of_tasks[task] = Scope(self.scope.reading, self.scope.shared)
+            found = self._task_spans[task] = ConsumerSpan(self.consumer_span.adapter, self.consumer_span.shared)
             _close_with(task, found)
         return found
 
-    def deliver(self, record: Any) -> None:
+    def on_record(self, consumer: Any, record: Any) -> Any:
         """The record's span opens, until this task turns to something else."""
         try:
-            scope = self.here()
-            scope.looping = False
-            if scope is self.scope:
-                scope.deliver(record)
+            consumer_span = self.span_here()
+            consumer_span.in_for_loop = False
+            if consumer_span is self.consumer_span:
+                consumer_span.open_in_thread(record)
             else:
-                scope.open(record)
+                consumer_span.open(record)
         except Exception:
             contained(PLACE)
+        return record
 
-    def turn(self) -> None:
-        """This task asks for more. What other tasks have in work goes on."""
+    def on_fetch(self) -> None:
+        """This task asks for more. The records of other tasks stay open."""
         try:
-            self.here().close()
+            self.span_here().close()
             if self._lists:
-                self._turn_lists(finish=False)
+                self._leave_lists(finish=False)
         except Exception:
             contained(PLACE)
 
-    def committed(self) -> None:
-        """This task is done with the record, unless a loop will tell."""
+    def on_commit(self) -> None:
+        """This task is done with its record, unless an iterator will notice its end."""
         try:
-            scope = self.here()
-            if not scope.looping:
-                scope.close()
+            consumer_span = self.span_here()
+            if not consumer_span.in_for_loop:
+                consumer_span.close()
         except Exception:
             contained(PLACE)
 
-    def finish(self) -> None:
-        """The consumer is stopped, by this task; others may still work on what they got."""
+    def on_close(self) -> None:
+        """This task stops the consumer. Other tasks may still work on their records."""
         try:
-            self.here().close_handling()
+            self.span_here().close_in_handler()
             if self._lists:
-                self._turn_lists(finish=True)
+                self._leave_lists(finish=True)
         except Exception:
             contained(PLACE)
 
 
-_delivering: WeakKeyDictionary[Task[Any], WeakSet[Scope]] = WeakKeyDictionary()
-"""A task -> the scopes that close with it."""
+_spans_of_task: WeakKeyDictionary[Task[Any], WeakSet[ConsumerSpan]] = WeakKeyDictionary()
+"""A task -> the consumer spans that close with it, of all consumers."""
 
 
-def _close_with(task: Task[Any], scope: Scope) -> None:
-    scopes = _delivering.get(task)
-    if scopes is None:
-        scopes = _delivering[task] = WeakSet()
-        # In a context of its own: the default is a copy of this one, and would keep alive what is current now.
-        task.add_done_callback(_ended, context=Context())
-    scopes.add(scope)
+def _close_with(task: Task[Any], consumer_span: ConsumerSpan) -> None:
+    spans = _spans_of_task.get(task)
+    if spans is None:
+        spans = _spans_of_task[task] = WeakSet()
+        # An empty context: the default, a copy of the current one, would keep the active span alive.
+        task.add_done_callback(_task_done, context=Context())
+    spans.add(consumer_span)
 
 
-def _ended(task: Task[Any]) -> None:
-    for scope in list(_delivering.pop(task, ())):
-        # Not exception(): that would tell asyncio that somebody has seen it.
-        scope.close(getattr(task, "_exception", None))
+def _task_done(task: Task[Any]) -> None:
+    for consumer_span in list(_spans_of_task.pop(task, ())):
+        # Not exception(): asyncio would take the exception as retrieved by the program.
+        consumer_span.close(getattr(task, "_exception", None))
 
 
-class TaskLoop:
-    """`aiter(consumer)`: still an iterator, to isinstance() and getattr() the consumer itself, but not `is consumer`.
+class AsyncConsumerIterator(ConsumerProxy):
+    """`aiter(consumer)`."""
 
-    It alone knows when a loop is left: `break`, `return`, exceptions and cancellation drop it, and that closes the scope.
-    """
+    __slots__ = ()
 
-    __slots__ = ("_consumer", "_scope", "_work", "_works")
-
-    def __init__(self, consumer: Any, works: TaskWork) -> None:
-        self._work: InWork | None = None
-        self._scope: Scope | None = None
-        self._consumer = consumer
-        self._works = works
-
-    def __aiter__(self) -> TaskLoop:
+    def __aiter__(self) -> AsyncConsumerIterator:
         return self
 
     async def __anext__(self) -> Any:
         record = await self._consumer.__anext__()
         try:
-            scope = self._scope = self._works.here()
-            scope.looping = True
-            self._work = scope.work
+            consumer_span = self._consumer_span = self._state.span_here()
+            consumer_span.in_for_loop = True
+            self._active = consumer_span.active
         except Exception:
             contained(PLACE)
         return record
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._consumer, name)
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> Any:
-        return type(self._consumer)
-
-    def __del__(self) -> None:
-        if self._work is not None and self._scope is not None and self._scope.work is self._work:
-            self._scope.close_dropped()

@@ -1,6 +1,6 @@
-"""Lists of records that a consumer hands out at once: iterated, each record has its span in turn; the rest shares one span.
+"""A list of records that a consumer gives at once. Iterated, each record has its span in turn; the rest share one span.
 
-Limit: indexing and slicing make no record current. Passing a list on to a thread is fine: each pass has its own scope.
+Limit: indexing and slicing activate no span. Threads may share the list, because each iterator has its own span.
 """
 
 from __future__ import annotations
@@ -10,62 +10,62 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.messaging.consumer_span import PLACE, UNREAD, Scope, begin, refer
+from autotrace.messaging.consumer_span import PLACE, UNREAD, ConsumerSpan, link_producer, start_span
 from autotrace.tracing.span import LINKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from autotrace.messaging.consumer_span import Reading
+    from autotrace.messaging.record_adapter import RecordAdapter
     from autotrace.semantics.family import SharedFacts
 
 
-class Batch:
-    """What was delivered in one list, and of it, what is not iterated yet. Its span is made when the list is dropped."""
+class Remaining:
+    """The records of one list that are not iterated yet. Their shared span is made when the list is dropped."""
 
-    __slots__ = ("__weakref__", "facts", "finished", "reading", "shared", "start_time", "turned", "waiting")
+    __slots__ = ("__weakref__", "adapter", "facts", "finished", "headers", "left_at", "shared", "start_time")
 
-    def __init__(self, records: list[Any], reading: Reading, shared: SharedFacts, facts: dict[str, Any]) -> None:
-        self.waiting: dict[int, Any] = {}  # first: where reading fails, this is dropped half made
-        headers = reading.headers
-        self.waiting = {id(record): headers(record) for record in records}
-        """Not the records: the program may drop them one by one."""
-        self.reading = reading
+    def __init__(self, records: list[Any], adapter: RecordAdapter, shared: SharedFacts, facts: dict[str, Any]) -> None:
+        self.headers: dict[int, Any] = {}  # first: if the adapter fails, the finalizer runs on a half-made object
+        headers = adapter.headers
+        self.headers = {id(record): headers(record) for record in records}
+        """id of a record -> its headers. The records themselves are not kept: the program may drop them one by one."""
+        self.adapter = adapter
         self.shared = shared
         self.facts = facts
         self.start_time = time.time_ns()
-        self.turned = 0
+        self.left_at = 0
         """ns: when the program asked for more, which ends its work on these."""
         self.finished = False
 
-    def open(self, record: Any, scope: Scope) -> None:
-        """The record's own span; on a second pass, the one that it had."""
-        headers = self.waiting.pop(id(record), UNREAD)
+    def open(self, record: Any, consumer_span: ConsumerSpan) -> None:
+        """The record's own span; if the list is iterated again, the span that the record had."""
+        headers = self.headers.pop(id(record), UNREAD)
         if headers is UNREAD:
-            scope.resume(record)
+            consumer_span.reopen(record)
         else:
-            scope.open(record, headers)
+            consumer_span.open(record, headers)
 
     def finish(self) -> None:
-        """One span for the records that were not iterated, in the trace of the first, with links to their producers, to as many as a span can have.
+        """Make one span for the remaining records, in the trace of the first, with links to their producers.
 
-        Called once more it does nothing. What is iterated afterwards has its own spans all the same.
+        A second call does nothing. A span has at most LINKS links. Records that are iterated later still get own spans.
         """
-        waiting = self.waiting
-        if not waiting or self.finished:
+        headers = self.headers
+        if not headers or self.finished:
             return
         self.finished = True
         try:
-            self.facts["count"] = len(waiting)
-            remotes = map(self.reading.remote, waiting.values())
+            self.facts["count"] = len(headers)
+            remotes = map(self.adapter.extract, headers.values())
             known = (remote for remote in remotes if remote is not None and remote.trace_id)
             producers = list(islice(known, LINKS))
-            span = begin(self.facts, self.shared, producers[0] if producers else None)
+            span = start_span(self.facts, self.shared, producers[0] if producers else None)
             if span is not None:
                 for producer in producers[1:]:
-                    refer(span, producer)
+                    link_producer(span, producer)
                 span.start_time = self.start_time
-                span.end(self.turned or None)
+                span.end(self.left_at or None)
         except Exception:
             contained(PLACE)
 
@@ -73,51 +73,58 @@ class Batch:
         self.finish()
 
 
-class Records(list[Any]):
+class TracedList(list[Any]):
     """The list itself, in every respect but iteration. Copies, slices and pickles of it are plain lists."""
 
-    __slots__ = ("_batch",)
-    _batch: Batch
+    __slots__ = ("_remaining",)
+    _remaining: Remaining
 
     def __iter__(self) -> Iterator[Any]:
-        return Pass(list.__iter__(self), self._batch)
+        return TracedListIterator(list.__iter__(self), self._remaining)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return list, (self[:],)
 
 
-class Pass:
-    """One pass over a list of records; the records' end is the next one, the end of the list, or that this is dropped."""
+class TracedListIterator:
+    """A record's span ends at the next record, at the end of the list, or when this iterator is dropped."""
 
-    __slots__ = ("_batch", "_records", "_scope")
+    __slots__ = ("_consumer_span", "_records", "_remaining")
 
-    def __init__(self, records: Iterator[Any], batch: Batch) -> None:
+    def __init__(self, records: Iterator[Any], remaining: Remaining) -> None:
         self._records = records
-        self._batch = batch
-        self._scope = Scope(batch.reading, batch.shared)
+        self._remaining = remaining
+        self._consumer_span = ConsumerSpan(remaining.adapter, remaining.shared)
 
-    def __iter__(self) -> Pass:
+    def __iter__(self) -> TracedListIterator:
         return self
 
     def __next__(self) -> Any:
         try:
             record = next(self._records)
         except BaseException:
-            self._scope.close()
+            self._consumer_span.close()
             raise
-        self._batch.open(record, self._scope)
+        self._remaining.open(record, self._consumer_span)
         return record
 
     def __length_hint__(self) -> int:
         return self._records.__length_hint__()  # type: ignore[attr-defined, no-any-return]
 
     def __del__(self) -> None:
-        self._scope.close_dropped()
+        self._consumer_span.close_in_finalizer()
 
 
-def recorded(records: list[Any], reading: Reading, shared: SharedFacts, facts: dict[str, Any]) -> Records:
-    """`records` as a list that opens each record's scope. `facts`: of the span that the records share which nobody iterates."""
-    batch = Batch(records, reading, shared, facts)
-    made = Records(records)
-    made._batch = batch
+def traced_list(records: list[Any], adapter: RecordAdapter, shared: SharedFacts, facts: dict[str, Any]) -> TracedList:
+    """`records` as a list that opens each record's span in turn. `facts`: of the span that remaining records share."""
+    remaining = Remaining(records, adapter, shared, facts)
+    made = TracedList(records)
+    made._remaining = remaining
+    return made
+
+
+def traced_copy(records: list[Any], first: TracedList) -> TracedList:
+    """`records`, a new list of the records in `first`, as one that opens the same spans."""
+    made = TracedList(records)
+    made._remaining = first._remaining
     return made

@@ -6,28 +6,49 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
+from autotrace.messaging.consumer_calls import wrap_release
 from autotrace.semantics import messaging, topics
 from autotrace.tracing import tracer
+from autotrace.tracing.traced_call import traced, traced_await
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autotrace.semantics.family import SharedFacts
-    from autotrace.tracing.traced_call import Begun
+    from autotrace.messaging.consumer_calls import Make, StateOf
+    from autotrace.tracing.traced_call import SpannedCall
 
 
-def before(
-    shared: Callable[[Any], SharedFacts | None], waits: Callable[[tuple[Any, ...], dict[str, Any]], bool] | None = None
-) -> Callable[[tuple[Any, ...], dict[str, Any]], Begun | None]:
-    """What around.traced and traced_await call first. `shared`: a consumer -> its facts. `waits`: does this call wait? None: all do.
+def trace_commit(
+    state_of: StateOf,
+    name: str,
+    waits: Callable[[tuple[Any, ...], dict[str, Any]], bool] | None = None,
+    *,
+    awaited: bool = False,
+) -> Make:
+    """A commit that leaves the record open. `waits`: does the call wait for the broker? None: every call does.
 
-    Offsets of many topics may go in one commit, so the span names none.
+    Offsets of many topics may go in one commit, so the span names no topic.
     """
 
-    def begun(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Begun | None:
+    def before(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SpannedCall | None:
         if not topics.commits or not args or (waits is not None and not waits(args, kwargs)):
             return None
-        span = tracer.start(messaging.CONSUMER, SpanKind.CLIENT, {"operation": "commit"}, shared(args[0]))
-        return span, args, kwargs
+        state = state_of(args[0])
+        shared = None if state is None else state.consumer_span.shared
+        return tracer.start(messaging.CONSUMER, SpanKind.CLIENT, {"operation": "commit"}, shared), args, kwargs
 
-    return begun
+    trace = traced_await if awaited else traced
+    return lambda original: trace(original, name, before)
+
+
+def wrap_commit(
+    state_of: StateOf,
+    name: str,
+    waits: Callable[[tuple[Any, ...], dict[str, Any]], bool] | None = None,
+    *,
+    awaited: bool = False,
+) -> Make:
+    """A commit by which the program also says that it is done with the record it was given."""
+    release = wrap_release(state_of, awaited=awaited)
+    trace = trace_commit(state_of, name, waits, awaited=awaited)
+    return lambda original: release(trace(original))

@@ -1,4 +1,4 @@
-"""What a consumer has given to the program: one record, or lists of them; and what happens when the program turns away. Knows no library."""
+"""A consumer's records: the last one, and its lists. How the consumer's calls end their spans. Knows no library."""
 
 from __future__ import annotations
 
@@ -7,161 +7,123 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.messaging.batches import Records, recorded
-from autotrace.messaging.consumer_span import PLACE, Scope
-from autotrace.messaging.record_context import settle
+from autotrace.messaging.batches import traced_list
+from autotrace.messaging.consumer_span import PLACE, ConsumerSpan
+from autotrace.messaging.record_context import drop_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeAlias
-
-    from autotrace.messaging.batches import Batch
-    from autotrace.messaging.consumer_span import Reading
+    from autotrace.messaging.batches import Remaining, TracedList
+    from autotrace.messaging.record_adapter import RecordAdapter
+    from autotrace.messaging.record_context import ActiveRecord
     from autotrace.semantics.family import SharedFacts
 
-    WorkOf: TypeAlias = "Callable[[Any], Work | None]"
-    """A consumer -> what it keeps for us; None where it is left alone."""
-    Deliver: TypeAlias = Callable[[Any, Any, Any], Any]
-    """(work, consumer, what the library returned) -> what the program gets. Never raises."""
-    Make: TypeAlias = Callable[[Any], Any]
 
+class ConsumerState:
+    """Kept by the consumer: when it is collected, its consumer span ends. No method raises, but for wrap_list()."""
 
-class Work:
-    """Kept by the consumer: when it is collected, the scope closes. No method raises, but for listed()."""
+    __slots__ = ("_lists", "consumer_span")
 
-    __slots__ = ("_lists", "scope")
+    def __init__(self, adapter: RecordAdapter, shared: SharedFacts) -> None:
+        self.consumer_span = ConsumerSpan(adapter, shared)
+        self._lists: list[weakref.ref[Remaining]] = []
 
-    def __init__(self, reading: Reading, shared: SharedFacts) -> None:
-        self.scope = Scope(reading, shared)
-        self._lists: list[weakref.ref[Batch]] = []
-
-    def listed(self, records: list[Any], reading: Reading, facts: dict[str, Any]) -> Records:
-        """The list, as one that opens each record's scope. `facts`: of the span that those share which nobody iterates."""
-        made = recorded(records, reading, self.scope.shared, facts)
-        self._lists.append(weakref.ref(made._batch))
+    def wrap_list(self, records: list[Any], adapter: RecordAdapter, facts: dict[str, Any]) -> TracedList:
+        """The list, as one that opens each record's span in turn. `facts`: of the span that remaining records share."""
+        made = traced_list(records, adapter, self.consumer_span.shared, facts)
+        self._lists.append(weakref.ref(made._remaining))
         return made
 
-    def turn(self) -> None:
-        """The program asks for more: it is done with what it got, unless another thread still works on a list."""
-        self._close()
+    def on_fetch(self) -> None:
+        """The program asks for more: it is done with the last record, but another thread may still work on a list."""
+        consumer_span = self.consumer_span  # the body of _close(), written out: this is a hot path
+        if consumer_span.active is not None:
+            consumer_span.close()
+        else:
+            _drop_ended()
         if self._lists:
-            self._turn_lists(finish=False)
+            self._leave_lists(finish=False)
 
-    def committed(self) -> None:
-        """The program is done with the record, unless a loop will tell."""
-        if not self.scope.looping:
+    def on_record(self, consumer: Any, record: Any) -> Any:
+        """The library has given a record. It is returned as it came."""
+        self.consumer_span.open_in_thread(record)
+        return record
+
+    def on_commit(self) -> None:
+        """The program is done with the record, unless an iterator will notice its end."""
+        if not self.consumer_span.in_for_loop:
             self._close()
 
-    def finish(self) -> None:
-        """The consumer is closed: nothing more will tell of the lists."""
-        self.scope.close_handling()
+    def on_close(self) -> None:
+        """The consumer is closed: no later call will end its lists."""
+        self.consumer_span.close_in_handler()
         self._close()
         if self._lists:
-            self._turn_lists(finish=True)
+            self._leave_lists(finish=True)
 
     def _close(self) -> None:
-        if self.scope.work is not None:
-            self.scope.close()
-            return
-        try:  # another thread may have closed the record of this one, and cannot reach what is current here
-            settle()
-        except Exception:
-            contained(PLACE)
+        if self.consumer_span.active is not None:
+            self.consumer_span.close()
+        else:
+            _drop_ended()
 
-    def _turn_lists(self, *, finish: bool) -> None:
+    def _leave_lists(self, *, finish: bool) -> None:
         try:
             lists, self._lists = self._lists, []
             for reference in lists:
-                batch = reference()
-                if batch is not None:
-                    batch.turned = time.time_ns()
+                remaining = reference()
+                if remaining is not None:
+                    remaining.left_at = time.time_ns()
                     if finish:
-                        batch.finish()
+                        remaining.finish()
         except Exception:
             contained(PLACE)
 
 
-def giving(work_of: WorkOf, deliver: Deliver) -> Make:
-    """What gives records: the program is done with those before, and what comes is delivered."""
-
-    def make(original: Any) -> Any:
-        def give(self: Any, *args: Any, **kwargs: Any) -> Any:
-            work = work_of(self)
-            if work is None:
-                return original(self, *args, **kwargs)
-            work.turn()
-            return deliver(work, self, original(self, *args, **kwargs))
-
-        return give
-
-    return make
+def _drop_ended() -> None:
+    try:
+        drop_ended()
+    except Exception:
+        contained(PLACE)
 
 
-def turning(work_of: WorkOf) -> Make:
-    """What says that the program is done with the one record it was given."""
+class ConsumerProxy:
+    """An iterator that is the consumer itself to isinstance() and getattr(), but not to `is`.
 
-    def make(original: Any) -> Any:
-        def turn(self: Any, *args: Any, **kwargs: Any) -> Any:
-            work = work_of(self)
-            if work is not None:
-                work.scope.close()
-            return original(self, *args, **kwargs)
+    A consumer does not notice that a loop is left. This iterator does, because `break`, `return`, exceptions and
+    cancellation drop it: its finalizer closes the consumer span.
+    """
 
-        return turn
+    __slots__ = ("_active", "_consumer", "_consumer_span", "_state")
 
-    return make
+    def __init__(self, consumer: Any, state: Any) -> None:
+        self._active: ActiveRecord | None = None
+        self._consumer = consumer
+        self._state = state
+        self._consumer_span: ConsumerSpan = state.consumer_span
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
 
-def ending(work_of: WorkOf) -> Make:
-    """What closes the consumer."""
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self._consumer)
 
-    def make(original: Any) -> Any:
-        def end(self: Any, *args: Any, **kwargs: Any) -> Any:
-            work = work_of(self)
-            if work is not None:
-                work.finish()
-            return original(self, *args, **kwargs)
-
-        return end
-
-    return make
+    def __del__(self) -> None:
+        if self._active is not None and self._consumer_span.active is self._active:
+            self._consumer_span.close_in_finalizer()
 
 
-def giving_awaited(work_of: WorkOf, deliver: Deliver) -> Make:
-    def make(original: Any) -> Any:
-        async def give(self: Any, *args: Any, **kwargs: Any) -> Any:
-            work = work_of(self)
-            if work is None:
-                return await original(self, *args, **kwargs)
-            work.turn()
-            return deliver(work, self, await original(self, *args, **kwargs))
+class ConsumerIterator(ConsumerProxy):
+    """`iter(consumer)`."""
 
-        return give
+    __slots__ = ()
 
-    return make
+    def __iter__(self) -> ConsumerIterator:
+        return self
 
-
-def turning_awaited(work_of: WorkOf) -> Make:
-    def make(original: Any) -> Any:
-        async def turn(self: Any, *args: Any, **kwargs: Any) -> Any:
-            work = work_of(self)
-            if work is not None:
-                work.scope.close()
-            return await original(self, *args, **kwargs)
-
-        return turn
-
-    return make
-
-
-def ending_awaited(work_of: WorkOf) -> Make:
-    def make(original: Any) -> Any:
-        async def end(self: Any, *args: Any, **kwargs: Any) -> Any:
-            work = work_of(self)
-            if work is not None:
-                work.finish()
-            return await original(self, *args, **kwargs)
-
-        return end
-
-    return make
+    def __next__(self) -> Any:
+        record = next(self._consumer)
+        consumer_span = self._consumer_span
+        consumer_span.in_for_loop = True
+        self._active = consumer_span.active
+        return record

@@ -1,6 +1,6 @@
-"""The span of the record in work: current from its delivery until the program turns to something else. Knows no library.
+"""The consumer span of one record: active from delivery until the program turns to something else. Knows no library.
 
-Limit: a record taken by `next()` has no end that we see before the consumer's next call, its collection, or the thread's end.
+Limit: the end of a record taken by `next()` shows in the consumer's next call, its collection, or the thread's end.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import atexit
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from opentelemetry.trace import SpanKind
@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 from autotrace.containment import contained
 from autotrace.messaging.loop_exception import leaving
 from autotrace.messaging.recent import Recent
-from autotrace.messaging.record_context import InWork, places, resumed
+from autotrace.messaging.record_context import ActiveRecord, enclosing, reactivate
 from autotrace.propagation.context import SAMPLED, Remote
 from autotrace.semantics import messaging, topics
 from autotrace.tracing import tracer
@@ -25,146 +25,131 @@ from autotrace.tracing.current import get, put
 from autotrace.tracing.span import FOLLOWS_FROM, Span, SpanLink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Mapping
 
+    from autotrace.messaging.record_adapter import RecordAdapter
     from autotrace.semantics.family import SharedFacts
 
-PLACE = "the scope of a record"
+PLACE = "a consumer span"
 _get_ident = threading.get_ident
 UNREAD: Any = object()
 
 
-class Reading(NamedTuple):
-    """How the records of a library are read; its patch says it."""
+recent_records = Recent(1024)
+"""Key of a record -> (its span, its producer or None), so that its span can be reactivated."""
 
-    facts: Callable[[Any], dict[str, Any]]
-    """Record -> facts of messaging.CONSUMER."""
-    key: Callable[[Any], Hashable]
-    """Record -> what tells it from all others in this process, without keeping it alive."""
-    headers: Callable[[Any], Any]
-    """Record -> its headers."""
-    remote: Callable[[Any], Remote | None]
-    """Headers -> the producer."""
-
-
-readings: dict[type, Reading] = {}
-"""Type of a record -> how it is read."""
-
-delivered = Recent(1024)
-"""Key of a record -> (its span, its producer or None): what carry() resumes."""
-
-_generation = 0
-"""Counts forks: what a parent had in work, the parent ends."""
+_forks = 0
+"""A parent ends the records that it had open at a fork; its child does not end them too."""
 
 
 def _forked() -> None:
-    global _generation
-    _generation += 1
+    global _forks
+    _forks += 1
 
 
 os.register_at_fork(after_in_child=_forked)
 
 
-def begin(facts: dict[str, Any], shared: SharedFacts, remote: Remote | None) -> Span | None:
-    """A consumer's span, not current: in its producer's trace by AUTOTRACE_CONSUMER_RELATION, else beneath what is current.
+def start_span(facts: dict[str, Any], shared: SharedFacts, remote: Remote | None) -> Span | None:
+    """A consumer span, not active yet. AUTOTRACE_CONSUMER_RELATION relates it to the producer.
 
-    None: this topic is left alone, or tracing is suppressed.
+    Without a producer it is a child of the active span. None: the topic is excluded, or tracing is suppressed.
     """
     if topics.excluded(facts.get("topic")):
         return None
     producer = remote if remote is not None and remote.trace_id else None
     if producer is not None and tracer.consumer_relation == "link":
-        remote = Remote(decision=producer.decision)  # no ids: a new trace, kept or not as the producer's is
+        remote = Remote(decision=producer.decision)  # no ids: a new trace, with the producer's sampling decision
     span = tracer.start(messaging.CONSUMER, SpanKind.CONSUMER, facts, shared, remote)
     if producer is not None and span is not None and tracer.consumer_relation != "child_of":
-        refer(span, producer)
+        link_producer(span, producer)
     return span
 
 
-def refer(span: Span, producer: Remote) -> None:
-    """A link to a producer; FOLLOWS_FROM, unless plain links are what was asked for."""
+def link_producer(span: Span, producer: Remote) -> None:
+    """Add a link to a producer: a plain link if AUTOTRACE_CONSUMER_RELATION=link, else one marked FOLLOWS_FROM."""
     attributes: Mapping[str, Any] = {} if tracer.consumer_relation == "link" else FOLLOWS_FROM
-    if span.links is None and type(span) is Span and span.flags & SAMPLED:  # the first of a span that has just begun
+    if span.links is None and type(span) is Span and span.flags & SAMPLED:  # the first link of a new span: no call
         span.links = [SpanLink(producer.trace_id, producer.span_id, attributes)]
     else:
         span.link(producer.trace_id, producer.span_id, attributes)
 
 
-class Scope:
-    """What one consumer, or one pass over a list of records, has in work: one record at most. No method raises."""
+class ConsumerSpan:
+    """The span of the last record that a consumer, or a loop over a list, has given. No method raises."""
 
-    __slots__ = ("__weakref__", "generation", "handled", "looping", "reading", "shared", "thread", "work")
+    __slots__ = ("__weakref__", "active", "adapter", "forks", "handled", "in_for_loop", "shared", "thread")
 
-    def __init__(self, reading: Reading, shared: SharedFacts) -> None:
-        self.reading = reading
+    def __init__(self, adapter: RecordAdapter, shared: SharedFacts) -> None:
+        self.adapter = adapter
         self.shared = shared
-        self.work: InWork | None = None
-        self.looping = False
-        """An iterator has the record, and will tell its end."""
-        self.thread = self.handled = self.generation = 0
+        self.active: ActiveRecord | None = None
+        self.in_for_loop = False
+        """An iterator has given the record, and it will notice the record's end."""
+        self.thread = self.handled = self.forks = 0
 
-    def deliver(self, record: Any) -> None:
-        """open() for `next()`: only another call of the consumer, or the end of this thread, will tell the record's end."""
-        self.looping = False
+    def open_in_thread(self, record: Any) -> None:
+        """open() for `next()`: only the consumer's next call, or the end of this thread, ends the record."""
+        self.in_for_loop = False
         if self.thread != _get_ident():
             self.thread = _get_ident()
-            _this_thread.scopes.add(self)
+            _this_thread.spans.add(self)
         self.open(record)
 
     def open(self, record: Any, headers: Any = UNREAD) -> None:
-        """Start the record's span and make it current. What was in work ends. `headers`: the record's, where they are known."""
+        """Start the record's span and activate it. The previous record's span ends. `headers`: if known already."""
         self.close()
         current = get()
         try:
-            before, base, place = places()
-            reading = self.reading
-            remote = reading.remote(reading.headers(record) if headers is UNREAD else headers)
+            before, base, place = enclosing()
+            adapter = self.adapter
+            remote = adapter.extract(adapter.headers(record) if headers is UNREAD else headers)
             if base is not current:
                 put(base)  # beneath all records: no record is ever the parent of another
-            span = begin(reading.facts(record), self.shared, remote)
+            span = start_span(adapter.facts(record), self.shared, remote)
             if span is not None:
-                self.generation = _generation
+                self.forks = _forks
                 self.handled = id(sys.exc_info()[1])
-                self.work = InWork(span, before, base, place, remote)
-                delivered.put(reading.key(record), (span, remote))
+                self.active = ActiveRecord(span, before, base, place, remote)
+                recent_records.put(adapter.key(record), (span, remote))
         except Exception:
             contained(PLACE)
-        if self.work is None and get() is not current:
+        if self.active is None and get() is not current:
             put(current)
 
-    def resume(self, record: Any) -> None:
-        """Make current again the span of a record that was delivered before; nothing where that is forgotten."""
+    def reopen(self, record: Any) -> None:
+        """Activate the span of a record that was delivered before. Nothing happens if the record is forgotten."""
         self.close()
         try:
-            found = delivered.get(self.reading.key(record))
-            self.work = None if found is None else resumed(*found)
+            found = recent_records.get(self.adapter.key(record))
+            self.active = None if found is None else reactivate(*found)
         except Exception:
             contained(PLACE)
 
     def close(self, error: BaseException | None = None) -> None:
-        """End the span, failed where an `error` is given, and restore what was current where the span still is."""
-        work = self.work
-        if work is None:
+        """End the span, as failed if there is an `error`, and restore the context from before it."""
+        active = self.active
+        if active is None:
             return
-        self.work = None
+        self.active = None
         try:
-            work.leave()
-            if self.generation == _generation:
+            active.deactivate()
+            if self.forks == _forks:
                 if isinstance(error, Exception):
-                    work.span.fail(error)
-                work.span.end()
+                    active.span.fail(error)
+                active.span.end()
         except Exception:
             contained(PLACE)
 
-    def close_handling(self) -> None:
-        """close() by a call that stands in `finally` and `except`: the exception that is handled there is the record's failure."""
-        if self.work is not None:
+    def close_in_handler(self) -> None:
+        """close() by a method that stands in `finally` or `except`. An exception handled there fails the span."""
+        if self.active is not None:
             error = sys.exc_info()[1]
             self.close(None if id(error) == self.handled else error)
 
-    def close_dropped(self) -> None:
-        """close() from the finalizer of an iterator; the frame that drops it is the caller's caller."""
-        if self.work is not None:
+    def close_in_finalizer(self) -> None:
+        """close() from the finalizer of an iterator. The caller's caller is the frame that drops the iterator."""
+        if self.active is not None:
             error = None
             try:
                 error = leaving(sys._getframe(2))
@@ -176,13 +161,13 @@ class Scope:
         self.close()
 
 
-class _Delivering(WeakSet[Scope]):
-    """The scopes in which `next()` delivers to one thread."""
+class _ThreadSpans(WeakSet[ConsumerSpan]):
+    """The consumer spans that `next()` opened in one thread."""
 
     def close(self) -> None:
-        for scope in list(self):
-            if scope.thread == _get_ident():
-                scope.close()
+        for span in list(self):
+            if span.thread == _get_ident():
+                span.close()
 
     def __del__(self) -> None:
         try:
@@ -192,10 +177,10 @@ class _Delivering(WeakSet[Scope]):
 
 
 class _Thread(threading.local):
-    """Dropped when its thread ends, and with it the scopes close."""
+    """Dropped when its thread ends. Its consumer spans are closed then."""
 
     def __init__(self) -> None:
-        self.scopes = _Delivering()
+        self.spans = _ThreadSpans()
 
 
 _this_thread = _Thread()
@@ -203,67 +188,4 @@ _this_thread = _Thread()
 
 @atexit.register
 def _exiting() -> None:
-    _this_thread.scopes.close()
-
-
-class Loop:
-    """`iter(consumer)`: still an iterator, to isinstance() and getattr() the consumer itself, but not `is consumer`.
-
-    It alone knows when a loop is left: `break`, `return` and exceptions drop it, and that closes the scope.
-    """
-
-    __slots__ = ("_consumer", "_scope", "_work")
-
-    def __init__(self, consumer: Any, scope: Scope) -> None:
-        self._work: InWork | None = None
-        self._consumer = consumer
-        self._scope = scope
-
-    def __iter__(self) -> Loop:
-        return self
-
-    def __next__(self) -> Any:
-        record = next(self._consumer)
-        scope = self._scope
-        scope.looping = True
-        self._work = scope.work
-        return record
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._consumer, name)
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> Any:
-        return type(self._consumer)
-
-    def __del__(self) -> None:
-        if self._work is not None and self._scope.work is self._work:
-            self._scope.close_dropped()
-
-
-class carry:
-    """`with autotrace.carry(record):` what runs in it belongs to that record's span, in any thread, also after its end.
-
-    Of a record that was not seen, or that a thousand newer ones have followed, nothing is known and nothing is done.
-    """
-
-    def __init__(self, record: Any) -> None:
-        self.record = record
-        self.work: InWork | None = None
-
-    def __enter__(self) -> Any:
-        try:
-            reading = readings.get(type(self.record))
-            found = None if reading is None else delivered.get(reading.key(self.record))
-            self.work = None if found is None else resumed(*found)
-        except Exception:
-            contained("carry()")
-        return self.record
-
-    def __exit__(self, *_: object) -> None:
-        work, self.work = self.work, None
-        try:
-            if work is not None:
-                work.leave()
-        except Exception:
-            contained("carry()")
+    _this_thread.spans.close()

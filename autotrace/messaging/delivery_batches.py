@@ -1,50 +1,54 @@
-"""Messages that are sent by one call, as dictionaries: each gets a delivery report of ours, in a copy. Knows no library.
+"""Messages that one call sends, as dictionaries: each gets a delivery report of ours, in a copy. Knows no library.
 
-Limit: such batches carry no headers, so one span stands for all of it, but for messages that bring a span of their own.
+Limit: such batches carry no headers, so their messages share one span. A message may bring its own span, under SLOT.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.trace import SpanKind
-
 from autotrace.containment import contained
-from autotrace.messaging.delivery_reports import PLACE, Report, beneath, end_span
-from autotrace.semantics import messaging, topics
-from autotrace.tracing import tracer
+from autotrace.messaging.client_slot import SLOT
+from autotrace.messaging.delivery_reports import PLACE, DeliveryReport, end_span, run_in_span
+from autotrace.messaging.producing import start_span
 from autotrace.tracing.current import get
-from autotrace.tracing.traced_call import failed
+from autotrace.tracing.traced_call import argument, end_failed, with_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autotrace.messaging.delivery_reports import Reports
+    from autotrace.messaging.delivery_reports import PendingDeliveries
     from autotrace.tracing.span import Span
 
+    Failure = Callable[[Any], BaseException]
+    """Makes an exception of an error, as the library would raise it."""
 
-class Batch:
-    """The span that the messages of one call share. It ends when the last of their parts is dropped, which is after its report."""
+REFUSAL = "_error"
+"""The key of a message under which the library notes why it refused the message."""
+
+
+class BatchSpan:
+    """The span that the messages of one call share. It ends when the last report has been called and dropped."""
 
     __slots__ = ("context", "failure", "span", "waiting")
 
-    def __init__(self, span: Span, reports: Reports, failure: Callable[[Any], BaseException]) -> None:
+    def __init__(self, span: Span, pending: PendingDeliveries, failure: Failure) -> None:
         self.span = span
         self.failure = failure
         self.context = get()
-        self.waiting = reports.waiting
+        self.waiting = pending.waiting
         self.waiting.add(span)
 
     def __del__(self) -> None:
         end_span(self.span, self.waiting)
 
 
-class Part:
-    """The callback of one message of a batch."""
+class BatchReport:
+    """The delivery report of one message that has no span of its own."""
 
     __slots__ = ("batch", "callback")
 
-    def __init__(self, batch: Batch, callback: Any) -> None:
+    def __init__(self, batch: BatchSpan, callback: Any) -> None:
         self.batch = batch
         self.callback = callback
 
@@ -54,60 +58,96 @@ class Part:
 
     def __call__(self, error: Any, message: Any) -> Any:
         try:
-            self.told(error, message)
+            self.on_report(error, message)
         except Exception:
             contained(PLACE)
-        return None if self.callback is None else beneath(self.batch.context, self.span, self.callback, error, message)
+        if self.callback is None:
+            return None
+        return run_in_span(self.batch.context, self.span, self.callback, error, message)
 
-    def told(self, error: Any, message: Any) -> None:
+    def on_report(self, error: Any, message: Any) -> None:
         if error is not None and self.span.failure is None:
             self.span.fail(self.batch.failure(error))
 
 
-def copies(
-    topic: Any, messages: list[Any], default: Any, reports: Reports, failure: Callable[[Any], BaseException], own: str
-) -> list[Any]:
-    """The caller's messages with our callbacks in place of theirs.
+def wrap_produce_batch(
+    pending_of: Callable[[Any], PendingDeliveries | None],
+    default_of: Callable[[Any, Any, PendingDeliveries], Any],
+    failure: Failure,
+) -> Callable[[Any], Any]:
+    """A method (self, topic, messages, …). `default_of`: (args, kwargs, pending) -> messages' default callback."""
 
-    `default`: the callback of messages without one. `own`: the key under which a message brings a span of its own.
-    """
-    shared = sum(own not in message for message in messages if isinstance(message, dict))
-    batch = None
-    if shared and not topics.excluded(topic):
-        facts = {"topic": topic, "count": shared}
-        span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, reports.shared)
-        batch = None if span is None else Batch(span, reports, failure)
-    made: list[Any] = []
+    def make(original: Any) -> Any:
+        def produce_batch(*args: Any, **kwargs: Any) -> Any:
+            messages = argument(args, kwargs, 2, "messages")
+            copies: list[Any] = []
+            try:
+                pending = pending_of(args[0]) if args else None
+                if pending is not None and isinstance(messages, list) and messages:
+                    topic, default = argument(args, kwargs, 1, "topic"), default_of(args, kwargs, pending)
+                    copies = _traced_copies(topic, messages, default, pending, failure)
+                    args, kwargs = with_argument(args, kwargs, 2, "messages", copies)
+            except Exception:
+                copies = []
+                contained(PLACE)
+            try:
+                result = original(*args, **kwargs)
+            except BaseException as error:
+                _end_failed(copies, error)
+                raise
+            try:
+                _note_refused(messages, copies)
+            except Exception:
+                contained(PLACE)
+            return result
+
+        return produce_batch
+
+    return make
+
+
+def _traced_copies(
+    topic: Any,
+    messages: list[Any],
+    default: Any,
+    pending: PendingDeliveries,
+    failure: Failure,
+) -> list[Any]:
+    """Copies of the caller's messages, with our callbacks in place of theirs."""
+    count = sum(SLOT not in message for message in messages if isinstance(message, dict))
+    span = start_span({"topic": topic, "count": count}, pending.shared) if count else None
+    batch = None if span is None else BatchSpan(span, pending, failure)
+    copies: list[Any] = []
     for message in messages:
         copy = dict.copy(message) if isinstance(message, dict) else message
         if copy is not message:
-            brought = copy.pop(own, None)
+            own = copy.pop(SLOT, None)
             callback = default if copy.get("callback") is None else copy["callback"]
-            if brought is not None:
-                copy["callback"] = Report(brought, reports, callback, failure)
+            if own is not None:
+                copy["callback"] = DeliveryReport(own, pending, callback, failure)
             elif batch is not None:
-                copy["callback"] = Part(batch, callback)
-        made.append(copy)
-    return made
+                copy["callback"] = BatchReport(batch, callback)
+        copies.append(copy)
+    return copies
 
 
-def refused(messages: Any, made: list[Any], note: str) -> None:
-    """`note`: the key under which the library says why it did not take a message; that belongs into the caller's own too."""
-    for message, copy in zip(messages if made else (), made, strict=False):
-        if isinstance(copy, dict) and copy.get(note) is not message.get(note):
-            message[note] = copy[note]
-            callback = _ours(copy)
-            if callback is not None:
-                callback.told(copy[note], None)
+def _note_refused(messages: Any, copies: list[Any]) -> None:
+    """The library notes a refusal in the copy. The caller's own message gets the note too, and its span fails."""
+    for message, copy in zip(messages if copies else (), copies, strict=False):
+        if isinstance(copy, dict) and copy.get(REFUSAL) is not message.get(REFUSAL):
+            message[REFUSAL] = copy[REFUSAL]
+            report = _report_of(copy)
+            if report is not None:
+                report.on_report(copy[REFUSAL], None)
 
 
-def raised(made: list[Any], error: BaseException, place: str) -> None:
-    """The call took none of them."""
-    for callback in map(_ours, made):
-        if callback is not None:
-            failed(callback.span, error, place)
+def _end_failed(copies: list[Any], error: BaseException) -> None:
+    """The call raised, and sent none of the messages."""
+    for report in map(_report_of, copies):
+        if report is not None:
+            end_failed(report.span, error, PLACE)
 
 
-def _ours(message: Any) -> Report | Part | None:
+def _report_of(message: Any) -> DeliveryReport | BatchReport | None:
     callback = message.get("callback") if isinstance(message, dict) else None
-    return callback if isinstance(callback, (Report, Part)) else None
+    return callback if isinstance(callback, (DeliveryReport, BatchReport)) else None

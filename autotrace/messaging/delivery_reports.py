@@ -1,7 +1,8 @@
-"""The delivery report of a message that was produced: it ends the producer's span, once, and the program's own runs beneath it.
+"""The delivery report of a produced message: it ends the producer span, once, and runs the program's callback in it.
 
-Where none comes any more (the program never polls, the producer is closed or dropped, the process ends), the span ends and says so.
-Knows no library. Limit: librdkafka forgets what it has not reported when a producer is dropped; then the broker's answer stays unknown.
+If no report comes any more, the span ends and says so: the program never polls, the producer is closed or dropped, or
+the process ends. Knows no library. Limit: if a producer is dropped, librdkafka forgets the messages that it has not
+reported, and their outcome stays unknown.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ if TYPE_CHECKING:
 PLACE = "the delivery report"
 
 
-class Reports:
-    """What a producer keeps for us: its facts, its own callback, and the spans whose report has not come."""
+class PendingDeliveries:
+    """Kept by a producer: its facts, its configured callback, and the spans whose report has not come."""
 
     __slots__ = ("__weakref__", "callback", "shared", "waiting")
 
     def __init__(self, shared: SharedFacts, callback: Any) -> None:
         self.shared = shared
         self.callback = callback
-        """What the program has configured for messages without a callback of their own."""
+        """The program's callback for messages without one of their own."""
         self.waiting: set[Span] = set()
         _producers.add(self)
 
@@ -54,47 +55,49 @@ class Reports:
         self.give_up()
 
 
-_producers: WeakSet[Reports] = WeakSet()
+_producers: WeakSet[PendingDeliveries] = WeakSet()
 
 
 @atexit.register
 def _exiting() -> None:
-    for reports in list(_producers):
-        reports.give_up()
+    for pending in list(_producers):
+        pending.give_up()
 
 
 def _forked() -> None:
-    for reports in list(_producers):  # what a parent has sent, the parent ends
-        reports.waiting.clear()
+    for pending in list(_producers):  # a parent ends the spans of the messages that it has sent
+        pending.waiting.clear()
 
 
 forks.in_child(_forked)
 
 
-class Report:
-    """The callback of one message, called with (error or None, message). Dropped uncalled, it ends the span too.
+class DeliveryReport:
+    """The callback of one message, called with (error or None, message). Its finalizer ends the span too.
 
-    `failure`: makes the exception of an error, as the library would raise it.
+    `failure`: makes an exception of an error, as the library would raise it.
     """
 
     __slots__ = ("callback", "context", "failure", "span", "waiting")
 
-    def __init__(self, span: Span, reports: Reports, callback: Any, failure: Callable[[Any], BaseException]) -> None:
+    def __init__(
+        self, span: Span, pending: PendingDeliveries, callback: Any, failure: Callable[[Any], BaseException]
+    ) -> None:
         self.span = span
         self.callback = callback
         self.failure = failure
         self.context = get()
-        self.waiting = reports.waiting
+        self.waiting = pending.waiting
         self.waiting.add(span)
 
     def __call__(self, error: Any, message: Any) -> Any:
         try:
-            self.told(error, message)
+            self.on_report(error, message)
         except Exception:
             contained(PLACE)
-        return None if self.callback is None else beneath(self.context, self.span, self.callback, error, message)
+        return None if self.callback is None else run_in_span(self.context, self.span, self.callback, error, message)
 
-    def told(self, error: Any, message: Any) -> None:
+    def on_report(self, error: Any, message: Any) -> None:
         span = self.span
         self.waiting.discard(span)
         if span.end_time is None:
@@ -111,8 +114,8 @@ class Report:
         end_span(self.span, self.waiting)
 
 
-def beneath(context: Context, span: Span, callback: Any, error: Any, message: Any) -> Any:
-    """The program's callback, as the library would call it, with the producer's span current."""
+def run_in_span(context: Context, span: Span, callback: Any, error: Any, message: Any) -> Any:
+    """The program's callback, called as the library would call it, with the producer span active."""
     token = put(context)
     try:
         enter(span)

@@ -1,6 +1,6 @@
-"""A Kafka message that has methods (confluent-kafka's): how it is read, and what a consumer that gives it keeps for us. Knows no library.
+"""Messages that have methods (confluent-kafka's): their adapter, and the state of their consumer. Knows no library.
 
-A message whose error() is not None is an error in a message's clothes: it has no span.
+A message whose error() is not None is an error of the client's, not a record: it has no span.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.messaging import consumer as consumer_work
-from autotrace.messaging.batches import Records
-from autotrace.messaging.consumer_span import Reading
+from autotrace.messaging.consumer import ConsumerState
+from autotrace.messaging.record_adapter import RecordAdapter
 from autotrace.semantics.kafka import age, short_key
 from autotrace.tracing import propagate
 
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
 
     from autotrace.semantics.family import SharedFacts
 
-    High: TypeAlias = Callable[[Any, str, int], int | None]
-    """(consumer, topic, partition) -> the end of the partition as last heard of; None where it is not known. Never raises."""
+    HighWatermark: TypeAlias = Callable[[Any, str, int], int | None]
+    """(consumer, topic, partition) -> the end of the partition as last heard; None if unknown. Never raises."""
 
 PLACE = "Consumer"
-# A list is read by these in C, which is a fifth of the price of asking each message in Python.
+# C code reads a list by these, at a fifth of the price of asking each message in Python.
 _topic, _partition, _headers = methodcaller("topic"), methodcaller("partition"), methodcaller("headers")
 
 
@@ -47,74 +46,68 @@ def _coordinates(message: Any) -> Any:
     return message.topic(), message.partition(), message.offset(), message.timestamp()
 
 
-READING = Reading(facts, _coordinates, _headers, propagate.extract_kafka)
+ADAPTER = RecordAdapter(facts, _coordinates, _headers, propagate.extract_kafka)
 
 
-class Work(consumer_work.Work):
-    """What a consumer keeps for us. No method raises."""
+class MessageConsumerState(ConsumerState):
+    """Kept by a consumer of messages. No method raises."""
 
-    __slots__ = ("high",)
+    __slots__ = ("high_watermark",)
 
-    def __init__(self, shared: SharedFacts, high: High) -> None:
-        super().__init__(READING, shared)
-        self.high = high
+    def __init__(self, shared: SharedFacts, high_watermark: HighWatermark) -> None:
+        super().__init__(ADAPTER, shared)
+        self.high_watermark = high_watermark
 
-    def deliver(self, consumer: Any, message: Any) -> Any:
-        """A message alone, or None; it is returned as it came."""
+    def on_record(self, consumer: Any, message: Any) -> Any:
+        """The library has given a message alone, or None. It is returned as it came."""
         try:
             if message is not None and message.error() is None:
-                self.scope.deliver(message)
-                work = self.scope.work
-                if work is not None:
-                    known = work.span.facts
-                    high, offset = self.high(consumer, known["topic"], known["partition"]), known["offset"]
+                self.consumer_span.open_in_thread(message)
+                active = self.consumer_span.active
+                if active is not None:
+                    known = active.span.facts
+                    high, offset = self.high_watermark(consumer, known["topic"], known["partition"]), known["offset"]
                     if high is not None and high > offset:
                         known["lag"] = high - offset - 1
         except Exception:
             contained(PLACE)
         return message
 
-    def deliver_all(self, consumer: Any, messages: Any) -> Any:
-        """A list of messages, as one that opens each message's scope; what is no list, or holds errors alone, as it came."""
+    def on_list(self, consumer: Any, messages: Any) -> Any:
+        """The library has given a list. Returned as one that opens each message's span; anything else as it came."""
         try:
-            return self._listed(consumer, messages) if messages and type(messages) is list else messages
+            return self._traced(consumer, messages) if messages and type(messages) is list else messages
         except Exception:
             contained(PLACE)
             return messages
 
-    def _listed(self, consumer: Any, messages: list[Any]) -> list[Any]:
-        delivered = [message for message in messages if message.error() is None]
-        if not delivered:
+    def _traced(self, consumer: Any, messages: list[Any]) -> list[Any]:
+        records = [message for message in messages if message.error() is None]
+        if not records:
             return messages
-        places = set(zip(map(_topic, delivered), map(_partition, delivered), strict=True))
-        topics = {topic for topic, _ in places}
+        partitions = set(zip(map(_topic, records), map(_partition, records), strict=True))
+        topics = {topic for topic, _ in partitions}
         shared = {"operation": "receive", "topic": topics.pop() if len(topics) == 1 else None}
-        if len(places) == 1:
-            ((_, shared["partition"]),) = places
-        made = self.listed(messages, _with_lag({place: self.high(consumer, *place) for place in places}), shared)
-        if len(delivered) < len(messages):
+        if len(partitions) == 1:
+            ((_, shared["partition"]),) = partitions
+        watermarks = {partition: self.high_watermark(consumer, *partition) for partition in partitions}
+        made = self.wrap_list(messages, _adapter_with_lag(watermarks), shared)
+        if len(records) < len(messages):
             for message in messages:
                 if message.error() is not None:
-                    del made._batch.waiting[id(message)]
+                    del made._remaining.headers[id(message)]
         return made
 
 
-def again(messages: list[Any], first: Records) -> Records:
-    """`messages`: a new list of those that `first` holds, which opens their scopes as that does."""
-    made = Records(messages)
-    made._batch = first._batch
-    return made
-
-
-def _with_lag(highs: dict[Any, int | None]) -> Reading:
-    (only, *more) = highs.values()
+def _adapter_with_lag(watermarks: dict[Any, int | None]) -> RecordAdapter:
+    (only, *more) = watermarks.values()
 
     def with_lag(message: Any) -> dict[str, Any]:
         found = facts(message)
         offset = found["offset"]
-        high = highs[found["topic"], found["partition"]] if more else only
+        high = watermarks[found["topic"], found["partition"]] if more else only
         if high is not None and high > offset:
             found["lag"] = high - offset - 1
         return found
 
-    return READING._replace(facts=with_lag)
+    return ADAPTER._replace(facts=with_lag)

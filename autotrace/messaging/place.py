@@ -1,4 +1,7 @@
-"""Whose context the current one is: the running asyncio task's, else the thread's. Imports no asyncio where the program has not."""
+"""Whose context the current one is: the running asyncio task's, else the thread's.
+
+asyncio is not imported before the program imports it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _running_loop: Any = None
 
 
 def running_task() -> Task[Any] | None:
-    """The asyncio task that runs this; None in callbacks of a loop, and without one."""
+    """The asyncio task that runs this code; None in callbacks of a loop, and without a loop."""
     global _running_loop
     if _running_loop is None:
         _running_loop = getattr(_modules.get("asyncio"), "_get_running_loop", None)
@@ -28,13 +31,13 @@ def running_task() -> Task[Any] | None:
 
 
 def here() -> object:
-    """Equal for two calls within one task, or outside of tasks within one thread. Keeps no task alive."""
+    """The current place: equal for all calls in one task, or in one thread outside of tasks. Keeps no task alive."""
     task = running_task()
     return get_ident() if task is None else ref(task)
 
 
 def context_of(place: object) -> Context | None:
-    """The execution context of a task that waits, to work in for a moment. None for threads, and before Python 3.12."""
+    """The execution context of a waiting task, to run something in. None for a thread, and before Python 3.12."""
     task: Any = place() if isinstance(place, ref) else None
     get_context = getattr(task, "get_context", None)
     return None if get_context is None or task.done() else get_context()

@@ -1,4 +1,4 @@
-"""A bounded memory: the newest entries of a mapping. For any thread; a race forgets a few entries early, and nothing else."""
+"""A bounded mapping that keeps its newest entries. Any thread may use it; a race forgets a few entries early."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Recent:
-    """`half` to twice as many entries: the older half is forgotten at once, which costs nothing for each."""
+    """Keeps between `half` and twice as many entries. The older half is forgotten at once, which is cheap."""
 
     __slots__ = ("half", "old", "young")
 

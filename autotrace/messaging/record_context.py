@@ -1,7 +1,7 @@
-"""A record's span in the OpenTelemetry context, entered and left in any order: what was left never comes back as current.
+"""A record's span in the OpenTelemetry context. Deactivated in any order, it never becomes active again by accident.
 
-A context belongs to a thread, or to an asyncio task; work that is handed to another of them keeps the record for good.
-Beside the span, the context of a record holds its InWork. A context derived from it (the program's own spans) inherits that.
+A context belongs to a thread or to an asyncio task. Work that is handed to another of these keeps the record for good.
+Beside the span, a record's context holds its ActiveRecord. Derived contexts, of the program's own spans, inherit both.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ RECORD_KEY = "autotrace-record"
 _fill = dict.__setitem__
 
 
-class InWork:
-    """One record's span as the current one here. `before` is put back, `base` is what lies beneath all records."""
+class ActiveRecord:
+    """One record's span as the active one of a place.
+
+    deactivate() puts `before` back. `base` is the context beneath all records of the place.
+    """
 
     __slots__ = ("base", "before", "open", "place", "span")
 
@@ -35,65 +38,65 @@ class InWork:
         self.place = place
         put(base)
         enter(span, remote)
-        _fill(get(), RECORD_KEY, self)  # a context of ours that nobody else holds yet
+        _fill(get(), RECORD_KEY, self)  # enter() has just made this context, so nobody else holds it yet
 
-    def leave(self) -> None:
-        """Not current any more. Where something else is current meanwhile, or elsewhere, that is left alone."""
+    def deactivate(self) -> None:
+        """The span is not active any more. If something else has become current meanwhile, that stays current."""
         self.open = False
         at = here()
-        theirs = None if self.place == at else context_of(self.place)
-        if theirs is None:
+        elsewhere = None if self.place == at else context_of(self.place)
+        if elsewhere is None:
             self._restore(at)
             return
-        try:  # an async generator is closed by a task of its own
-            theirs.run(self._restore, self.place)
+        try:  # asyncio closes an async generator in a task of its own
+            elsewhere.run(self._restore, self.place)
         except RuntimeError:
             pass  # that task runs at this moment, in another thread
 
     def _restore(self, at: object) -> None:
-        self.before = settled(self.before, at)
+        self.before = without_ended(self.before, at)
         current = get()
-        beneath = settled(current, at)
+        beneath = without_ended(current, at)
         if beneath is not current:
             put(beneath)
 
 
-def settle() -> None:
-    """What another thread has left of a record that was delivered here is not current here any more."""
+def drop_ended() -> None:
+    """Deactivate here what another thread has ended: a thread cannot reach the current context of another thread."""
     current = get()
     if RECORD_KEY in current:
-        beneath = settled(current, here())
+        beneath = without_ended(current, here())
         if beneath is not current:
             put(beneath)
 
 
-def settled(context: Context, at: object) -> Context:
-    """`context`, or what lies beneath it where it belongs to a record that was left here. `at`: here()."""
+def without_ended(context: Context, at: object) -> Context:
+    """`context`; if it belongs to a record that was deactivated at this place, the context beneath. `at`: here()."""
     while True:
-        work: Any = context.get(RECORD_KEY)
-        if work is None or work.open or not _here(work, at):  # another's was carried here on purpose
+        record: Any = context.get(RECORD_KEY)
+        if record is None or record.open or not _belongs(record, at):  # the program carried another's here on purpose
             return context
         span = context.get(SPAN_KEY)
-        if span is not work.span and getattr(span, "end_time", 0) is None:
+        if span is not record.span and getattr(span, "end_time", 0) is None:
             return context  # a span of the program's, still running
-        context = work.before
+        context = record.before
 
 
-def places() -> tuple[Context, Context, object]:
-    """(what to restore when a record that is delivered here and now is left, what lies beneath all records here, here)."""
+def enclosing() -> tuple[Context, Context, object]:
+    """(the context to restore after a record that is activated now, the context beneath all records here, here())."""
     at = here()
-    before = settled(get(), at)
+    before = without_ended(get(), at)
     beneath: Any = before.get(RECORD_KEY)
-    return before, beneath.base if beneath is not None and _here(beneath, at) else before, at
+    return before, beneath.base if beneath is not None and _belongs(beneath, at) else before, at
 
 
-def _here(work: InWork, at: object) -> bool:
-    """A task begins with the context of the thread that runs its loop: what that delivered itself is not carried."""
-    place = work.place
+def _belongs(record: ActiveRecord, at: object) -> bool:
+    """Was the record activated here? The thread that runs a task's loop counts too: the task inherits its context."""
+    place = record.place
     return place == at or place == get_ident()
 
 
-def resumed(span: Span, remote: Remote | None) -> InWork:
-    """The span of a record, current here until leave(), whether it has ended or not."""
-    before, base, place = places()
-    return InWork(span, before, base, place, remote)
+def reactivate(span: Span, remote: Remote | None) -> ActiveRecord:
+    """Activate the span of a record here until deactivate(), even if the span has ended."""
+    before, base, place = enclosing()
+    return ActiveRecord(span, before, base, place, remote)

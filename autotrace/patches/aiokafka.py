@@ -1,4 +1,4 @@
-"""aiokafka: producer spans that end when the broker answers, consumer spans around the record in work, each in its task."""
+"""aiokafka: producer spans that end with the acknowledgement; consumer spans active around each record, in its task."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from functools import partial
 from typing import Any
 
 from opentelemetry.context.context import Context
-from opentelemetry.trace import SpanKind
 
 from autotrace.containment import contained
-from autotrace.messaging import attribute_records, commits, consumer_span
-from autotrace.messaging.async_consumer import TaskLoop, TaskWork
+from autotrace.messaging import attribute_records, carry
+from autotrace.messaging.acknowledgement import end_with_future
+from autotrace.messaging.async_consumer import AsyncConsumerIterator, AsyncConsumerState
+from autotrace.messaging.client_slot import SLOT, kept_by_client
+from autotrace.messaging.commits import wrap_commit
+from autotrace.messaging.consumer_calls import wrap_close, wrap_fetch, wrap_iter
+from autotrace.messaging.producing import before_send, start_span
 from autotrace.patching import Plan, require
-from autotrace.semantics import messaging, topics
-from autotrace.semantics.family import SharedFacts
-from autotrace.semantics.kafka import first_server, short_key
-from autotrace.tracing import propagate, tracer
+from autotrace.semantics import topics
+from autotrace.semantics.kafka import client_facts
+from autotrace.tracing import propagate
 from autotrace.tracing.current import leave, put
-from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced_await, with_argument
+from autotrace.tracing.traced_call import argument, traced_await
 
-SLOT = "_autotrace"
-"""Where a client of the library, and a batch, keeps what is ours: in its __dict__."""
 SEND, SEND_BATCH, APPEND = "AIOKafkaProducer.send", "AIOKafkaProducer.send_batch", "BatchBuilder.append"
-COMMIT, CONSUMER = "AIOKafkaConsumer.commit", "AIOKafkaConsumer"
 
 
 def producer(module: Any, plan: Plan) -> None:
@@ -31,13 +31,13 @@ def producer(module: Any, plan: Plan) -> None:
     BatchBuilder = require(sys.modules.get("aiokafka.producer.message_accumulator"), "BatchBuilder")
     # send(): send_and_wait() goes through it. One PRODUCER span, which ends when the future that it returns is done.
     plan.method(Producer, "send", _send, parameters=("topic", "key", "headers"))
-    # create_batch(), append(): what the program fills itself. One PRODUCER span for all of it, begun with the first record, since
-    # each carries it. append() of the library's own batches, which send() fills, is left alone.
+    # create_batch(), append(): the program fills a batch itself. One PRODUCER span for all its records, because each
+    # carries it; it starts with the first. append() of the library's own batches, which send() fills, is left alone.
     plan.method(Producer, "create_batch", _create_batch)
     plan.method(BatchBuilder, "append", _append, parameters=("headers",))
-    # send_batch(): that span becomes current, and ends when the future is done.
+    # send_batch(): that span becomes active, and ends when the future is done.
     plan.method(Producer, "send_batch", _send_batch, parameters=("batch", "topic", "partition"))
-    # start(): makes the tasks that serve whoever comes. No span.
+    # start(): makes the tasks that serve every caller. No span.
     plan.method(Producer, "start", _start)
 
 
@@ -45,102 +45,50 @@ def consumer(module: Any, plan: Plan) -> None:
     Consumer = require(module, "AIOKafkaConsumer")
     ConsumerRecord = require(sys.modules.get("aiokafka.structs"), "ConsumerRecord")
     # getone(): every single record comes through it, those of `async for` too. The record's CONSUMER span opens.
-    plan.method(Consumer, "getone", _getone)
+    plan.method(Consumer, "getone", wrap_fetch(_state, AsyncConsumerState.on_record, awaited=True))
     # __aiter__(): our iterator, which is dropped when the loop is left. No span of its own.
-    plan.method(Consumer, "__aiter__", _aiter)
+    plan.method(Consumer, "__aiter__", wrap_iter(_state, AsyncConsumerIterator))
     # getmany(): lists that open each record's span in turn.
-    plan.method(Consumer, "getmany", _getmany)
-    # commit(), stop(): the program is done with the record that getone() gave. A CLIENT span where commits are asked for.
-    plan.method(Consumer, "commit", _commit)
-    plan.method(Consumer, "stop", _stop)
-    # start(): makes the tasks that serve whoever comes. No span.
+    plan.method(Consumer, "getmany", wrap_fetch(_state, attribute_records.deliver_lists, awaited=True))
+    # commit(), stop(): the program is done with the record that getone() gave. A commit() has a CLIENT span if
+    # AUTOTRACE_KAFKA_COMMITS asks for it.
+    plan.method(Consumer, "commit", wrap_commit(_state, "AIOKafkaConsumer.commit", awaited=True))
+    plan.method(Consumer, "stop", wrap_close(_state, awaited=True))
+    # start(): makes the tasks that serve every caller. No span.
     plan.method(Consumer, "start", _start)
-    consumer_span.readings[ConsumerRecord] = attribute_records.READING
+    carry.register(plan, ConsumerRecord, attribute_records.ADAPTER)
 
 
 # The producer ---------------------------------------------------------------------------------------------------------
 
 
-class Sent:
-    """The callback of a future: the broker's answer ends the span. A future that is dropped without one ends it too."""
-
-    __slots__ = ("span",)
-
-    def __init__(self, span: Any) -> None:
-        self.span = span
-
-    def __call__(self, future: Any) -> None:
-        try:
-            # Not exception(): that would tell asyncio that somebody has seen it.
-            error = getattr(future, "_exception", None)
-            if error is not None:
-                self.span.fail(error)
-            elif not future.cancelled():
-                metadata = future.result()
-                if metadata is not None:  # acks=0: there was no answer
-                    self.span.facts["partition"] = metadata.partition
-                    if metadata.offset >= 0:
-                        self.span.facts["offset"] = metadata.offset
-            self.span.end()
-        except Exception:
-            contained(SEND)
-
-    def __del__(self) -> None:
-        try:
-            self.span.end()
-        except Exception:
-            contained(SEND)
-
-
-def _answered(span: Any, future: Any) -> object:
-    from contextvars import Context as ExecutionContext
-
-    future.add_done_callback(Sent(span), context=ExecutionContext())
-    return LEAVE_OPEN
-
-
 def _send(original: Any) -> Any:
-    return traced_await(original, SEND, _before_send, _answered)
+    return traced_await(original, SEND, before_send(_shared, 6, _injected), end_with_future)
 
 
-def _before_send(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    topic = argument(args, kwargs, 1, "topic")
-    if topics.excluded(topic):
-        return None
-    facts = {"topic": topic, "key": short_key(argument(args, kwargs, 3, "key"))}
-    span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, _shared(args[0]))
-    if span is None:
-        return None
-    headers = argument(args, kwargs, 6, "headers")
-    if _takes_headers(args[0].client) and (
-        not headers or isinstance(headers, (list, tuple))
-    ):  # else it shall be refused
-        args, kwargs = with_argument(args, kwargs, 6, "headers", _with_trace(headers, span))
-    return span, args, kwargs
-
-
-def _takes_headers(client: Any) -> bool:
-    """Up to 0.12 the client knows old brokers, for which it would refuse them; later ones refuse such brokers."""
-    version = getattr(client, "api_version", None)
-    return not isinstance(version, tuple) or version >= (0, 11)
+def _injected(client: Any, headers: Any, span: Any) -> Any:
+    return _with_trace(headers, span) if _takes_headers(client.client) else None
 
 
 def _with_trace(headers: Any, span: Any) -> Any:
+    if headers and not isinstance(
+        headers, (list, tuple)
+    ):  # the client refuses such headers; the program shall see that
+        return None
     return propagate.inject_kafka(headers or None, span)
 
 
-def _shared(client: Any) -> SharedFacts:
-    shared: SharedFacts | None = client.__dict__.get(SLOT)
-    if shared is None:
-        shared = client.__dict__[SLOT] = SharedFacts({**_client(client.client), "operation": "send"})
-    return shared
+def _takes_headers(client: Any) -> bool:
+    """Up to 0.12 the client knows old brokers, for which it refuses headers. Later versions refuse such brokers."""
+    version = getattr(client, "api_version", None)
+    return not isinstance(version, tuple) or version >= (0, 11)
 
 
 # Batches that the program fills ---------------------------------------------------------------------------------------
 
 
 class Draft:
-    """What a batch keeps for us until it is sent."""
+    """Kept by a batch until it is sent: the span that its records carry."""
 
     __slots__ = ("shared", "span", "takes_headers")
 
@@ -149,14 +97,14 @@ class Draft:
         self.takes_headers = _takes_headers(client.client)
         self.span: Any = None
 
-    def begun(self) -> Any:
+    def started(self) -> Any:
         if self.span is None:
-            self.span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, {}, self.shared)
+            self.span = start_span({}, self.shared)
         return self.span
 
     def taken(self) -> Any:
-        """For one try to send it; the next try has a span of its own."""
-        span, self.span = self.begun(), None
+        """The span of one attempt to send the batch; the next attempt has a span of its own."""
+        span, self.span = self.started(), None
         return span
 
 
@@ -177,10 +125,10 @@ def _append(original: Any) -> Any:
         draft = self.__dict__.get(SLOT)
         if draft is not None:
             try:
-                span = draft.begun()
-                headers = kwargs.get("headers")
-                if span is not None and draft.takes_headers and (not headers or isinstance(headers, (list, tuple))):
-                    kwargs = {**kwargs, "headers": _with_trace(headers, span)}
+                span = draft.started()
+                if span is not None and draft.takes_headers:
+                    headers = _with_trace(kwargs.get("headers"), span)
+                    kwargs = kwargs if headers is None else {**kwargs, "headers": headers}
             except Exception:
                 contained(APPEND)
         return original(self, *args, **kwargs)
@@ -189,7 +137,7 @@ def _append(original: Any) -> Any:
 
 
 def _send_batch(original: Any) -> Any:
-    return traced_await(original, SEND_BATCH, _before_send_batch, _answered)
+    return traced_await(original, SEND_BATCH, _before_send_batch, end_with_future)
 
 
 def _before_send_batch(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -205,96 +153,15 @@ def _before_send_batch(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return span, args, kwargs
 
 
-# The consumer ---------------------------------------------------------------------------------------------------------
+# The consumer and both ------------------------------------------------------------------------------------------------
 
 
-def _state(subscription: Any, partition: Any) -> Any:
+def _partition_state(subscription: Any, partition: Any) -> Any:
     return subscription.subscription.assignment.state_value(partition)
 
 
-def _ours(client: Any) -> TaskWork | None:
-    """None only where ours cannot be made: then the client works untraced."""
-    ours: TaskWork | None = client.__dict__.get(SLOT)
-    if ours is None:
-        try:
-            reading = attribute_records.reading(partial(_state, client._subscription))
-            facts = {**_client(client._client), "group": client._group_id, "operation": "process"}
-            ours = client.__dict__[SLOT] = TaskWork(reading, SharedFacts(facts))
-        except Exception:
-            contained(CONSUMER)
-    return ours
-
-
-def _getone(original: Any) -> Any:
-    async def getone(*args: Any, **kwargs: Any) -> Any:
-        ours = _ours(args[0]) if args else None
-        if ours is None:
-            return await original(*args, **kwargs)
-        ours.turn()
-        record = await original(*args, **kwargs)
-        ours.deliver(record)
-        return record
-
-    return getone
-
-
-def _aiter(original: Any) -> Any:
-    def __aiter__(self: Any) -> Any:
-        result = original(self)
-        ours = _ours(self)
-        return TaskLoop(self, ours) if result is self and ours is not None else result
-
-    return __aiter__
-
-
-def _getmany(original: Any) -> Any:
-    async def getmany(*args: Any, **kwargs: Any) -> Any:
-        ours = _ours(args[0]) if args else None
-        if ours is None:
-            return await original(*args, **kwargs)
-        ours.turn()
-        polled = await original(*args, **kwargs)
-        try:
-            attribute_records.listed(polled, ours)
-        except Exception:
-            contained(CONSUMER)
-        return polled
-
-    return getmany
-
-
-def _commit(original: Any) -> Any:
-    told = traced_await(original, COMMIT, commits.before(_shared_by_records))
-
-    async def commit(*args: Any, **kwargs: Any) -> Any:
-        ours = _ours(args[0]) if args else None
-        if ours is not None:
-            ours.committed()
-        return await told(*args, **kwargs)
-
-    return commit
-
-
-def _shared_by_records(client: Any) -> SharedFacts | None:
-    ours = _ours(client)
-    return None if ours is None else ours.scope.shared
-
-
-def _stop(original: Any) -> Any:
-    async def stop(*args: Any, **kwargs: Any) -> Any:
-        ours = _ours(args[0]) if args else None
-        if ours is not None:
-            ours.finish()
-        return await original(*args, **kwargs)
-
-    return stop
-
-
-# Both -----------------------------------------------------------------------------------------------------------------
-
-
 def _start(original: Any) -> Any:
-    """Its tasks outlive the span that is current at this moment, and so do the listeners that they call."""
+    """The tasks that start() makes, and the listeners that they call, outlive the span that is active now."""
 
     async def start(*args: Any, **kwargs: Any) -> Any:
         token = put(Context())
@@ -306,10 +173,14 @@ def _start(original: Any) -> Any:
     return start
 
 
-def _client(client: Any) -> dict[str, Any]:
-    return {
-        "component": "aiokafka",
-        "service": "kafka",
-        "remote": first_server(client._bootstrap_servers),
-        "client": client._client_id,
-    }
+def _client(client: Any, **more: Any) -> Any:
+    return client_facts("aiokafka", client._bootstrap_servers, client._client_id, **more)
+
+
+def _made_state(client: Any) -> AsyncConsumerState:
+    adapter = attribute_records.adapter_with_lag(partial(_partition_state, client._subscription))
+    return AsyncConsumerState(adapter, _client(client._client, group=client._group_id, operation="process"))
+
+
+_shared = kept_by_client(lambda producer: _client(producer.client, operation="send"), SEND)
+_state = kept_by_client(_made_state, "AIOKafkaConsumer")

@@ -1,34 +1,32 @@
-"""confluent-kafka: producer spans that end with the delivery report, consumer spans around the message in work.
+"""confluent-kafka: producer spans that end with the delivery report, consumer spans active around each message.
 
-Its classes are C types: subclasses take their names while the module is imported, so that SerializingProducer and the program's own
-derive from them; later, late_classes does what can be done, and clients that exist by then keep it from doing anything.
+Its classes are C types. Subclasses take their names while the module is imported, so that SerializingProducer and the
+program's own classes derive from them. Limit: a module that was imported before autotrace's activation is left alone.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from opentelemetry.trace import SpanKind
-
-from autotrace.containment import contained
-from autotrace.late_classes import Aside, take_places
-from autotrace.messaging import commits, consumer_span, delivery_batches, method_messages
-from autotrace.messaging.batches import Records
-from autotrace.messaging.consumer import ending, giving, turning
-from autotrace.messaging.delivery_reports import Report, Reports
-from autotrace.messaging.method_messages import Work
+from autotrace.containment import contained, say
+from autotrace.messaging import carry, method_messages
+from autotrace.messaging.batches import TracedList, traced_copy
+from autotrace.messaging.client_slot import SLOT
+from autotrace.messaging.commits import trace_commit, wrap_commit
+from autotrace.messaging.consumer_calls import wrap_close, wrap_fetch, wrap_release
+from autotrace.messaging.delivery_batches import wrap_produce_batch
+from autotrace.messaging.delivery_reports import DeliveryReport, PendingDeliveries
+from autotrace.messaging.method_messages import MessageConsumerState
+from autotrace.messaging.producing import before_send
 from autotrace.patching import Plan, Unpatchable, require
 from autotrace.patching.subclasses import subclass
 from autotrace.propagation.context import SAMPLED
-from autotrace.semantics import messaging, topics
-from autotrace.semantics.family import SharedFacts
-from autotrace.semantics.kafka import first_server, short_key
-from autotrace.tracing import propagate, tracer
+from autotrace.semantics.kafka import client_facts
+from autotrace.tracing import propagate
 from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced, with_argument
 
-SLOT = "_autotrace"
-"""Where a client of the library keeps what is ours, and where a message of AIOProducer keeps its span."""
-PRODUCE, PRODUCE_BATCH = "Producer.produce", "Producer.produce_batch"
+TOO_LATE = "it was imported before autotrace was activated; activate autotrace first, or use autotrace-run"
 _MISSING: Any = object()
 
 
@@ -38,20 +36,20 @@ def clients(module: Any, plan: Plan) -> None:
     require(Message, "topic", "partition", "offset", "timestamp", "key", "headers", "error")
     if hasattr(Producer, SLOT):
         return
-    late = not getattr(module.__spec__, "_initializing", False)
-    places = {
-        Producer: _traced(Producer, _producer(require(module, "KafkaException")), late),
-        Consumer: _traced(Consumer, _consumer(_high(Consumer, require(module, "TopicPartition"))), late),
+    makers = {
+        Producer: _producer(require(module, "KafkaException")),
+        Consumer: _consumer(_high_watermark(Consumer, require(module, "TopicPartition"))),
     }
     ShareConsumer = getattr(module, "ShareConsumer", None)  # since 2.16
     if ShareConsumer is not None:
-        places[ShareConsumer] = _traced(ShareConsumer, _share_consumer(), late)
-    if late:
-        take_places(places, plan, "confluent_kafka")
-    else:
-        for kind, ours in places.items():
-            plan.value(module, kind.__name__, ours)
-    consumer_span.readings[Message] = method_messages.READING
+        makers[ShareConsumer] = _share_consumer()
+    # A module that holds the library's class by now would make objects that are no instances of the name in `module`.
+    if not getattr(module.__spec__, "_initializing", False):
+        say(f"confluent_kafka is not traced: {TOO_LATE}")
+        raise Unpatchable(TOO_LATE)
+    for kind, methods in makers.items():
+        plan.value(module, kind.__name__, _traced(kind, methods))
+    carry.register(plan, Message, method_messages.ADAPTER)
 
 
 # The producer ---------------------------------------------------------------------------------------------------------
@@ -59,98 +57,74 @@ def clients(module: Any, plan: Plan) -> None:
 
 def _producer(failure: Any) -> dict[str, Any]:
     return {
-        # __init__(): tells the servers and the callback that are configured. No span.
-        "__init__": _init(
-            lambda config: Reports(SharedFacts({**_client(config), "operation": "send"}), _callback(config))
-        ),
-        # produce(): the only way in, but for batches. One PRODUCER span, which ends when the message is reported.
+        # __init__(): has the configured servers and callback. No span.
+        "__init__": _init(lambda config: PendingDeliveries(_client(config, operation="send"), _callback(config))),
+        # produce(): the only way in, but for batches. One PRODUCER span, which ends with the delivery report.
         "produce": lambda original: traced(
-            original, PRODUCE, _before_produce(failure), lambda span, result: LEAVE_OPEN
+            original, "Producer.produce", _before_produce(failure), lambda span, result: LEAVE_OPEN
         ),
-        # produce_batch(): librdkafka's batches carry no headers. One PRODUCER span for all of one.
-        "produce_batch": lambda original: _produce_batch(original, failure),
-        # close(), and __exit__() which is its own way to it: no report comes after them. No span.
-        "close": _closed,
-        "__exit__": _closed,
+        # produce_batch(): librdkafka's batches carry no headers. One PRODUCER span for a whole batch.
+        "produce_batch": wrap_produce_batch(_state, partial(_given_callback, position=4), failure),
+        # close(), and __exit__(), which does not call it: no report comes after them. No span.
+        "close": _closing,
+        "__exit__": _closing,
     }
 
 
 def _callback(config: dict[str, Any]) -> Any:
-    """The configured one; librdkafka's binding takes this one name in any case."""
+    """The configured callback. librdkafka's binding takes this one name in upper and lower case."""
     return next((value for name, value in config.items() if name.lower() == "on_delivery"), None)
 
 
+def _shared(producer: Any) -> Any:
+    pending = getattr(producer, SLOT, None)  # _state(), written out: this is a hot path
+    return None if pending is None else pending.shared
+
+
 def _before_produce(failure: Any) -> Any:
+    start = before_send(_shared, 8, _injected)
+
     def before(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        reports = getattr(args[0], SLOT, None)
-        if reports is None:
+        started = start(args, kwargs)
+        if started is None:
             return None
-        topic = argument(args, kwargs, 1, "topic")
-        if topics.excluded(topic):
-            return None
-        facts = {"topic": topic, "key": short_key(argument(args, kwargs, 3, "key"))}
-        span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, reports.shared)
-        if span is None:
-            return None
-        callback = _given(args, kwargs, 5, reports)
+        span, args, kwargs = started
+        pending = getattr(args[0], SLOT)
+        callback = _given_callback(args, kwargs, pending, 5)
         if callback is not None or span.flags & SAMPLED:
-            args, kwargs = with_argument(args, kwargs, 5, "callback", Report(span, reports, callback, failure))
-        headers = argument(args, kwargs, 8, "headers")
-        if headers is None or isinstance(headers, (list, dict)):  # the library refuses anything else, and shall
-            args, kwargs = with_argument(args, kwargs, 8, "headers", propagate.inject_kafka(_as_read(headers), span))
+            report = DeliveryReport(span, pending, callback, failure)
+            args, kwargs = with_argument(args, kwargs, 5, "callback", report)
         return span, args, kwargs
 
     return before
 
 
-def _as_read(headers: Any) -> Any:
-    """Headers of a class of the program's own, as C code reads them: its methods are not asked."""
-    if headers is None or type(headers) is list or type(headers) is dict:
-        return headers
-    return list.copy(headers) if isinstance(headers, list) else dict.copy(headers)
+def _injected(producer: Any, headers: Any, span: Any) -> Any:
+    if not (headers is None or type(headers) is list or type(headers) is dict):
+        # Of a class of the program's own: read as C code reads it, which calls none of its methods.
+        if isinstance(headers, list):
+            headers = list.copy(headers)
+        elif isinstance(headers, dict):
+            headers = dict.copy(headers)
+        else:  # the library refuses such headers; the program shall see that
+            return None
+    return propagate.inject_kafka(headers, span)
 
 
-def _produce_batch(original: Any, failure: Any) -> Any:
-    def produce_batch(*args: Any, **kwargs: Any) -> Any:
-        messages = argument(args, kwargs, 2, "messages")
-        copies: list[Any] = []
-        try:
-            reports = getattr(args[0], SLOT, None) if args else None
-            if reports is not None and isinstance(messages, list) and messages:
-                topic, default = argument(args, kwargs, 1, "topic"), _given(args, kwargs, 4, reports)
-                copies = delivery_batches.copies(topic, messages, default, reports, failure, own=SLOT)
-                args, kwargs = with_argument(args, kwargs, 2, "messages", copies)
-        except Exception:
-            copies = []
-            contained(PRODUCE_BATCH)
-        try:
-            result = original(*args, **kwargs)
-        except BaseException as error:
-            delivery_batches.raised(copies, error, PRODUCE_BATCH)
-            raise
-        try:
-            delivery_batches.refused(messages, copies, note="_error")
-        except Exception:
-            contained(PRODUCE_BATCH)
-        return result
-
-    return produce_batch
-
-
-def _given(args: Any, kwargs: Any, position: int, reports: Reports) -> Any:
-    """The callback as the library finds it: `callback` counts, also if it is None, and `on_delivery` only where that is not given."""
+def _given_callback(args: Any, kwargs: Any, pending: PendingDeliveries, position: int) -> Any:
+    """The callback that the library would call: `on_delivery` only if `callback` is not given. None counts as given."""
     given = argument(args, kwargs, position, "callback", _MISSING)
     if given is _MISSING:
         given = argument(args, kwargs, position + 1, "on_delivery")
-    return reports.callback if given is None else given
+    return pending.callback if given is None else given
 
 
-def _closed(original: Any) -> Any:
+def _closing(original: Any) -> Any:
     def close(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
-        reports = getattr(self, SLOT, None)
-        if reports is not None:
-            reports.give_up()
+        pending = _state(self)
+        if pending is not None:
+            pending.give_up()
         return result
 
     return close
@@ -159,63 +133,64 @@ def _closed(original: Any) -> Any:
 # The consumers --------------------------------------------------------------------------------------------------------
 
 
-def _work(consumer: Any) -> Any:
-    return getattr(consumer, SLOT, None)
-
-
-def _consumer(high: Any) -> dict[str, Any]:
+def _consumer(high_watermark: Any) -> dict[str, Any]:
     return {
-        # __init__(): tells the servers, the group and the client's name. No span.
-        "__init__": _keeping_work(high),
+        # __init__(): has the configured servers, group and client id. No span.
+        "__init__": _keeping_state(high_watermark),
         # poll(): the message's CONSUMER span opens, until the program turns to something else.
-        "poll": giving(_work, Work.deliver),
+        "poll": wrap_fetch(_state, MessageConsumerState.on_record),
         # consume(): a list that opens each message's span in turn.
-        "consume": giving(_work, Work.deliver_all),
-        # commit(), unsubscribe(): the program is done with the message that poll() gave. No span, but for a commit() that waits, where
-        # AUTOTRACE_KAFKA_COMMITS asks for it.
-        "commit": lambda original: turning(_work)(traced(original, "Consumer.commit", _before_commit(_waits))),
-        "unsubscribe": turning(_work),
-        # close(), and __exit__() which is its own way to it. No span.
-        "close": ending(_work),
-        "__exit__": ending(_work),
+        "consume": wrap_fetch(_state, MessageConsumerState.on_list),
+        # commit(), unsubscribe(): the program is done with the message that poll() gave. Only a commit() that waits has
+        # a span, and only if AUTOTRACE_KAFKA_COMMITS asks for it.
+        "commit": wrap_commit(_state, "Consumer.commit", _waits),
+        "unsubscribe": wrap_release(_state),
+        # close(), and __exit__(), which does not call it. No span.
+        "close": wrap_close(_state),
+        "__exit__": wrap_close(_state),
     }
+
+
+def _waits(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return not argument(args, kwargs, 3, "asynchronous", True)
 
 
 def _share_consumer() -> dict[str, Any]:
     return {
-        # __init__(): as of a consumer. It does not know how far its partitions reach.
-        "__init__": _keeping_work(lambda *_: None),
-        # poll(): what consume() is to a consumer, in an object with a list of its own. acknowledge() names a message and leaves it in work.
-        "poll": giving(_unless_again, _deliver_batch),
-        # commit_sync(): waits for the broker. A span where AUTOTRACE_KAFKA_COMMITS asks for it.
-        "commit_sync": lambda original: traced(original, "ShareConsumer.commit_sync", _before_commit()),
-        "close": ending(_work),
-        "__exit__": ending(_work),
+        # __init__(): as a consumer's. A share consumer does not know the end of its partitions.
+        "__init__": _keeping_state(lambda *_: None),
+        # poll(): as consume() of a consumer, but its list stands in an object. acknowledge() leaves the message open.
+        "poll": wrap_fetch(_unless_iterating, _deliver_batch),
+        # commit_sync(): waits for the broker. A span if AUTOTRACE_KAFKA_COMMITS asks for it.
+        "commit_sync": trace_commit(_state, "ShareConsumer.commit_sync"),
+        "close": wrap_close(_state),
+        "__exit__": wrap_close(_state),
     }
 
 
 _iterating: list[type] = []
-"""Share consumers that iterate what ShareConsumer.poll() gives them, before the program does."""
+"""Share consumers that iterate the result of ShareConsumer.poll() before the program gets it."""
 
 
 def share_batches(module: Any, plan: Plan) -> None:
     Consumer, Messages = require(module, "DeserializingShareConsumer"), require(module, "Messages")
     if not hasattr(Consumer, SLOT):
         raise Unpatchable("confluent_kafka.cimpl, on which it stands, is not patched")
-    # poll(): it iterates what ShareConsumer.poll() gives it, and then gives it to the program.
-    plan.method(Consumer, "poll", giving(_work, _deliver_batch), parameters=("timeout",))
-    # records(): a list of the messages, which opens their spans in turn as the batch itself does.
+    # poll(): it iterates the result of ShareConsumer.poll(), and then gives it to the program.
+    plan.method(Consumer, "poll", wrap_fetch(_state, _deliver_batch), parameters=("timeout",))
+    # records(): a list of the messages, which opens the same spans as the batch itself.
     plan.method(Messages, "records", _records)
-    _iterating.append(Consumer)
+    if Consumer not in _iterating:
+        plan.step(partial(_iterating.append, Consumer), partial(_iterating.remove, Consumer), "its own poll()")
 
 
-def _unless_again(consumer: Any) -> Any:
-    return None if isinstance(consumer, tuple(_iterating)) else _work(consumer)
+def _unless_iterating(consumer: Any) -> Any:
+    return None if isinstance(consumer, tuple(_iterating)) else _state(consumer)
 
 
-def _deliver_batch(work: Work, consumer: Any, batch: Any) -> Any:
+def _deliver_batch(state: MessageConsumerState, consumer: Any, batch: Any) -> Any:
     try:
-        batch._records = work.deliver_all(consumer, batch._records)
+        batch._records = state.on_list(consumer, batch._records)
     except Exception:
         contained("ShareConsumer.poll")
     return batch
@@ -225,35 +200,27 @@ def _records(original: Any) -> Any:
     def records(self: Any) -> Any:
         batch, first = self, None
         try:
-            if type(self._records) is Records:  # it copies by iterating, and that is the program's
+            if type(self._records) is TracedList:  # the library copies by iterating, which would open the spans
                 batch, first = self[:], self._records
         except Exception:
             contained("Messages.records")
         messages = original(batch)
-        return messages if first is None else method_messages.again(messages, first)
+        return messages if first is None else traced_copy(messages, first)
 
     return records
 
 
-def _high(kind: Any, TopicPartition: Any) -> Any:
+def _high_watermark(kind: Any, TopicPartition: Any) -> Any:
     get_watermark_offsets = require(kind, "get_watermark_offsets")
 
-    def high(consumer: Any, topic: str, partition: int) -> int | None:
+    def high_watermark(consumer: Any, topic: str, partition: int) -> int | None:
         try:
             found = get_watermark_offsets(consumer, TopicPartition(topic, partition), cached=True)
         except Exception:  # closed meanwhile, or the partition was taken away
             return None
         return None if found is None else int(found[1])
 
-    return high
-
-
-def _before_commit(waits: Any = None) -> Any:
-    return commits.before(lambda client: getattr(getattr(_work(client), "scope", None), "shared", None), waits)
-
-
-def _waits(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return not argument(args, kwargs, 3, "asynchronous", True)
+    return high_watermark
 
 
 # All of them ----------------------------------------------------------------------------------------------------------
@@ -262,25 +229,27 @@ NEWER = {"Producer": ("produce_batch", "close", "__exit__"), "Consumer": ("__exi
 """Class -> methods that older versions lack."""
 
 
-def _traced(kind: type, makers: dict[str, Any], late: bool) -> type:
+def _traced(kind: type, makers: dict[str, Any]) -> type:
     newer = NEWER.get(kind.__name__, ())
     there = {name: make for name, make in makers.items() if hasattr(kind, name) or name not in newer}
-    if not late:
-        return subclass(kind, there, (SLOT,))
-    aside = Aside()
-    return subclass(kind, there, beside={SLOT: aside, "__del__": aside.finalizer()})
+    return subclass(kind, there, (SLOT,))
 
 
-def _keeping_work(high: Any) -> Any:
+def _state(client: Any) -> Any:
+    """The PendingDeliveries or MessageConsumerState of a client. None if it was not made."""
+    return getattr(client, SLOT, None)
+
+
+def _keeping_state(high_watermark: Any) -> Any:
     return _init(
-        lambda config: Work(
-            SharedFacts({**_client(config), "group": config.get("group.id"), "operation": "process"}), high
+        lambda config: MessageConsumerState(
+            _client(config, group=config.get("group.id"), operation="process"), high_watermark
         )
     )
 
 
-def _init(ours: Any) -> Any:
-    """What makes the replacement of __init__(), in all its forms: a dict, keywords, both."""
+def _init(make_state: Any) -> Any:
+    """Makes the replacement of __init__() in all its forms: a dictionary, keywords, both."""
 
     def make(original: Any) -> Any:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -289,7 +258,7 @@ def _init(ours: Any) -> Any:
             else:
                 original(self, *args)  # to C, no keywords are not the same as none given
             try:
-                setattr(self, SLOT, ours({**(args[0] if args else {}), **kwargs}))
+                setattr(self, SLOT, make_state({**(args[0] if args else {}), **kwargs}))
             except Exception:
                 contained(type(self).__name__)
 
@@ -298,11 +267,6 @@ def _init(ours: Any) -> Any:
     return make
 
 
-def _client(config: dict[str, Any]) -> dict[str, Any]:
+def _client(config: dict[str, Any], **more: Any) -> Any:
     servers = config.get("bootstrap.servers") or config.get("metadata.broker.list")
-    return {
-        "component": "confluent-kafka",
-        "service": "kafka",
-        "remote": first_server(servers),
-        "client": config.get("client.id", "rdkafka"),  # the library's own default
-    }
+    return client_facts("confluent-kafka", servers, config.get("client.id", "rdkafka"), **more)  # the library's default

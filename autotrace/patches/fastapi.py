@@ -1,6 +1,6 @@
-"""FastAPI, beside what Starlette's patch does: the route of included routers; its own telemetry makes no second span of a request.
+"""FastAPI, beside Starlette's patch: the route of included routers, and no second span by FastAPI's own telemetry.
 
-A program that hands FastAPI a tracer provider of its own (`telemetry={"tracer_provider": …}`) gets that one's spans as well.
+A program that gives FastAPI a tracer provider (`telemetry={"tracer_provider": …}`) gets the spans of that one as well.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from autotrace.containment import contained
-from autotrace.http_server import asgi
-from autotrace.http_server import request as server_request
+from autotrace.http_server import asgi, hooks
+from autotrace.http_server.request import current_request
 from autotrace.patching import Plan, require
 from autotrace.tracing import tracer
 from autotrace.tracing.traced_call import argument
@@ -18,36 +18,29 @@ PLACE = "FastAPI"
 
 
 def application(module: Any, plan: Plan) -> None:
-    # __call__(): outside of its own telemetry, which must find the span there already. The span; Starlette's __call__() is within.
-    plan.method(require(module, "FastAPI"), "__call__", lambda original: asgi.served(original, "fastapi", PLACE))
+    # __call__(): around FastAPI's telemetry, which must find the span there, and Starlette's __call__(). The span.
+    plan.method(require(module, "FastAPI"), "__call__", lambda original: asgi.traced_method(original, "fastapi", PLACE))
 
 
 def routes(module: Any, plan: Plan) -> None:
     require(module, "APIRoute")
-    # _route_selected(): told of each route that is chosen, with its whole template. Only there, where routers that are included keep
-    # routes of their own; before, FastAPI's routes were Starlette's, whose handle() was called. No span, the route.
+    # _route_selected(): called with the whole template of each chosen route. No span, the route. It exists only where
+    # included routers keep routes of their own; before, FastAPI's routes were Starlette's, whose handle() was called.
     if hasattr(module, "_route_selected"):
-        plan.method(module, "_route_selected", _route_selected, parameters=("path",))
+        plan.method(
+            module,
+            "_route_selected",
+            lambda original: hooks.on_route(
+                original, PLACE, lambda _, kwargs: None if kwargs.get("mount") else kwargs.get("path")
+            ),
+            parameters=("path",),
+        )
 
 
 def telemetry(module: Any, plan: Plan) -> None:
-    # _unconfigured(): its telemetry asks so whether the program wants spans of it. Our provider is not the program's wish, and
-    # a request that has its span needs no other.
+    # _unconfigured(): FastAPI's telemetry asks whether the program wants spans. Our provider is not the program's wish,
+    # and a request that has a span needs no other. No span.
     plan.method(module, "_unconfigured", _unconfigured, parameters=("provider",))
-
-
-def _route_selected(original: Any) -> Any:
-    def route_selected(*args: Any, **kwargs: Any) -> Any:
-        try:
-            request = server_request.in_work()
-            path = kwargs.get("path")
-            if request is not None and path is not None and not kwargs.get("mount"):
-                request.route(path)
-        except Exception:
-            contained(PLACE)
-        return original(*args, **kwargs)
-
-    return route_selected
 
 
 def _unconfigured(original: Any) -> Any:
@@ -55,7 +48,7 @@ def _unconfigured(original: Any) -> Any:
         try:
             provider = argument(args, kwargs, 0, "provider")
             if provider is tracer.provider or (
-                provider is tracer.provider_in_force() and server_request.in_work() is not None
+                provider is tracer.provider_in_force() and current_request() is not None
             ):
                 return True
         except Exception:

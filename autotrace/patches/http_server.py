@@ -1,7 +1,7 @@
 """http.server: a server span per request of any BaseHTTPRequestHandler, werkzeug's development server included.
 
-A handler that replaces handle_one_request() without calling it (wsgiref's) is none of ours. A TimeoutError out of a do_*()
-is swallowed by the library and not seen.
+Not traced: a handler that replaces handle_one_request() without calling it (wsgiref's). Not seen: a TimeoutError of a
+do_*(), because the library handles it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from autotrace.containment import contained
-from autotrace.http_server import request as server_request
+from autotrace.http_server.request import CLIENT_DISCONNECTED, ROOT_CONTEXT, Request, start_request
 from autotrace.patching import Plan, require
-from autotrace.tracing import propagate
+from autotrace.tracing import current, propagate
 from autotrace.tracing.traced_call import argument
 
 PLACE = "http.server.BaseHTTPRequestHandler"
@@ -20,29 +20,32 @@ SLOT = "_autotrace_request"
 
 def handlers(module: Any, plan: Plan) -> None:
     Handler = require(module, "BaseHTTPRequestHandler")
-    # handle_one_request(): called once per request of a connection; what do_*() raises leaves it. The end of the span.
+    # handle_one_request(): called once per request of a connection; do_*()'s exception leaves it. The end of the span.
     plan.method(Handler, "handle_one_request", _handle_one_request)
-    # parse_request(): the first moment that there is a request, after waiting for one on a kept connection. Its start.
+    # parse_request(): the first moment that there is a request, after the wait on a kept connection. The start.
     plan.method(Handler, "parse_request", _parse_request)
-    # send_response_only(): every way to answer (send_response, send_error) comes by here. The status.
+    # send_response_only(): send_response() and send_error() both call it. The status.
     plan.method(Handler, "send_response_only", _send_response_only, parameters=("code",))
 
 
 def _handle_one_request(original: Any) -> Any:
+    # Not hooks.per_request(): the handler keeps the request, because do_*() may send the status in another context.
     def handle_one_request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        held = vars(self)
-        held[SLOT] = None
+        attributes = vars(self)
+        attributes[SLOT] = None
+        token = current.put(ROOT_CONTEXT)
         try:
             return original(self, *args, **kwargs)
         except BaseException as error:
-            request = held.get(SLOT)
-            if request is not None and not isinstance(error, server_request.HUNG_UP):
+            request = attributes.get(SLOT)
+            if request is not None and not isinstance(error, CLIENT_DISCONNECTED):
                 request.fail(error)
             raise
         finally:
-            request = held.pop(SLOT, None)
+            request = attributes.pop(SLOT, None)
             if request is not None:
                 request.end()
+            current.leave(token)
 
     return handle_one_request
 
@@ -52,7 +55,7 @@ def _parse_request(original: Any) -> Any:
         parsed = original(self, *args, **kwargs)
         try:
             if parsed and vars(self).get(SLOT, self) is None:
-                vars(self)[SLOT] = _receive(self)
+                vars(self)[SLOT] = _start(self)
         except Exception:
             contained(PLACE)
         return parsed
@@ -60,25 +63,19 @@ def _parse_request(original: Any) -> Any:
     return parse_request
 
 
-def _receive(handler: Any) -> server_request.Request | None:
-    headers = handler.headers
+def _start(handler: Any) -> Request | None:
+    headers, path = handler.headers, handler.path
     scheme = "https" if hasattr(handler.connection, "getpeercert") else "http"
     host = headers.get("Host")
-    path = handler.path
     if host is None:
         name, port = getattr(handler.server, "server_address", None) or ("", 0)
         host = f"{name}:{port}"
-    caller = handler.client_address
-    facts = {
-        "component": "http.server",
-        "method": handler.command,
-        "url": path if "://" in path.partition("?")[0] else f"{scheme}://{host}{path}",
-        "host": server_request.host(host, scheme),
-        "caller": caller[0] if isinstance(caller, tuple) else None,
-        "user_agent": headers.get("User-Agent"),
-    }
-    # Its body is not known: a WSGI server on top of the handler passes on what it likes.
-    return server_request.receive(PLACE, facts, propagate.extract_http(headers), None)
+    url = path if "://" in path.partition("?")[0] else f"{scheme}://{host}{path}"
+    client = handler.client_address
+    caller, agent = client[0] if isinstance(client, tuple) else None, headers.get("User-Agent")
+    remote = propagate.extract_http(headers)
+    # No identity: a WSGI server on top of the handler passes on whatever it likes.
+    return start_request(PLACE, "http.server", handler.command, url, scheme, host, caller, agent, remote, None)
 
 
 def _send_response_only(original: Any) -> Any:
@@ -86,7 +83,7 @@ def _send_response_only(original: Any) -> Any:
         try:
             request = vars(args[0]).get(SLOT)
             if request is not None:
-                request.status(argument(args, kwargs, 1, "code"))
+                request.set_status(argument(args, kwargs, 1, "code"))
         except Exception:
             contained(PLACE)
         return original(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Hypercorn: a server span per HTTP request and per websocket handshake, of ASGI and WSGI applications, HTTP/1 to HTTP/3."""
+"""Hypercorn: a server span per HTTP request and websocket handshake, ASGI and WSGI applications, HTTP/1 to HTTP/3."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ PLACE = "hypercorn"
 
 
 def wrappers(module: Any, plan: Plan) -> None:
-    # __call__(): what every protocol and every kind of worker calls with a scope, around the program's application. The span.
+    # __call__(): every protocol and kind of worker calls it with a scope, around the program's application. The span.
     for name in ("ASGIWrapper", "WSGIWrapper"):
         plan.method(
             require(module, name),
             "__call__",
-            lambda original: asgi.served(original, "hypercorn", PLACE, server=True),
+            lambda original: asgi.traced_method(original, "hypercorn", PLACE, server=True),
             parameters=("scope", "receive", "send"),
         )

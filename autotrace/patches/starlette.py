@@ -1,4 +1,4 @@
-"""Starlette, and what derives from it (FastAPI): one server span per request or websocket handshake, named by its route, mounts included."""
+"""Starlette and its subclass FastAPI: one server span per request or websocket handshake, named by mounts and route."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 
 from autotrace.containment import contained
 from autotrace.http_server import asgi
-from autotrace.http_server import request as server_request
+from autotrace.http_server.request import current_request
 from autotrace.patching import Plan, require
 
 PLACE = "Starlette"
 
 
 def application(module: Any, plan: Plan) -> None:
-    # __call__(): outside all middleware. The span, where the server has not begun it already; and the component.
+    # __call__(): outside all middleware. The span, unless the server has started one; and the component.
     plan.method(
         require(module, "Starlette"),
         "__call__",
-        lambda original: asgi.served(original, _component, PLACE),
+        lambda original: asgi.traced_method(original, _component, PLACE),
         parameters=("scope", "receive", "send"),
     )
 
 
 def routes(module: Any, plan: Plan) -> None:
-    # handle(): called on the route that was chosen, and on every mount on the way to it. The route's template.
+    # handle(): called on the chosen route, and on every mount on the way there. The route's template.
     for name in ("Route", "WebSocketRoute"):
         plan.method(require(module, name), "handle", _route)
     plan.method(require(module, "Mount"), "handle", _mount)
@@ -40,11 +40,12 @@ def _component_of(kind: type) -> str:
 
 
 def _route(original: Any) -> Any:
+    # Not hooks.on_route(): the replacement of a coroutine function stays one.
     async def handle(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            request = server_request.in_work()
+            request = current_request()
             if request is not None:
-                request.route(getattr(self, "path_format", self.path))
+                request.set_route(getattr(self, "path_format", self.path))
         except Exception:
             contained(PLACE)
         return await original(self, *args, **kwargs)
@@ -54,21 +55,21 @@ def _route(original: Any) -> Any:
 
 def _mount(original: Any) -> Any:
     async def handle(self: Any, *args: Any, **kwargs: Any) -> Any:
-        request = outside = None
+        request = outer_mount = None
         try:
-            request = server_request.in_work()
+            request = current_request()
             if request is not None:
-                outside = request.mounted
+                outer_mount = request.mount
                 template = getattr(self, "path_format", self.path).removesuffix("/{path}")
                 if template:
-                    request.route(template)
-                request.mounted = outside + template
+                    request.set_route(template)
+                request.mount = outer_mount + template
         except Exception:
             contained(PLACE)
         try:
             return await original(self, *args, **kwargs)
         finally:
-            if request is not None and outside is not None:
-                request.mounted = outside  # a middleware may try another application
+            if request is not None and outer_mount is not None:
+                request.mount = outer_mount  # a middleware may try another application
 
     return handle

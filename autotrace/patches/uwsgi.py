@@ -1,8 +1,11 @@
-"""uWSGI: a server span per request of a plain WSGI callable. It is called from C, so it is replaced where uWSGI will read it.
+"""uWSGI: a server span per request of a plain WSGI callable. C calls it, so it is replaced where uWSGI will read it.
 
-That is in the module that uWSGI imports, or the file that it runs, by the names of the configuration. uWSGI tells options that
-are given several times (mount) but for the last, so other callables are found by the name `application` alone. Not traced: a class
-as the callable, applications that Paste, Pecan or a request loads, `ugreen`.
+uWSGI reads it by the configuration's names from the module that it imports, or from the file that it runs. Of an option
+given several times (mount) uWSGI tells the last alone; other callables are found by the name `application`. Not traced:
+a class as the callable, applications that Paste, Pecan or a request loads, `ugreen`.
+
+activation imports this file where a program embeds Python, before it is known which program. So what costs is imported
+where it is needed. One file, longer than others: nothing but uWSGI needs any of it.
 """
 
 from __future__ import annotations
@@ -14,23 +17,65 @@ from typing import TYPE_CHECKING, Any
 
 from autotrace import activation
 from autotrace.containment import contained, say
-from autotrace.http_server import wsgi
-from autotrace.http_server.request import EMPTY, in_work
 from autotrace.patching import MARK, Plan, Unpatchable, require
-from autotrace.tracing import forks, tracer
-from autotrace.tracing.current import leave, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autotrace.import_hook import Watcher
+
 PLACE = "uwsgi"
+REFUSAL = (
+    "uWSGI gives this mount an interpreter of its own, which is not traced: "
+    "no thread may run there when it ends. Add `single-interpreter = true` to uWSGI's configuration"
+)
 RUN_BY_NAME = ("uwsgi_file_", "uwsgi_eval_config")
-"""How uWSGI names what it runs without an import: `wsgi-file` and `mount` of a file, `eval`."""
-IMPORTING = ("importlib._bootstrap", "_frozen_importlib", "autotrace.import_hook", "autotrace.embedding", __name__)
+"""uWSGI's names for code that it runs without an import: `wsgi-file` and `mount` of a file, `eval`."""
+IMPORTING = ("importlib._bootstrap", "_frozen_importlib", "autotrace.import_hook", __name__)
 FEW = 20
-"""Profiler events from _fix_up_module() to the first line of the file: a handful. More, and it is not run at all."""
+"""Profiler events from _fix_up_module() to the file's first line: a handful. After FEW, the file is not run at all."""
 SECONDS = 0.5
-"""The most that loading waits for the spans that it has made to be sent. Mostly it has made none, and waits for nothing."""
+"""The longest wait for spans that the program made while it was loaded. Mostly there are none, and no wait."""
+
+
+# Before the module `uwsgi` is there. C makes it, past all finders -----------------------------------------------------
+
+
+def is_subinterpreter() -> bool:
+    """Is this an interpreter beside uWSGI's main one?"""
+    if PLACE not in sys.builtin_module_names:
+        return False
+    interpreters: Any = __import__("_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters")
+    return bool(interpreters.get_current() != interpreters.get_main())
+
+
+def look_out(watcher: Watcher) -> None:
+    """Look for the module whenever a file is run or a module imported, until it is there; then tell `watcher`."""
+    if PLACE not in watcher.watched:
+        return
+    external: Any = sys.modules["_frozen_importlib_external"]
+    # _fix_up_module(): PyImport_ExecCodeModule() calls it before uWSGI runs a file: perhaps the first thing of all.
+    original = external._fix_up_module
+
+    def look(name: str = "") -> None:
+        module = sys.modules.get(PLACE)
+        if module is not None:
+            watcher.asked = None
+            external._fix_up_module = original
+            watcher.imported(PLACE, module)
+            if watcher.asked is not None:  # the patch listens from now on, to this import as well
+                watcher.asked(name)
+
+    def fix_up_module(*args: Any, **kwargs: Any) -> Any:
+        external._fix_up_module = original
+        look()
+        return external._fix_up_module(*args, **kwargs)
+
+    external._fix_up_module = fix_up_module
+    watcher.asked = look
+
+
+# The patch ------------------------------------------------------------------------------------------------------------
 
 
 def server(module: Any, plan: Plan) -> None:
@@ -39,40 +84,43 @@ def server(module: Any, plan: Plan) -> None:
     watcher = activation.watcher
     if not isinstance(options, dict) or watcher is None:
         raise Unpatchable("uwsgi.opt is not a dictionary")
-    _chain(module)
+    _lead_post_fork_hook(module)
     if "ugreen" in options:
         raise Unpatchable("ugreen switches between requests behind Python's back")
     if not getattr(module, "has_threads", 1):
         say(
-            "uWSGI runs without threads, so spans are sent late or never: add `enable-threads = true` to its configuration"
+            "uWSGI runs without threads, so spans are sent late or never: "
+            "add `enable-threads = true` to its configuration"
         )
-    # _fix_up_module(): called by PyImport_ExecCodeModule() just before a file is run. No span; when the file has run, see below.
+    # _fix_up_module(): PyImport_ExecCodeModule() calls it just before a file is run. No span; see _FileStart.
     plan.method(sys.modules["_frozen_importlib_external"], "_fix_up_module", _fix_up_module)
-    # The watcher is asked for every module before it is imported, those that uWSGI itself imports among them.
-    plan.value(watcher, "asked", _asked)
+    # The watcher is asked for every module before the import, those that uWSGI itself imports among them.
+    plan.value(watcher, "asked", _on_import)
 
 
 def application(module: Any, plan: Plan) -> None:
-    """A module has run that uWSGI has asked for. It may hold an application, or what makes one (`create()`)."""
+    """A module that uWSGI asked for has run. It may hold an application, or a function that makes one (`create()`)."""
+    from autotrace.tracing import forks, tracer
+
     uwsgi = sys.modules["uwsgi"]
     for name in sorted(_names(vars(uwsgi)["opt"])):
-        called = name.removesuffix("()")
-        found = vars(module).get(called)
+        attribute = name.removesuffix("()")
+        found = vars(module).get(attribute)
         if callable(found):
-            plan.value(module, called, _traced(found) if called == name else _maker(found))
+            plan.value(module, attribute, _traced(found) if attribute == name else _traced_factory(found))
     several = vars(module).get("applications")
     if isinstance(several, dict):
         mounts = {mount: _traced(found) if callable(found) else found for mount, found in several.items()}
         plan.value(module, "applications", mounts)
-    _chain(uwsgi)
+    _lead_post_fork_hook(uwsgi)
     if not uwsgi.worker_id():
-        # This is the master, which forks when all is loaded, and never runs Python again, not even at its exit.
+        # This is the master. It forks when all is loaded, and never runs Python again, not even at its exit.
         tracer.provider.flush(SECONDS)
         forks.prepare()
 
 
 def _names(options: dict[str, Any]) -> set[str]:
-    """Of callables, as the configuration has them: `callable = a`, `module = m:b`, `mount = /c=m:d`; `e()` makes one."""
+    """Of callables, from the configuration: `callable = a`, `module = m:b`, `mount = /c=m:d`; `e()` makes one."""
     names = {"application", _text(options.get("callable", ""))}
     for option in ("module", "wsgi", "mount"):
         names.add(_text(options.get(option, "")).partition(":")[2])
@@ -83,17 +131,17 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _asked(name: str) -> None:
-    """Somebody imports `name`: uWSGI itself, if nothing but importlib is on the stack."""
+def _on_import(name: str) -> None:
+    """Somebody imports `name`. If nothing but importlib is on the stack, uWSGI does: watch for its application."""
     try:
         uwsgi, watcher = sys.modules["uwsgi"], activation.watcher
-        _chain(uwsgi)
+        _lead_post_fork_hook(uwsgi)
         frame: Any = sys._getframe(1)
         while frame is not None and frame.f_globals.get("__name__", "").startswith(IMPORTING):
             frame = frame.f_back
         known = name.partition(".")[0] in sys.stdlib_module_names
         if frame is None and watcher is not None and not known and name not in watcher.watched:
-            watcher.watched[name] = ("uwsgi", "application")
+            watcher.watched[name] = (PLACE, "application")
     except Exception:
         contained(PLACE)
 
@@ -104,7 +152,7 @@ def _fix_up_module(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             namespace, name = args[:2]
             if name.startswith(RUN_BY_NAME) and sys.getprofile() is None:
-                sys.setprofile(_Start(namespace, name))
+                sys.setprofile(_FileStart(namespace, name))
         except Exception:
             contained(PLACE)
         return result
@@ -112,7 +160,7 @@ def _fix_up_module(original: Callable[..., Any]) -> Callable[..., Any]:
     return fix_up_module
 
 
-class _Start:
+class _FileStart:
     """The profile function until the file's own frame begins."""
 
     def __init__(self, namespace: dict[str, Any], name: str) -> None:
@@ -124,48 +172,51 @@ class _Start:
         self.events += 1
         if frame.f_globals is self.namespace:
             sys.setprofile(None)
-            frame.f_trace = _End(self.name)
+            frame.f_trace = _FileEnd(self.name)
         elif self.events > FEW:
             sys.setprofile(None)
 
 
-class _End:
-    """Held by the frame of a file and by nobody else, so it is gone when the file has run, before uWSGI looks for the application."""
+class _FileEnd:
+    """Held by a file's frame alone, so it is dropped when the file has run, before uWSGI looks for the application."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def __call__(self, frame: Any, event: str, arg: Any) -> Any:
-        return self  # a debugger that begins within the file calls what is there
+        return self  # a debugger that begins within the file calls the frame's trace function
 
     def __del__(self) -> None:
         try:
             module, watcher = sys.modules.get(self.name), activation.watcher
             if module is not None and watcher is not None:
-                watcher.watched[self.name] = ("uwsgi", "application")
+                watcher.watched[self.name] = (PLACE, "application")
                 watcher.imported(self.name, module)
         except Exception:
             contained(PLACE)
 
 
+# The callable ---------------------------------------------------------------------------------------------------------
+
+
 def _traced(app: Any) -> Any:
-    """What uWSGI shall call for `app`: itself, where its class can be patched or is a framework's that has a patch of its own."""
+    """The callable for uWSGI: `app` itself where its class can be patched, or belongs to a framework with a patch."""
     call = getattr(type(app), "__call__", None)  # noqa: B004 - not whether there is one: which it is
     if isinstance(app, type) or hasattr(app, MARK) or hasattr(call, MARK):
         return app
     if not hasattr(call, "__code__"):
         # A function: called with the environ, it is the whole request until the body is sent. One server span.
-        served = _serving(lambda _, *args, **kwargs: app(*args, **kwargs))
-        return _shown_as(app, lambda *args, **kwargs: served(None, *args, **kwargs))
+        traced = _traced_method(lambda _, *args, **kwargs: app(*args, **kwargs))
+        return _disguised(lambda *args, **kwargs: traced(None, *args, **kwargs), app)
     plan = Plan()
     # __call__() of the program's own class: the same.
-    plan.method(type(app), "__call__", _serving)
+    plan.method(type(app), "__call__", _traced_method)
     plan.apply()
     return app
 
 
-def _maker(make: Any) -> Any:
-    def made(*args: Any, **kwargs: Any) -> Any:
+def _traced_factory(make: Any) -> Any:
+    def factory(*args: Any, **kwargs: Any) -> Any:
         app = make(*args, **kwargs)
         try:
             return _traced(app) if callable(app) else app
@@ -173,49 +224,58 @@ def _maker(make: Any) -> Any:
             contained(PLACE)
             return app
 
-    return make if hasattr(make, MARK) else _shown_as(make, made)
+    return make if hasattr(make, MARK) else _disguised(factory, make)
 
 
-def _shown_as(original: Any, replacement: Any) -> Any:
+def _disguised(replacement: Any, original: Any) -> Any:
     update_wrapper(replacement, original)
     setattr(replacement, MARK, original)
     return replacement
 
 
-def _serving(original: Callable[..., Any]) -> Callable[..., Any]:
-    serve = wsgi.served(original, PLACE, PLACE)
+def _traced_method(original: Callable[..., Any]) -> Callable[..., Any]:
+    from autotrace.http_server import wsgi
+    from autotrace.http_server.request import ROOT_CONTEXT, current_request
+    from autotrace.tracing import current
+
+    traced = wsgi.traced_method(original, PLACE, PLACE)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        # What an earlier request has left current in this thread is none of this one's.
-        token = None if in_work() is not None else put(EMPTY)
+        # An earlier request may have left a span active in this thread.
+        token = None if current_request() is not None else current.put(ROOT_CONTEXT)
         try:
-            return serve(*args, **kwargs)
+            return traced(*args, **kwargs)
         finally:
             if token is not None:
-                leave(token)
+                current.leave(token)
 
     return call
 
 
-def _chain(module: Any) -> None:
-    """Be in front of what uWSGI calls in a new worker. The program, or uwsgidecorators, may have put its own there meanwhile."""
-    theirs = vars(module).get("post_fork_hook")
-    if isinstance(theirs, _PostFork):
-        return
-    module.post_fork_hook = _PostFork(theirs)
+# Forks ----------------------------------------------------------------------------------------------------------------
+
+
+def _lead_post_fork_hook(module: Any) -> None:
+    """Be first in uWSGI's hook for a new worker. The program, or uwsgidecorators, may have replaced it meanwhile."""
+    previous = vars(module).get("post_fork_hook")
+    if not isinstance(previous, _PostFork):
+        module.post_fork_hook = _PostFork(previous)
 
 
 class _PostFork:
-    """uWSGI forks without a word to Python."""
+    """uWSGI forks in C and tells Python nothing: tell those of our modules that must know."""
 
-    def __init__(self, theirs: Any) -> None:
-        self.theirs = theirs
+    def __init__(self, previous: Any) -> None:
+        from autotrace.tracing import forks
+
+        self.forked = forks.forked
+        self.previous = previous
         self.master = getpid()
 
     def __call__(self, *args: Any) -> Any:
         try:
             if getpid() != self.master:
-                forks.forked()
+                self.forked()
         except Exception:
             contained(PLACE)
-        return self.theirs(*args) if self.theirs is not None else None
+        return self.previous(*args) if self.previous is not None else None

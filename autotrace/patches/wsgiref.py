@@ -1,4 +1,4 @@
-"""wsgiref: a server span for every WSGI application that a handler runs (simple_server, CGI), until its body has been sent.
+"""wsgiref: a server span for every WSGI application that a handler runs (simple_server, CGI), until its body is sent.
 
 A subclass that goes on sending after run() has returned (an asynchronous server) has its span end with run().
 """
@@ -9,9 +9,10 @@ import sys
 from typing import Any
 
 from autotrace.containment import contained
-from autotrace.http_server import request as server_request
-from autotrace.http_server import wsgi
+from autotrace.http_server import hooks, wsgi
+from autotrace.http_server.request import ROOT_CONTEXT, Request, current_request
 from autotrace.patching import Plan, require
+from autotrace.tracing import current
 from autotrace.tracing.traced_call import argument, with_argument
 
 PLACE = "wsgiref.handlers.BaseHandler.run"
@@ -19,39 +20,46 @@ PLACE = "wsgiref.handlers.BaseHandler.run"
 
 def handlers(module: Any, plan: Plan) -> None:
     BaseHandler = require(module, "BaseHandler")
-    # run(): makes the environ, calls the application, sends the body and closes it, all within. One server span, begun when
-    # the application is called, because only then there is an environ.
+    # run(): makes the environ, calls the application, sends the body and closes it, all within. The span, which starts
+    # when the application is called, because only then there is an environ.
     plan.method(BaseHandler, "run", _run, parameters=("application",))
     # start_response(): called by the application and, after an exception, by the handler itself. The status.
-    plan.method(BaseHandler, "start_response", lambda original: wsgi.status_of(original, PLACE), parameters=("status",))
+    plan.method(
+        BaseHandler, "start_response", lambda original: hooks.on_status(original, PLACE), parameters=("status",)
+    )
     # handle_error(): every exception of the application and of its body ends here. The failure.
-    plan.method(BaseHandler, "handle_error", _handle_error)
+    plan.method(BaseHandler, "handle_error", lambda original: hooks.on_failure(original, PLACE, _failure_of))
 
 
 def _run(original: Any) -> Any:
     def run(*args: Any, **kwargs: Any) -> Any:
-        opened: list[Any] = []
+        started: list[Request] = []
+        token = None
         try:
+            if current_request() is None:  # else an outer server has started this request
+                token = current.put(ROOT_CONTEXT)
             application = argument(args, kwargs, 1, "application")
             if callable(application):
-                args, kwargs = with_argument(args, kwargs, 1, "application", _receiving(application, opened))
+                args, kwargs = with_argument(args, kwargs, 1, "application", _traced(application, started))
         except Exception:
             contained(PLACE)
         try:
             return original(*args, **kwargs)
         finally:
-            for request in opened:
+            for request in started:
                 request.end()
+            if token is not None:
+                current.leave(token)
 
     return run
 
 
-def _receiving(application: Any, opened: list[Any]) -> Any:
+def _traced(application: Any, started: list[Request]) -> Any:
     def call(environ: Any, start_response: Any) -> Any:
         try:
-            request = wsgi.receive(environ, "wsgiref", PLACE)
+            request = wsgi.start_or_adopt(environ, "wsgiref", PLACE)
             if request is not None:
-                opened.append(request)
+                started.append(request)
         except Exception:
             contained(PLACE)
         return application(environ, start_response)
@@ -59,15 +67,6 @@ def _receiving(application: Any, opened: list[Any]) -> Any:
     return call
 
 
-def _handle_error(original: Any) -> Any:
-    def handle_error(*args: Any, **kwargs: Any) -> Any:
-        try:
-            error = sys.exc_info()[1]
-            request = server_request.in_work()
-            if error is not None and request is not None and request.place == PLACE:
-                request.fail(error)
-        except Exception:
-            contained(PLACE)
-        return original(*args, **kwargs)
-
-    return handle_error
+def _failure_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> BaseException | None:
+    request = current_request()
+    return sys.exc_info()[1] if request is not None and request.place == PLACE else None

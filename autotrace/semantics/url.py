@@ -9,9 +9,10 @@ import re
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
+from autotrace.settings import in_force
+
 REDACTED = "REDACTED"
 
-_secrets: frozenset[str] = frozenset()
 _IN_QUERY = re.compile(r"([&;])")
 _IN_PATH = re.compile(r"([/;])")
 _NAME = re.compile(r"(?:^|[?/,]|%3[Ff]|%26|%3[Bb]|%2[FfCc])((?:(?!%3[DdFfBb]|%26|%2[FfCc])[^=?/,])+)(?:=|%3[Dd])")
@@ -21,26 +22,24 @@ _USER = re.compile(r"(?i)(://|%3a%2f%2f)(?:(?!%2f|%3f|%40)[^/?&;@])+(@|%40)")
 _UNSPELLED = re.compile(r"[\W_]+")
 
 
-def configure(parameters: tuple[str, ...]) -> None:
-    """Which parameters are secret, by name, in any spelling (AUTOTRACE_SECRET_PARAMETERS)."""
-    global _secrets
-    _secrets = frozenset(map(_unspelled, parameters)) - {""}
-    _is_secret.cache_clear()
-
-
 def _unspelled(name: str) -> str:
     """`access_token`, `access-token` and `accessToken` are one name."""
     return _UNSPELLED.sub("", name).lower()
 
 
+def secret_names(parameters: tuple[str, ...]) -> frozenset[str]:
+    """The names of these parameters (AUTOTRACE_SECRET_PARAMETERS), of which any spelling is secret."""
+    return frozenset(map(_unspelled, parameters)) - {""}
+
+
+_secrets = secret_names(in_force().secret_parameters)
+
+
 @lru_cache(maxsize=256)
-def _is_secret(name: str) -> bool:
+def _is_secret(name: str, secrets: frozenset[str]) -> bool:
     """`user[password]` and `user.password` are secret, because `password` is."""
     name = unquote(name)
-    return _unspelled(name) in _secrets or any(_unspelled(part) in _secrets for part in re.split(r"[\[\].:$]", name))
-
-
-configure(("sig", "signature", "token", "password", "secret", "key"))
+    return not secrets.isdisjoint(map(_unspelled, (name, *re.split(r"[\[\].:$]", name))))
 
 
 def _masked(text: str, separators: re.Pattern[str]) -> str:
@@ -51,14 +50,14 @@ def _masked(text: str, separators: re.Pattern[str]) -> str:
     parts = separators.split(text)
     for place, part in enumerate(parts):
         for found in _NAME.finditer(part):
-            if _is_secret(found[1]):
+            if _is_secret(found[1], _secrets):
                 parts[place] = part[: found.end()] + REDACTED
                 break
     return "".join(parts)
 
 
 def redacted(raw: object) -> str:
-    """The URL with userinfo and secret values replaced; the fragment is kept out (it is never sent)."""
+    """The URL with userinfo and secret values replaced. The fragment is left out, because it is never sent."""
     text = raw if isinstance(raw, str) else str(raw)
     text = text.partition("#")[0]
     scheme, separator, rest = text.partition("://")

@@ -1,6 +1,6 @@
-"""python -m benchmarks.workloads.burst COUNT RATE: that many spans, RATE of them a second (0: flat out). CPU and memory as JSON.
+"""python -m benchmarks.workloads.burst COUNT RATE: that many spans, RATE of them a second (0: flat out); prints JSON.
 
-Grown: the most that was resident, less what was resident before the first span; the export's own imports stand before it.
+`grown`: the most that was resident, less what was resident before the first span. The exporter was imported before it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def paced(once: Callable[[], object], count: int, rate: int) -> None:
 
 
 def resident(name: str) -> float:
-    """MiB; VmRSS now, VmHWM at most. Of the kernel's book on this process, since ru_maxrss counts the parent before exec too."""
+    """MiB: VmRSS now, VmHWM at most. From /proc, because ru_maxrss counts the parent before exec, too."""
     with open("/proc/self/status") as book:
         return next(int(line.split()[1]) for line in book if line.startswith(name + ":")) / 1024
 

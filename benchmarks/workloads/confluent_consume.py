@@ -1,4 +1,4 @@
-"""confluent-kafka: one record of the lists of 500 that Consumer.consume() gives; the records are those of kafka_iterate."""
+"""confluent-kafka: one record of the lists of 500 that Consumer.consume() gives. The records are kafka_iterate's."""
 
 from __future__ import annotations
 

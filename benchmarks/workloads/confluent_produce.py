@@ -1,4 +1,7 @@
-"""confluent-kafka: Producer.produce() of 100 bytes and poll(0), as its documentation has it; librdkafka's threads are in the process's time."""
+"""confluent-kafka: produce() of 100 bytes and poll(0), as its documentation says.
+
+Process time includes librdkafka's threads.
+"""
 
 from __future__ import annotations
 

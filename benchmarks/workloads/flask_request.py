@@ -1,4 +1,4 @@
-"""Flask: one request through the WSGI callable, body read and closed, with the headers of a traced caller; no socket."""
+"""Flask: one request through the WSGI callable, body read and closed, with a traced caller's headers; no socket."""
 
 from __future__ import annotations
 

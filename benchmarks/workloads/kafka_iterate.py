@@ -1,4 +1,4 @@
-"""kafka-python: one step of `for record in consumer`, fetching included; the records carry the headers of a traced producer."""
+"""kafka-python: one step of `for record in consumer`, with fetching. The records carry a traced producer's headers."""
 
 from __future__ import annotations
 

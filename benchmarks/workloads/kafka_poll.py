@@ -1,4 +1,4 @@
-"""kafka-python: one record of the lists that poll() gives, fetching included; the records are those of kafka_iterate."""
+"""kafka-python: one record of the lists that poll() gives, with fetching. The records are kafka_iterate's."""
 
 from __future__ import annotations
 

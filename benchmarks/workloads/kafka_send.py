@@ -1,4 +1,4 @@
-"""kafka-python: KafkaProducer.send() of 100 bytes; the network thread and the broker's answer are in the process's time."""
+"""kafka-python: send() of 100 bytes. Process time includes the network thread and the acknowledgement."""
 
 from __future__ import annotations
 

@@ -21,12 +21,12 @@ def prepare(count: int) -> Work:
 
 
 def one_span() -> Callable[[], object]:
-    """A function that makes one span, with autotrace's own parts where it is active."""
+    """A function that makes one span, with autotrace's own modules where it is active."""
     import opentelemetry.trace  # noqa: F401  tracing begins with the first patched library
 
     statements = cycle(STATEMENTS).__next__
     activation = sys.modules.get("autotrace.activation")
-    if activation is None or activation._begun is not True:
+    if activation is None or activation.tracing is not True:
 
         def bare() -> object:
             return {

@@ -1,4 +1,4 @@
-"""A plain WSGI callable, no framework: one request as wsgiref runs it, with the headers of a traced caller; no socket."""
+"""A plain WSGI callable: one request as wsgiref runs it, with a traced caller's headers; no socket."""
 
 from __future__ import annotations
 

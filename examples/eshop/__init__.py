@@ -1,1 +1,1 @@
-"""The eshop: six small services, the demo that runs them and shows their trace, and the exact trace that they must give."""
+"""The eshop: six small services, the demo that runs them, and the exact trace that they must give."""

@@ -1,6 +1,7 @@
-"""`make demo`: the eshop on real parts, one checkout, its trace and its two graphs. Exit code 0 only if the trace is exactly right.
+"""`make demo`: one checkout of the eshop on a real Kafka and PostgreSQL, its trace and its two graphs.
 
-KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL: the user's own are used. JAEGER_ENDPOINT: what was received is sent there too.
+The exit code is 0 only if the trace is exactly right. KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL name servers of the
+user's own to use instead. JAEGER_ENDPOINT names a Jaeger that gets the spans, too.
 """
 
 from __future__ import annotations

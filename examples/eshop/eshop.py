@@ -1,4 +1,7 @@
-"""The shop's front: a checkout asks three services, one after the other, and tells the topic. Answers their three texts."""
+"""The shop's front: a checkout calls three services, one after the other, and sends a record.
+
+It answers their three texts.
+"""
 
 import os
 

@@ -1,7 +1,8 @@
-"""`make demo-mesh`: the eshop through six Envoys, one checkout, its trace with their spans. Exit code 0 only if it is exactly right.
+"""`make demo-mesh`: one checkout of the eshop through six Envoys, and its trace with their spans.
 
-`make demo-mesh ARGS=opentelemetry`: with that tracer in the sidecars, and W3C headers; else zipkin and B3.
-The user's own Kafka and database are used where `make demo` uses them.
+The exit code is 0 only if the trace is exactly right. `make demo-mesh ARGS=opentelemetry`: the sidecars trace with that
+tracer and with W3C headers, instead of zipkin and B3. The user's own Kafka and database are used where `make demo` uses
+them.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ def _demo(tracer: str, opened: ExitStack) -> int:
     if wrong:
         showing.blame(wrong, shop)
         return 1
-    told = f"{len(STEPS)} spans of programs, with their parents, names and tags, and {SIDECAR_SPANS} of sidecars between them."
-    print(paint("The trace is exactly right:", "green"), told)
+    counted = f"{len(STEPS)} spans of programs, with their parents, names and tags, and {SIDECAR_SPANS} of sidecars"
+    print(paint("The trace is exactly right:", "green"), f"{counted} between them.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What the eshop needs to find where its parts are: two tables and a topic, which one group reads."""
+"""What the eshop has on its services: two tables and a topic, which one group reads."""
 
 TOPIC = "eshop-topic"
 GROUP = "eshop-demo-app"

@@ -25,7 +25,7 @@ PATIENCE = 60
 
 
 class Shop(Services):
-    """Running while entered. `settings`: autotrace's environment variables for every service; None: without autotrace-run."""
+    """Running while entered. `settings`: autotrace's variables for every service; None: without autotrace-run."""
 
     def __init__(self, kafka: str, database: str, settings: Mapping[str, str] | None) -> None:
         environment = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "DATABASE_URL": database}

@@ -52,4 +52,4 @@ def tags(step: Step, places: Places) -> Expected:
 
 STORY = Story(STEPS, tags)
 faults = partial(judge.faults, STORY)
-"""(spans, places, convention): what is wrong with a trace, one line for each fault; nothing for the trace that a checkout must give."""
+"""(spans, places, convention) -> the faults of a trace, one line each; none for the trace that a checkout must give."""

@@ -1,1 +1,1 @@
-"""What every example needs to be played: its services as processes, real parts, and the pictures of its trace."""
+"""The harness of the examples: their programs as processes, a real Kafka and PostgreSQL, the pictures of the trace."""

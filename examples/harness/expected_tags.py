@@ -1,7 +1,7 @@
-"""The tags that each span of a story must have, and those that it must not, in each convention: contracts of Jaeger, Kiali, OpenTelemetry.
+"""The tags that each span of a story must have in each convention, as Jaeger, Kiali and OpenTelemetry read them.
 
-A tag's value is given, or only its type where the run decides (an offset). Tags beyond these are allowed, those of the other
-convention are not.
+A tag's value is given, or only its type if the run decides it (an offset). Further tags are allowed, but none of the
+other convention.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Places(NamedTuple):
-    """What the tags must name: `urls`: service -> base URL; `kafka`: bootstrap servers; `database`: where the story has one."""
+    """The addresses that the tags must name. `urls`: service -> base URL. `kafka`: bootstrap servers."""
 
     urls: Mapping[str, str]
     kafka: str
@@ -77,8 +77,10 @@ def statement(places: Places, text: str) -> Expected:
     )
 
 
-def message(places: Places, topic: str, kind: str, ours: Tags, otel: Tags, *, offset: bool = True) -> Expected:
-    """A record of the topic, sent or processed; what only one of the two has: in words of our own, in OpenTelemetry's.
+def message(places: Places, topic: str, kind: str, both: Tags, otel: Tags, *, offset: bool = True) -> Expected:
+    """A record of the topic, sent or processed.
+
+    `both`, `otel`: further tags in both conventions, in OpenTelemetry's alone.
 
     `offset`: known to the client, which it is not where no acknowledgement is asked for (acks=0).
     """
@@ -97,8 +99,8 @@ def message(places: Places, topic: str, kind: str, ours: Tags, otel: Tags, *, of
         "messaging.operation.type": operation,
     }
     return Expected(
-        {**kind_tag, "component": "kafka-python", **where, **ours, **peer.opentracing},
-        {**kind_tag, **named, **otel, **ours, **peer.otel},
+        {**kind_tag, "component": "kafka-python", **where, **both, **peer.opentracing},
+        {**kind_tag, **named, **otel, **both, **peer.otel},
     )
 
 

@@ -1,6 +1,6 @@
-"""Judges a received trace by its story, the steps that it must have: what is wrong, one line for each fault. Knows no transport.
+"""Judges a received trace by its story, the steps that it must have: one line for each fault. Knows no transport.
 
-Times are not judged: clocks of several processes are not one clock.
+Times are not judged, because the clocks of several processes are not one clock.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 
 class Step(NamedTuple):
-    """A span: its service, its target (a path, a topic, a statement) and its kind; its parent. Where several steps have the first
-    three in common their parents tell them apart."""
+    """A span that must be there. `target`: a path, a topic or a statement.
+
+    Steps with the same service, target and kind are told apart by their parents.
+    """
 
     service: str
     target: str

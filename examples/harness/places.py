@@ -1,4 +1,4 @@
-"""Where the parts of a story are, and what is laid out there before it begins: tables and topics."""
+"""Where the Kafka and the database of a story are, and what is laid out there before it begins: tables and topics."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Database(NamedTuple):
 
 
 class Tables:
-    """While entered, the tables (name -> column) exist. Those that were there before are left as they are, the others go."""
+    """While entered, the tables (name -> column) exist. Tables that were there before stay, the others are dropped."""
 
     def __init__(self, database: Database, tables: Mapping[str, str]) -> None:
         self._url = database.url
@@ -72,7 +72,7 @@ def make_topic(kafka: str, topic: str) -> None:
 
 
 def pass_over(kafka: str, topic: str, group: str) -> None:
-    """`group`, of which nobody is there, goes on behind all records of `topic`: those that an earlier run left are none of the story.
+    """Commit, for a group without members, the end of `topic`: records of an earlier run are no part of the story.
 
     kafka.errors.KafkaError where that is refused: a consumer that was killed is a member for some seconds more.
     """

@@ -1,4 +1,4 @@
-"""The real parts of a demo: the user's own where an environment variable names them, else ours, with a line for each."""
+"""The Kafka and the PostgreSQL of a demo: the user's if an environment variable names it, else ours. A line for each."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def database(opened: ExitStack) -> Database:
             raise Stop(
                 f"DATABASE_URL={_public(url)}: {why}. Correct it, or unset it to have a PostgreSQL made."
             ) from None
-    ours = PostgreSQL()
-    opened.callback(ours.stop)
-    return Database.at(step("PostgreSQL", ours.start, lambda part: f"{part.host}:{part.port}").url)
+    server = PostgreSQL()
+    opened.callback(server.stop)
+    return Database.at(step("PostgreSQL", server.start, lambda _: f"{server.host}:{server.port}").url)
 
 
 def kafka(opened: ExitStack, topic: str) -> str:
@@ -72,7 +72,7 @@ def kafka(opened: ExitStack, topic: str) -> str:
                 f"KAFKA_BOOTSTRAP_SERVERS={servers}: {error}. Correct it, or unset it to have a broker made."
             ) from None
         return servers
-    broker = step("Kafka", _broker, lambda part: f"{part.host}:{part.port}, {_KINDS[type(part)].format(part.version)}")
+    broker = step("Kafka", _broker, lambda it: f"{it.host}:{it.port}, {_KINDS[type(it)].format(it.version)}")
     opened.callback(broker.stop)
     make_topic(broker.bootstrap_servers, topic)
     return broker.bootstrap_servers

@@ -1,4 +1,4 @@
-"""The services of an example as processes: under autotrace-run, or bare. Their logs are in temporary folders, gone at the end."""
+"""The services of an example as processes, under autotrace-run or bare. Their logs are in temporary folders."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Services:
-    """Running while entered. `servers` listen on a PORT and are told each other's <NAME>_URL; `consumers` join a group of Kafka's.
+    """Running while entered. `servers` listen on a PORT and get each other's <NAME>_URL; `consumers` join a group.
 
-    `folder`: where their programs are, one file each. `settings`: autotrace's environment variables for every service; None:
-    without autotrace-run. `urls`: server -> its base URL. Unavailable, with the service's log, where one does not come up.
+    `folder` holds their programs, one file each. `settings`: autotrace's variables for every service; None: without
+    autotrace-run. `urls`: server -> its base URL. Unavailable, with the service's log, if one does not start.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What every demo does around its story: waits for the spans, shows them, blames what is wrong, passes on, ends in order."""
+"""The steps around a demo's story: wait for the spans, show them, name the faults, forward them, end in order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from test_services.receiver import Receiver
 
 LATE = 0.8
-"""Seconds, several times as long as a service keeps its spans: what comes so late, after the last one expected, is too much."""
+"""Seconds to wait for unexpected spans after the last expected one: longer than a service keeps its spans."""
 
 
 def run(demo: Callable[[ExitStack], int]) -> int:

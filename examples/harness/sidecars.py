@@ -56,7 +56,7 @@ def _holes(spans: Sequence[ReceivedSpan]) -> Iterator[str]:
 
 
 def _bypasses(spans: Sequence[ReceivedSpan]) -> Iterator[str]:
-    """Above each request served is the span of its own sidecar, above that the one of its caller's, and no other is left."""
+    """Above a server span stands its own sidecar's span, above that one the caller's sidecar's. No other is left."""
     left = [(span.trace_id, span.span_id) for span in spans if of_sidecar(span)]
     for span in spans:
         if of_sidecar(span):

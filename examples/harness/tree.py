@@ -1,4 +1,4 @@
-"""Received spans as a tree: service, name, kind, duration, and the tags that tell the story. Shows broken traces too."""
+"""Received spans as a tree: service, name, kind, duration, and the telling tags. Shows broken traces, too."""
 
 from __future__ import annotations
 

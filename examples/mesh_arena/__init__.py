@@ -1,1 +1,1 @@
-"""The mesh arena: four small services that play football, the demo that runs them, and the exact trace that a kick-off must give."""
+"""The mesh arena: four small services that play football, their demo, and the exact trace that a kick-off must give."""

@@ -16,7 +16,7 @@ SERVICES = (*SERVERS, "ui")
 
 
 class Arena(Services):
-    """Running while entered. `settings`: autotrace's environment variables for every service; None: without autotrace-run."""
+    """Running while entered. `settings`: autotrace's variables for every service; None: without autotrace-run."""
 
     def __init__(self, kafka: str, settings: Mapping[str, str] | None) -> None:
         super().__init__(Path(__file__).parent, SERVERS, ("ui",), {"KAFKA_BOOTSTRAP_SERVERS": kafka}, settings)

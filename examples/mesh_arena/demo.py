@@ -1,6 +1,7 @@
-"""`make demo-arena`: the mesh arena on a real broker, one kick-off, its trace and its two graphs. Exit code 0 only if both are right.
+"""`make demo-arena`: one kick-off in the mesh arena on a real broker, its trace and its two graphs.
 
-KAFKA_BOOTSTRAP_SERVERS: the user's own broker is used. JAEGER_ENDPOINT: what was received is sent there too.
+The exit code is 0 only if trace and graphs are exactly right. KAFKA_BOOTSTRAP_SERVERS names a broker of the user's own
+to use instead. JAEGER_ENDPOINT names a Jaeger that gets the spans, too.
 """
 
 from __future__ import annotations

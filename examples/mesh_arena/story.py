@@ -1,4 +1,4 @@
-"""The trace that one kick-off must give, span by span: every event on the screen hangs under the service that showed something."""
+"""The trace that one kick-off must give, span by span: each event on the screen is below the service that sent it."""
 
 from __future__ import annotations
 
@@ -54,4 +54,4 @@ def tags(step: Step, places: Places) -> Expected:
 
 STORY = Story(STEPS, tags)
 faults = partial(judge.faults, STORY)
-"""(spans, places, convention): what is wrong with a trace, one line for each fault; nothing for the trace that a kick-off must give."""
+"""(spans, places, convention) -> the faults of a trace, one line each; none for the trace that a kick-off must give."""

@@ -1,4 +1,7 @@
-"""POST a JSON list of {"url", "arguments"}: each url gets a POST of its arguments, one after the other. No tracing code."""
+"""POST /test takes a JSON list of {"url", "arguments"}; each url gets a POST of its arguments, in order.
+
+No tracing code.
+"""
 
 import os
 

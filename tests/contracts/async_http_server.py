@@ -1,5 +1,6 @@
-"""What every asynchronous HTTP server keeps to beside contracts/http_server.py. Inherit AsyncHttpServer; it serves these paths too.
+"""The promises of every asynchronous HTTP server beside contracts/http_server.py. Inherit AsyncHttpServer.
 
+The server serves these paths as well:
 /slow/<name>       as /hello/<name>, after others had their turn
 /later             answers `soon`, and goes on working after that: a span `background`
 /ws/<name>         a websocket: accepts, answers one message with `hello <name>`, in a span `inside`

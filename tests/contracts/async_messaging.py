@@ -1,4 +1,4 @@
-"""What holds for every patched asyncio messaging client: a class to inherit, with a `client` that says how it is spoken to."""
+"""Promises of every patched asyncio messaging client: a class to inherit, with a `client` that drives the library."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pytest
 from opentelemetry import trace
 
+from autotrace.propagation import carriers
 from autotrace.tracing import propagate, tracer
 from tests.contracts.messaging import own_work
 from tests.recorded import Recorded, is_child, nothing_current, tags
@@ -47,7 +48,7 @@ class AsyncMessagingPromises:
 
     @asynchronous
     async def test_a_record_is_processed_in_its_producers_trace(self, client: Any, spans: Recorded) -> None:
-        """peers.md 13: and work in the body is its child."""
+        """Work in the body is a child of the record's span."""
         async with client as found:
             await found.send(b"1")
             await found.send(b"2")
@@ -144,7 +145,7 @@ class AsyncMessagingPromises:
 
     @asynchronous
     async def test_a_relay_makes_a_hop_of_its_own(self, client: Any, spans: Recorded) -> None:
-        """peers.md 7."""
+        """A record's headers, sent on, hold one trace context: the new one."""
         async with client as found:
             await found.send(b"1", [("mine", b"kept"), ("mine", b"too")])
             async for record in found.loop(1):
@@ -175,7 +176,7 @@ class AsyncMessagingPromises:
 
     @asynchronous
     async def test_garbage_in_headers_is_not_the_programs_problem(self, client: Any, spans: Recorded) -> None:
-        """peers.md 8."""
+        """Headers that are no UTF-8 are passed over, not raised out of the program's loop."""
         garbage = [("traceparent", b"\xff\xfe"), ("b3", b"\x00"), ("X-B3-TraceId", b"not hex"), ("", b"")]
         async with client as found:
             await found.send_untraced(b"1", garbage)
@@ -202,7 +203,7 @@ class AsyncMessagingPromises:
 
     @pytest.mark.parametrize(
         ("owner", "name"),
-        [(tracer, "start"), (propagate, "inject_kafka"), (propagate, "extract_kafka")],
+        [(tracer, "start"), (propagate, "inject_kafka"), (carriers, "extract_kafka")],
         ids=["start", "inject_kafka", "extract_kafka"],
     )
     @asynchronous

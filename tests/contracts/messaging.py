@@ -1,4 +1,4 @@
-"""What holds for every patched messaging client: a class to inherit, with a `client` fixture that says how it is spoken to."""
+"""Promises of every patched messaging client: a class to inherit, with a `client` fixture that drives the library."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import pytest
 from opentelemetry import context, trace
 
+from autotrace.propagation import carriers
 from autotrace.tracing import propagate, tracer
 from autotrace.tracing.span import FOLLOWS_FROM
 from tests.recorded import Recorded, is_child, nothing_current, tags
@@ -54,7 +55,7 @@ class MessagingPromises:
         assert [tuple(link) for link in processed.links or ()] == [(sent.trace_id, sent.span_id, FOLLOWS_FROM)]
 
     def test_both_sides_name_the_record(self, client: Client, spans: Recorded) -> None:
-        """contracts.md 2; and peers.md 12: offset 0 is 0."""
+        """Offset 0 is 0, not "unknown"."""
         client.send(b"1")
         for _ in client.loop():
             pass
@@ -72,7 +73,7 @@ class MessagingPromises:
         assert 0 <= tags(processed)["kafka.message.age_ms"] < 600_000
 
     def test_work_in_the_body_is_a_child_of_the_record(self, client: Client, spans: Recorded) -> None:
-        """peers.md 1."""
+        """The consumer span does not end before the body of the loop begins."""
         client.send(b"1")
         client.send(b"2")
         for record in client.loop():
@@ -84,14 +85,14 @@ class MessagingPromises:
             assert is_child(work, processed)
 
     def test_nothing_is_current_after_the_loop(self, client: Client, spans: Recorded) -> None:
-        """peers.md 2."""
+        """The last record's span does not stay active."""
         client.send(b"1")
         for _ in client.loop():
             assert not nothing_current()
         assert nothing_current()
 
     def test_nothing_is_current_after_break(self, client: Client, spans: Recorded) -> None:
-        """peers.md 2."""
+        """The last record's span does not stay active."""
         client.send(b"1")
         client.send(b"2")
         for _ in client.loop():
@@ -112,7 +113,7 @@ class MessagingPromises:
         assert len(spans.consumers) == 1
 
     def test_an_exception_in_the_body_is_the_records_failure(self, client: Client, spans: Recorded) -> None:
-        """peers.md 2; and the span tells what the program died of."""
+        """The span tells what the program died of, and does not stay active."""
         client.send(b"1")
         with pytest.raises(LookupError, match="no such order"):
             for _ in client.loop():
@@ -189,7 +190,7 @@ class MessagingPromises:
         assert [tuple(found) for found in processed.links or ()] == expected
 
     def test_a_relay_makes_a_hop_of_its_own(self, client: Client, spans: Recorded) -> None:
-        """peers.md 7: the headers of a record, sent on, hold one trace context, the new one."""
+        """A record's headers, sent on, hold one trace context: the new one."""
         client.send(b"1", [("mine", b"kept"), ("mine", b"too")])
         seen = []
         for record in client.loop():
@@ -208,7 +209,7 @@ class MessagingPromises:
         assert first.trace_id == last.trace_id
 
     def test_the_callers_headers_are_not_touched(self, client: Client, spans: Recorded) -> None:
-        """peers.md 7."""
+        """A list that is used again would carry two contexts if ours were appended to it."""
         headers = [("mine", b"1")]
         for _ in range(2):
             client.send(b"1", headers)
@@ -219,7 +220,7 @@ class MessagingPromises:
             assert dict(found)["X-B3-SpanId"] == b"%016x" % sent.span_id
 
     def test_trace_headers_are_found_in_any_case_and_the_last_counts(self, client: Client, spans: Recorded) -> None:
-        """peers.md 9; opentracing-kafka-client appends, so duplicates are normal."""
+        """opentracing-kafka-client appends its headers, so duplicates are normal."""
         client.send_untraced(
             b"1",
             [
@@ -236,7 +237,7 @@ class MessagingPromises:
         assert (processed.trace_id, processed.parent_id) == (int("b" * 32, 16), int("2" * 16, 16))
 
     def test_garbage_in_headers_is_not_the_programs_problem(self, client: Client, spans: Recorded) -> None:
-        """peers.md 8."""
+        """Headers that are no UTF-8 are passed over, not raised out of the program's loop."""
         garbage = [
             ("traceparent", b"\xff\xfe"),
             ("b3", b"\x00"),
@@ -262,7 +263,7 @@ class MessagingPromises:
         assert first.parent_id == second.parent_id == batch.get_span_context().span_id
 
     def test_no_record_is_the_parent_of_the_next(self, client: Client, spans: Recorded) -> None:
-        """Even where the program forgets to detach what it has attached in the body; and that does not outlive the loop."""
+        """Even if the program forgets to detach a span that it attached in the body. It does not outlive the loop."""
         client.send_untraced(b"1", [])
         client.send_untraced(b"2", [])
         for _ in client.loop():
@@ -276,7 +277,7 @@ class MessagingPromises:
 
     @pytest.mark.parametrize(
         ("owner", "name"),
-        [(tracer, "start"), (propagate, "inject_kafka"), (propagate, "extract_kafka")],
+        [(tracer, "start"), (propagate, "inject_kafka"), (carriers, "extract_kafka")],
         ids=["start", "inject_kafka", "extract_kafka"],
     )
     def test_a_failure_of_ours_changes_nothing(

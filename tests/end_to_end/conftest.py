@@ -1,4 +1,4 @@
-"""The eshop's stage, on the real broker and database of the run."""
+"""The backends of the eshop, on the real broker and database of the run."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from examples.harness.places import Database, Tables, make_topic
 from test_services.kafka_broker import KafkaBroker
 from test_services.mock_broker import MockBroker
 from test_services.postgresql import PostgreSQL
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.backends import Backends
 
 
 @pytest.fixture(scope="package", autouse=True)
 def from_outside() -> Iterator[None]:
-    """The stories are asked by somebody who is not traced. This process is (tests/conftest.py), and its requests would be their beginning."""
+    """Requests to a story come from a caller without traces.
+
+    tests/conftest.py traces this process, so that otherwise its own requests would begin the traces.
+    """
     token = current.put(Context({current.SUPPRESS_KEY: True}))
     yield
     current.leave(token)
 
 
 @pytest.fixture(scope="module")
-def stage(kafka: KafkaBroker | MockBroker, postgresql: PostgreSQL) -> Iterator[Stage]:
+def backends(kafka: KafkaBroker | MockBroker, postgresql: PostgreSQL) -> Iterator[Backends]:
     database = Database.at(postgresql.url)
     make_topic(kafka.bootstrap_servers, TOPIC)
     with Tables(database, TABLES):
-        yield Stage(kafka.bootstrap_servers, database)
+        yield Backends(kafka.bootstrap_servers, database)
 
 
 @pytest.fixture

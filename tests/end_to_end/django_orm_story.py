@@ -1,4 +1,6 @@
-"""Django's ORM in the ways it is used, on one database: a program. `python -m tests.end_to_end.django_orm_story DATABASE`.
+"""Django's ORM in the ways it is used, on one database: a program.
+
+`python -m tests.end_to_end.django_orm_story DATABASE`.
 
 DATABASE: JSON of one of Django's DATABASES; `PYMYSQL` and `PSYCOPG2` say which driver, where Django would take another.
 """
@@ -40,7 +42,7 @@ from django.db.models import Count, F, Prefetch, Sum
 from django.test.utils import CaptureQueriesContext
 
 from tests.end_to_end.django_shop.models import Customer, Order
-from tests.end_to_end.scenarios import begin, end, refused, scenario, told
+from tests.end_to_end.scenarios import begin, end, library_statements, refused, scenario
 
 
 def first_connect() -> Any:
@@ -177,7 +179,7 @@ def transactions() -> Any:
 
 
 def query_log() -> Any:
-    """connection.queries, as with DEBUG: what the driver says that it has sent. sqlite's is quoted by one more statement."""
+    """connection.queries, as with DEBUG: the driver's own account. sqlite quotes it with one more statement."""
     with CaptureQueriesContext(connection) as captured, transaction.atomic():
         list(Customer.objects.filter(name__in=["Ada L.", "O'Neill"]))
         Customer.objects.filter(name="bulk 1").update(balance=3)
@@ -229,7 +231,7 @@ def hear(connection: Any) -> None:
     """Django's own account of what it sends; a connection keeps it for good."""
 
     def sent(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
-        told.append(str(sql))
+        library_statements.append(str(sql))
         return execute(sql, params, many, context)
 
     if not connection.execute_wrappers:

@@ -1,8 +1,8 @@
-"""A FastStream application whose handlers call a REST service: one record at a time, by several consumers, and behind a relay.
+"""A FastStream application whose handlers call a REST service: one record, many at once, and behind a relay.
 
     python faststream_program.py CLIENT BROKER URL TOPIC-PREFIX COUNT
 
-CLIENT is kafka (aiokafka) or confluent. It ends after COUNT calls. The topics are PREFIX-one, -many, -relay and -relayed.
+CLIENT is kafka (aiokafka) or confluent. It ends after COUNT calls. Topics: PREFIX-one, -many, -relay and -relayed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ called: list[str] = []
 
 
 async def rest(target: str) -> None:
-    await asyncio.sleep(0.05)  # records of other handlers are in work meanwhile
+    await asyncio.sleep(0.05)  # other handlers work on their records meanwhile
     requests.get(f"{url}/{target}", timeout=10)
     called.append(target)
     if len(called) == int(wanted):

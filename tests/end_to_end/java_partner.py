@@ -1,4 +1,4 @@
-"""A program without a line of tracing: it passes on what Java programs sent it, then sends each of them something of its own.
+"""A program without tracing code: it relays what Java programs sent it, then sends each of them a record of its own.
 
 python java_partner.py BROKER TOPIC PREFIX COUNT
 

@@ -1,4 +1,4 @@
-"""As much of an Oracle listener as it takes to refuse every connection: it reads a packet and says that it knows no such service."""
+"""An Oracle listener that refuses every connection: it reads a packet and answers that it knows no such service."""
 
 from __future__ import annotations
 

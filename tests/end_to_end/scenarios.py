@@ -1,6 +1,6 @@
-"""Tells of each scenario of a program what it gave, which statements the library says it sent, and which spans were made.
+"""Prints for each scenario of a program its value, the statements that the library says it sent, and the spans.
 
-For programs that run bare and traced, in processes of their own. A scenario is the child of one span of the program's own.
+For programs that run bare and traced, each in its own process. A scenario is the child of a span of the program's own.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 from opentelemetry.trace import get_tracer
 
-told: list[str] = []
-"""What the library itself says it has sent in this scenario: its own hooks append to it."""
+library_statements: list[str] = []
+"""The statements that the library says it has sent in this scenario; its own hooks append them."""
 _spans: list[Any] = []
 _outcomes: dict[str, Any] = {}
 
@@ -27,14 +27,14 @@ def begin() -> None:
 
 
 def scenario(name: str, run: Callable[[], Any]) -> None:
-    told.clear()
+    library_statements.clear()
     _spans.clear()
     with get_tracer("scenarios").start_as_current_span(name) as parent:
         value = run()
     made = [span for span in _spans if span is not parent]
     _outcomes[name] = {
         "value": re.sub(r"0x[0-9a-f]+", "0x…", repr(value)),
-        "told": [one_line(statement) for statement in told],
+        "statements": [one_line(statement) for statement in library_statements],
         "spans": [_read(span, parent) for span in made],
     }
 

@@ -1,4 +1,4 @@
-"""SQLAlchemy, core and ORM, in the ways it is used: scenarios for an engine whose tables are not there yet. What they return is compared."""
+"""SQLAlchemy, core and ORM, in the ways it is used: scenarios for an engine without tables, and their results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, orm
 from sqlalchemy.engine import Engine
 
-from tests.end_to_end.scenarios import refused, told
+from tests.end_to_end.scenarios import library_statements, refused
 
 
 class Base(orm.DeclarativeBase):
@@ -185,13 +185,13 @@ def hooks(engine: Engine) -> Any:
     seen: list[Any] = []
 
     def changed(conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> Any:
-        told[-1] += " /* changed */"
-        return told[-1], parameters
+        library_statements[-1] += " /* changed */"
+        return library_statements[-1], parameters
 
     def connected(dbapi_connection: Any, record: Any) -> None:
         seen.append(("connect", type(dbapi_connection).__qualname__))
         cursor = dbapi_connection.cursor()
-        told.append("select 1")
+        library_statements.append("select 1")
         cursor.execute("select 1")
         seen.append(tuple(cursor.fetchone()))
         cursor.close()
@@ -219,7 +219,7 @@ def raw(engine: Engine) -> Any:
     try:
         cursor = conn.cursor()
         cursor.execute("select count(*) from customer where 1 = 0")
-        told.append("select count(*) from customer where 1 = 0")
+        library_statements.append("select count(*) from customer where 1 = 0")
         rows = [tuple(row) for row in cursor.fetchall()]
         described = [column[0] for column in cursor.description]
         cursor.close()

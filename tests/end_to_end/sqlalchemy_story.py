@@ -1,4 +1,4 @@
-"""SQLAlchemy on one URL, sync or async: a program. `python -m tests.end_to_end.sqlalchemy_story URL`; `?async=1` for the async engine."""
+"""A program: SQLAlchemy on one URL. `python -m tests.end_to_end.sqlalchemy_story URL`; `?async=1`: the async engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from tests.end_to_end.scenarios import begin, end, refused, scenario, told
+from tests.end_to_end.scenarios import begin, end, library_statements, refused, scenario
 from tests.end_to_end.sqlalchemy_scenarios import SCENARIOS, Base, Customer, Order, customers
 
 # Ways that need an engine of their own.
@@ -45,7 +45,7 @@ def no_pool(engine: Engine) -> Any:
     bare = sa.create_engine(engine.url, poolclass=pool.NullPool)
     with bare.connect() as conn:
         found = type(conn.connection.driver_connection).__qualname__
-    told.append("connect")  # one that fails has a span
+    library_statements.append("connect")  # one that fails has a span
     try:
         sa.create_engine(engine.url.set(database="/no/such")).connect()
     except sa.exc.DBAPIError as error:
@@ -59,7 +59,7 @@ def batches(engine: Engine) -> Any:
         update = sa.update(customers).where(customers.c.id == sa.bindparam("key")).values(name=sa.bindparam("new"))
         conn.execute(update, [{"key": -n, "new": str(n)} for n in range(1, 6)])
         one = "UPDATE customer SET name='{0}' WHERE customer.id = -{0}"
-        told[-1:] = [";".join(one.format(n) for n in page) for page in ((1, 2), (3, 4), (5,))]
+        library_statements[-1:] = [";".join(one.format(n) for n in page) for page in ((1, 2), (3, 4), (5,))]
 
 
 async def asynchronous(engine: AsyncEngine) -> Any:
@@ -95,7 +95,7 @@ async def emptied(url: sa.URL) -> None:
 def listen(engine: Engine) -> None:
     @event.listens_for(engine, "before_cursor_execute", insert=True)
     def sent(conn: Connection, cursor: Any, statement: str, *_: Any) -> None:
-        told.append(statement)
+        library_statements.append(statement)
 
 
 def main(url: str) -> None:

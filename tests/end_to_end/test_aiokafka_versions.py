@@ -23,8 +23,8 @@ def test_a_version_passes_all_tests_of_the_patch(version: str, kafka: Any) -> No
         "PYTHONPATH": str(library_path(version)),
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
     }
-    told = [sys.executable, "-c", "import aiokafka; print(aiokafka.__version__)"]
-    assert subprocess.check_output(told, env=environment, text=True).startswith(
+    version_command = [sys.executable, "-c", "import aiokafka; print(aiokafka.__version__)"]
+    assert subprocess.check_output(version_command, env=environment, text=True).startswith(
         version
     )  # else this would prove nothing
     command = [sys.executable, "-W", "ignore", "-m", "pytest", "-q", "tests/patches/test_aiokafka.py"]

@@ -1,6 +1,6 @@
-"""Django's ORM on every database: nothing that it or the program sees is changed, and each statement that it sends is one span.
+"""Django's ORM on every database: neither Django nor the program sees a difference, and each statement is one span.
 
-Which statements it sends is its own account: `connection.execute_wrapper`, in the run without the agent as in the other.
+Django's own account says which statements it sent: `connection.execute_wrapper`, in both runs, bare and traced.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import pytest
 
 from test_services.mariadb import MariaDB
 from test_services.postgresql import PostgreSQL
-from tests.end_to_end.told import Told, both
+from tests.end_to_end.two_runs import TwoRuns, run_twice
+from tests.programs import without_paths
 
 DATABASES: dict[str, dict[str, Any]] = {
     "sqlite3": {"ENGINE": "sqlite3"},
@@ -24,8 +25,8 @@ DATABASES: dict[str, dict[str, Any]] = {
     "PyMySQL": {"ENGINE": "mysql", "PYMYSQL": True},
 }
 
-# What Django sends past its wrappers: on a connect, to see if one is usable, to make and drop the database of the test runner, and
-# to quote parameters for the log of queries on sqlite.
+# What Django sends past its wrappers: on a connect, to see if one is usable, to make and drop the database of the test
+# runner, and to quote parameters for the log of queries on sqlite.
 AROUND = re.compile(
     r"SELECT set_config|SET SESSION TRANSACTION|SET SQL_AUTO_IS_NULL|PRAGMA (foreign_keys = ON|legacy_alter_table = OFF)$"
     r"|select sqlite_compileoption|SELECT 1$|SELECT QUOTE\(|(CREATE|DROP) DATABASE"
@@ -35,9 +36,9 @@ CUT = 1000
 
 
 @pytest.fixture(scope="module", params=DATABASES)
-def told(
+def runs(
     request: pytest.FixtureRequest, postgresql: PostgreSQL, mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory
-) -> Told:
+) -> TwoRuns:
     database = dict(DATABASES[request.param])
     server: PostgreSQL | MariaDB | None = {"postgresql": postgresql, "mysql": mariadb}.get(database["ENGINE"])  # type: ignore[assignment]
     if server is None:
@@ -47,47 +48,47 @@ def told(
         database["PASSWORD"] = getattr(server, "password", "")
     database["ENGINE"] = "django.db.backends." + database["ENGINE"]
     # one seed: Django writes a set of words into a statement
-    return both("tests.end_to_end.django_orm_story", json.dumps(database), PYTHONHASHSEED="0")
+    return run_twice("tests.end_to_end.django_orm_story", json.dumps(database), PYTHONHASHSEED="0")
 
 
-def test_the_program_sees_no_difference(told: Told) -> None:
-    for name, scenario in told.bare.items():
-        assert told.traced[name]["value"] == scenario["value"], name
-        assert told.traced[name]["told"] == scenario["told"], name
+def test_the_program_sees_no_difference(runs: TwoRuns) -> None:
+    for name, scenario in runs.bare.items():
+        assert runs.traced[name]["value"] == scenario["value"], name
+        assert runs.traced[name]["statements"] == scenario["statements"], name
 
 
-def test_a_statement_is_one_span(told: Told) -> None:
-    for name, scenario in told.traced.items():
+def test_a_statement_is_one_span(runs: TwoRuns) -> None:
+    for name, scenario in runs.traced.items():
         made = [span["statement"] for span in scenario["spans"]]
-        assert of_the_program(made) == of_the_program(scenario["told"]), name
-    assert sum(len(scenario["told"]) for scenario in told.traced.values()) > 100
+        assert of_the_program(made) == of_the_program(scenario["statements"]), name
+    assert sum(len(scenario["statements"]) for scenario in runs.traced.values()) > 100
 
 
-def test_no_statement_of_a_first_connect_is_doubled(told: Told) -> None:
-    made = [span["statement"] for span in told.traced["first_connect"]["spans"]]
+def test_no_statement_of_a_first_connect_is_doubled(runs: TwoRuns) -> None:
+    made = [span["statement"] for span in runs.traced["first_connect"]["spans"]]
     assert made and len(made) == len(set(made))
 
 
-def test_spans_are_children_of_the_programs_own(told: Told) -> None:
+def test_spans_are_children_of_the_programs_own(runs: TwoRuns) -> None:
     """In threads and coroutines, too. A pool sets up its connections in a thread that nobody's request has started."""
-    for scenario in told.traced.values():
+    for scenario in runs.traced.values():
         assert all(span["child"] for span in scenario["spans"] if not AROUND.match(span["statement"]))
 
 
-def test_failed_statements_have_failed_spans(told: Told) -> None:
-    failed = [span["statement"] for span in told.traced["transactions"]["spans"] if span["error"]]
+def test_failed_statements_have_failed_spans(runs: TwoRuns) -> None:
+    failed = [span["statement"] for span in runs.traced["transactions"]["spans"] if span["error"]]
     assert [statement.split(" ")[0] for statement in failed] == ["INSERT", "SELECT"]
     assert failed[1] == "SELECT * FROM nowhere"
 
 
-def test_parameters_stay_out(told: Told) -> None:
-    assert "Ada" in json.dumps(told.bare), "what is looked for is there"
-    assert "Ada" not in json.dumps([span["tags"] for scenario in told.traced.values() for span in scenario["spans"]])
+def test_parameters_stay_out(runs: TwoRuns) -> None:
+    assert "Ada" in json.dumps(runs.bare), "what is looked for is there"
+    assert "Ada" not in json.dumps([span["tags"] for scenario in runs.traced.values() for span in scenario["spans"]])
 
 
-def test_the_agent_says_nothing(told: Told) -> None:
-    assert told.failures == {}
-    assert "autotrace" not in told.said
+def test_the_agent_says_nothing(runs: TwoRuns) -> None:
+    assert runs.failures == {}
+    assert "autotrace" not in without_paths(runs.stderr)
 
 
 def of_the_program(statements: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The eshop as six processes on a real broker and a real database: one checkout is one trace, exactly, however it travels."""
+"""The eshop as six processes on a real broker and a real database: one checkout is exactly one trace."""
 
 from __future__ import annotations
 
@@ -20,66 +20,68 @@ from test_services.jaeger import Jaeger
 from test_services.kafka_python_versions import library_path
 from test_services.receiver import Receiver
 from tests.end_to_end import read_back
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.backends import Backends
 
 
 class TestOneCheckoutIsOneTrace:
     @pytest.mark.parametrize("convention", ["both", "opentracing", "otel"])
-    def test_over_http_in_each_convention(self, stage: Stage, opened: ExitStack, convention: str) -> None:
+    def test_over_http_in_each_convention(self, backends: Backends, opened: ExitStack, convention: str) -> None:
         receiver = opened.enter_context(Receiver())
         settings = {"AUTOTRACE_ENDPOINT": receiver.http_url, "AUTOTRACE_CONVENTIONS": convention}
-        shop = stage.shop(opened, settings)
+        shop = backends.shop(opened, settings)
         assert shop.checkout().decode() == ANSWER
         spans = receiver.wait(len(STEPS), seconds=30)
-        assert faults(spans, stage.places(shop), convention) == []
+        assert faults(spans, backends.places(shop), convention) == []
 
-    def test_over_udp(self, stage: Stage, opened: ExitStack) -> None:
+    def test_over_udp(self, backends: Backends, opened: ExitStack) -> None:
         receiver = opened.enter_context(Receiver())
         agent = {"JAEGER_AGENT_HOST": "127.0.0.1", "JAEGER_AGENT_PORT": str(receiver.udp_port)}
-        shop = stage.shop(opened, agent)
+        shop = backends.shop(opened, agent)
         assert shop.checkout().decode() == ANSWER
         spans = receiver.wait(len(STEPS), seconds=30)
-        assert faults(spans, stage.places(shop)) == []
+        assert faults(spans, backends.places(shop)) == []
         assert receiver.packets and not receiver.bodies
 
     @pytest.mark.parametrize("version", ["2.1", "2.2", "2.3", *(["2.0.2", "ng"] if sys.version_info < (3, 12) else [])])
-    def test_with_every_kafka_python_in_use(self, stage: Stage, opened: ExitStack, version: str) -> None:
+    def test_with_every_kafka_python_in_use(self, backends: Backends, opened: ExitStack, version: str) -> None:
         receiver = opened.enter_context(Receiver())
         library = str(library_path(version))
-        shop = stage.shop(opened, {"AUTOTRACE_ENDPOINT": receiver.http_url, "PYTHONPATH": library})
+        shop = backends.shop(opened, {"AUTOTRACE_ENDPOINT": receiver.http_url, "PYTHONPATH": library})
         assert shop.checkout().decode() == ANSWER
         spans = receiver.wait(len(STEPS), seconds=30)
-        assert faults(spans, stage.places(shop)) == []
+        assert faults(spans, backends.places(shop)) == []
         (client,) = [span.tags["messaging.client.id"] for span in spans if span.tags["span.kind"] == "consumer"]
         assert client == f"kafka-python-{library.rpartition('-')[2]}"
 
-    def test_every_checkout_is_a_trace_of_its_own(self, stage: Stage, opened: ExitStack) -> None:
+    def test_every_checkout_is_a_trace_of_its_own(self, backends: Backends, opened: ExitStack) -> None:
         """Nothing of the first one is left in a consumer, a thread or a connection when the second one comes."""
         receiver = opened.enter_context(Receiver())
-        shop = stage.shop(opened, {"AUTOTRACE_ENDPOINT": receiver.http_url})
+        shop = backends.shop(opened, {"AUTOTRACE_ENDPOINT": receiver.http_url})
         for _ in range(3):
             shop.checkout()
         spans = receiver.wait(3 * len(STEPS), seconds=30)
         traces = {span.trace_id for span in spans}
         assert len(traces) == 3
         for trace in traces:
-            assert faults([span for span in spans if span.trace_id == trace], stage.places(shop)) == []
+            assert faults([span for span in spans if span.trace_id == trace], backends.places(shop)) == []
 
-    def test_a_record_that_an_earlier_run_left_is_none_of_the_story(self, stage: Stage, opened: ExitStack) -> None:
+    def test_a_record_that_an_earlier_run_left_is_none_of_the_story(
+        self, backends: Backends, opened: ExitStack
+    ) -> None:
         """A consumer that is stopped before it commits leaves one."""
-        with closing(KafkaProducer(bootstrap_servers=stage.kafka)) as earlier:
+        with closing(KafkaProducer(bootstrap_servers=backends.kafka)) as earlier:
             earlier.send(TOPIC, b"left").get(30)
         receiver = opened.enter_context(Receiver())
-        shop = stage.shop(opened, {"AUTOTRACE_ENDPOINT": receiver.http_url})
+        shop = backends.shop(opened, {"AUTOTRACE_ENDPOINT": receiver.http_url})
         shop.checkout()
-        assert faults(receiver.wait(len(STEPS), seconds=30), stage.places(shop)) == []
+        assert faults(receiver.wait(len(STEPS), seconds=30), backends.places(shop)) == []
 
-    def test_jaeger_itself_tells_the_same_story(self, stage: Stage, opened: ExitStack, jaeger: Jaeger) -> None:
-        """Read back through its query API: tree, reference, tags and process tags are intact, and the graph has the edge over Kafka."""
-        shop = stage.shop(opened, {"JAEGER_ENDPOINT": jaeger.endpoint})
+    def test_jaeger_itself_tells_the_same_story(self, backends: Backends, opened: ExitStack, jaeger: Jaeger) -> None:
+        """Jaeger's query API gives the same tree, reference and tags, and a graph with the edge over Kafka."""
+        shop = backends.shop(opened, {"JAEGER_ENDPOINT": jaeger.endpoint})
         assert shop.checkout().decode() == ANSWER
         trace = jaeger.trace(_checkout_at(shop.urls["eshop"], jaeger), spans=len(STEPS), seconds=30)
-        assert faults(read_back.spans(trace), stage.places(shop)) == []
+        assert faults(read_back.spans(trace), backends.places(shop)) == []
         assert read_back.warnings(trace) == []
         edges = {(edge["parent"], edge["child"]) for edge in jaeger.dependencies()}
         asked = {("eshop", name) for name in ("inventory", "billing", "delivery")}
@@ -99,21 +101,21 @@ def _checkout_at(url: str, jaeger: Jaeger, seconds: float = 30) -> str:
 
 
 class TestHarmless:
-    def test_with_nobody_to_send_to_the_shop_works_on(self, stage: Stage, opened: ExitStack) -> None:
-        shop = stage.shop(opened, {"AUTOTRACE_ENDPOINT": "http://127.0.0.1:9/api/traces"})
-        before = len(_rows(stage.database)["eshop_emails"])
+    def test_with_nobody_to_send_to_the_shop_works_on(self, backends: Backends, opened: ExitStack) -> None:
+        shop = backends.shop(opened, {"AUTOTRACE_ENDPOINT": "http://127.0.0.1:9/api/traces"})
+        before = len(_rows(backends.database)["eshop_emails"])
         assert shop.checkout() == shop.checkout() == ANSWER.encode()
-        _emails_come_to(stage.database, before + 2)
+        _emails_come_to(backends.database, before + 2)
 
-    def test_with_and_without_autotrace_the_shop_answers_and_does_the_same(self, stage: Stage) -> None:
+    def test_with_and_without_autotrace_the_shop_answers_and_does_the_same(self, backends: Backends) -> None:
         """The bytes of the answer, the rows of all services: the consumer's too, which come over Kafka."""
         rows = []
         for settings in (None, {"AUTOTRACE_EXPORTER": "none"}):
             with ExitStack() as one:
-                before = _rows(stage.database)
-                assert stage.shop(one, settings).checkout() == ANSWER.encode()
-                _emails_come_to(stage.database, len(before["eshop_emails"]) + 1)
-                after = _rows(stage.database)
+                before = _rows(backends.database)
+                assert backends.shop(one, settings).checkout() == ANSWER.encode()
+                _emails_come_to(backends.database, len(before["eshop_emails"]) + 1)
+                after = _rows(backends.database)
                 rows.append({table: after[table][len(before[table]) :] for table in TABLES})
         assert rows[0] == rows[1] == {table: [value] for table, value in _ONE_CHECKOUT.items()}
 

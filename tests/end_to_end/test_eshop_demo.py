@@ -16,7 +16,7 @@ import pytest
 from examples.eshop.shop import SERVICES
 from examples.harness.screen import WIDTH
 from test_services.jaeger import Jaeger
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.backends import Backends
 from tests.programs import ROOT, Done, bare, environment
 
 DEMO = "examples.eshop.demo"
@@ -47,9 +47,9 @@ sys.exit(demo.main())
 
 
 @pytest.fixture
-def own(stage: Stage) -> dict[str, str]:
+def own(backends: Backends) -> dict[str, str]:
     """The user's own broker and database."""
-    return {"KAFKA_BOOTSTRAP_SERVERS": stage.kafka, "DATABASE_URL": stage.database.url}
+    return {"KAFKA_BOOTSTRAP_SERVERS": backends.kafka, "DATABASE_URL": backends.database.url}
 
 
 def demo(**variables: str) -> Done:
@@ -69,8 +69,9 @@ def test_a_service_is_short_and_knows_nothing_of_tracing(service: str) -> None:
 
 class TestTheDemoOfARightTrace:
     @pytest.fixture(scope="class")
-    def done(self, stage: Stage) -> Done:
-        return demo(KAFKA_BOOTSTRAP_SERVERS=stage.kafka, DATABASE_URL=stage.database.url)
+    @classmethod
+    def done(cls, backends: Backends) -> Done:
+        return demo(KAFKA_BOOTSTRAP_SERVERS=backends.kafka, DATABASE_URL=backends.database.url)
 
     def test_it_succeeds_and_says_so(self, done: Done) -> None:
         assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,7 @@
-"""The story of the eshop judges a trace: shown one with a fault, it names the fault. The trace is a real one, then broken."""
+"""The story of the eshop judges a trace: shown one with a fault, it names the fault.
+
+The trace is a real one, then broken.
+"""
 
 from __future__ import annotations
 
@@ -17,24 +20,24 @@ from examples.harness.judge import Step, called
 from examples.harness.relations import identity
 from test_services.jaeger_thrift import ReceivedSpan
 from test_services.receiver import Receiver
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.backends import Backends
 
 
 @pytest.fixture(scope="module")
-def told(stage: Stage) -> Iterator[tuple[list[ReceivedSpan], Places]]:
+def right_trace(backends: Backends) -> Iterator[tuple[list[ReceivedSpan], Places]]:
     """One right trace, to be made wrong."""
     with Receiver() as receiver, ExitStack() as opened:
-        shop = stage.shop(opened, {"AUTOTRACE_ENDPOINT": receiver.http_url})
+        shop = backends.shop(opened, {"AUTOTRACE_ENDPOINT": receiver.http_url})
         shop.checkout()
-        yield receiver.wait(len(STEPS), seconds=30), stage.places(shop)
+        yield receiver.wait(len(STEPS), seconds=30), backends.places(shop)
 
 
 class TestTheStoryNamesWhatIsWrong:
-    """Each test breaks one thing in a right trace, and the story says that, and nothing else that is not its consequence."""
+    """Each test breaks one thing in a right trace. The story names it, and its consequences, and nothing else."""
 
     @pytest.fixture(autouse=True)
-    def copied(self, told: tuple[list[ReceivedSpan], Places]) -> None:
-        self.spans, self.places = copy.deepcopy(told[0]), told[1]
+    def copied(self, right_trace: tuple[list[ReceivedSpan], Places]) -> None:
+        self.spans, self.places = copy.deepcopy(right_trace[0]), right_trace[1]
 
     def span(self, service: str, kind: str, target: str) -> ReceivedSpan:
         (found,) = [span for span in self.spans if identity(span) == (service, target, kind)]

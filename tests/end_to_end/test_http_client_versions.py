@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from test_services.http_client_versions import REQUIREMENTS, library_path
 from tests import programs
+from tests.end_to_end.older_version import assert_passes, assert_there
 from tests.http_client import http_peer
 
-ROOT = Path(__file__).parent.parent.parent
 URLLIB3 = (
     "patches/test_urllib3",
     "patches/test_requests",
@@ -32,13 +28,7 @@ TESTS = {
 
 @pytest.mark.parametrize("name", TESTS)
 def test_a_version_passes_all_tests_of_the_patch(name: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(library_path(name))}
-    files = [f"tests/{file}.py" for file in TESTS[name]]
-    command = [sys.executable, "-W", "ignore", "-m", "pytest", "-q", *files]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout[-20_000:]
-    summary = done.stdout.rstrip().rpartition("\n")[2]
-    assert re.fullmatch(r"[1-9]\d* passed in .*", summary), summary  # none skipped, none deselected
+    assert_passes(library_path(name), TESTS[name])
 
 
 def test_requests_before_2_29_is_refused_with_the_reason_and_urllib3_traces_its_calls() -> None:
@@ -58,10 +48,4 @@ def test_requests_before_2_29_is_refused_with_the_reason_and_urllib3_traces_its_
 
 @pytest.mark.parametrize("name", REQUIREMENTS)
 def test_the_process_has_the_version_that_is_meant(name: str) -> None:
-    """Otherwise the tests above would prove nothing."""
-    for requirement in REQUIREMENTS[name]:
-        library, _, version = requirement.partition("==")
-        environment = {**os.environ, "PYTHONPATH": str(library_path(name))}
-        program = f"import {library}; print({library}.__version__)"
-        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-        assert done.stdout.strip() == version
+    assert_there(library_path(name), REQUIREMENTS[name])

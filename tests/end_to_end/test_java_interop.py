@@ -1,6 +1,7 @@
-"""Java programs under three tracers and a Python program under autotrace-run exchange records over the broker: one trace, both ways.
+"""Java programs under three tracers and a traced Python program exchange records: one trace, both ways.
 
-java/Exchange.java sends, java_partner.py passes on and sends its own, Exchange.java receives and tells what its tracers made of it.
+java/Exchange.java sends. java_partner.py relays what it gets and sends its own. Exchange.java receives, and prints what
+its tracers made of it.
 """
 
 from __future__ import annotations
@@ -35,8 +36,11 @@ class JavaSpan(NamedTuple):
 
 
 class Exchanged(NamedTuple):
-    """`sent`: tracer -> its producer's span, of the record that was sent with the headers of another: opentracing-kafka-client
-    appends, so that record has two of each. `received`: (tracer, value) -> its consumer's span; `ours`: all of Python's."""
+    """`sent`: tracer -> its producer's span, of a record that was sent with another tracer's headers.
+
+    opentracing-kafka-client appends, so that its record has two of each header. `received`: (tracer, value) -> the
+    consumer's span. `ours`: all spans of Python.
+    """
 
     sent: dict[str, JavaSpan]
     received: dict[tuple[str, str], JavaSpan]
@@ -76,20 +80,20 @@ def exchanged(java: list[str], kafka: Any) -> Iterator[Exchanged]:
     broker, prefix = kafka.bootstrap_servers, f"java-{time.time_ns()}"
     make_topic(broker, prefix)
     with closing(Receiver()) as receiver:
-        sent = _told([*java, "send", broker, prefix])
+        sent = _printed_by([*java, "send", broker, prefix])
         partner = (str(HERE / "java_partner.py"), broker, prefix, prefix, str(len(TRACERS)))
         done = programs.traced(
             sys.executable, *partner, AUTOTRACE_EXPORTER="jaeger", AUTOTRACE_ENDPOINT=receiver.http_url
         )
         assert done.returncode == 0, done.stderr
-        assert "autotrace" not in done.stderr
-        received = _told([*java, "receive", broker, prefix, "2"])
+        assert "autotrace" not in programs.without_paths(done.stderr)
+        received = _printed_by([*java, "receive", broker, prefix, "2"])
         last = {tracer: sent[tracer, tracer] for tracer in TRACERS}
         assert last["OpenTracing"].parent == sent["OpenTracing", "before OpenTracing"].span, "both headers are there"
         yield Exchanged(last, received, receiver.spans, prefix)
 
 
-def _told(command: list[str]) -> dict[tuple[str, str], JavaSpan]:
+def _printed_by(command: list[str]) -> dict[tuple[str, str], JavaSpan]:
     """(tracer, the record's value) -> ids."""
     done = subprocess.run(command, env=programs.environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

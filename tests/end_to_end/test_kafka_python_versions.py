@@ -1,4 +1,4 @@
-"""Every kafka-python in use passes the tests of its patch: peers.md 16, all versions from one code, by features and not by number.
+"""Every kafka-python in use passes the tests of its patch: one code for all versions, by features and not by number.
 
 Each runs in a process of its own, against one broker of Kafka 3.9, which still speaks with the oldest.
 """

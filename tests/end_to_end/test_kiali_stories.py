@@ -1,7 +1,7 @@
 """Both stories under Kiali's rules: every node and every edge of the mesh shines, Kafka and the database included.
 
-The services run here as processes and not in pods: what a pod gives them (its name as the host's name, its namespace) is put in
-afterwards, as autotrace's resource has it there. The peers' names are really configured.
+The services run here as processes and not in pods: what a pod gives them (its name as the host's name, its namespace)
+is put in afterwards, as autotrace's resource has it there. The peers' names are really configured.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from examples.mesh_arena.arena import TOPIC, Arena
 from examples.mesh_arena.story import STEPS as ARENA_STEPS
 from test_services.jaeger_thrift import ReceivedSpan
 from test_services.receiver import Receiver
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.backends import Backends
 from tests.examples.kiali import Graph, lit, named
 
-KAFKA, DATABASE = "kafka.parts.svc.cluster.local", "postgresql.parts.svc.cluster.local"
+KAFKA, DATABASE = "kafka.backends.svc.cluster.local", "postgresql.backends.svc.cluster.local"
 
 
 def eshop_mesh() -> Graph:
@@ -63,9 +63,9 @@ def in_pods(spans: Sequence[ReceivedSpan], namespace: str) -> list[ReceivedSpan]
     ]
 
 
-def brokers(stage: Stage) -> tuple[str, dict[str, str]]:
+def brokers(backends: Backends) -> tuple[str, dict[str, str]]:
     """The broker under another address than the HTTP services have, and the setting that names it."""
-    return f"localhost:{stage.kafka.rpartition(':')[2]}", {"AUTOTRACE_PEER_NAMES": f"localhost={KAFKA}"}
+    return f"localhost:{backends.kafka.rpartition(':')[2]}", {"AUTOTRACE_PEER_NAMES": f"localhost={KAFKA}"}
 
 
 _BEYOND_STADIUM = {
@@ -86,9 +86,9 @@ def receiver(opened: ExitStack) -> Receiver:
 
 
 @pytest.mark.parametrize("convention", ["both", "opentracing"])
-def test_the_eshop_lights_every_edge(stage: Stage, receiver: Receiver, convention: str) -> None:
-    kafka, names = brokers(stage)
-    where = stage.database
+def test_the_eshop_lights_every_edge(backends: Backends, receiver: Receiver, convention: str) -> None:
+    kafka, names = brokers(backends)
+    where = backends.database
     # libpq connects to hostaddr and calls it by the name of host: a name that nobody has to resolve
     url = f"host={DATABASE} hostaddr=127.0.0.1 port={where.port} dbname={where.name} user={where.user}"
     settings = {"AUTOTRACE_ENDPOINT": receiver.http_url, "AUTOTRACE_CONVENTIONS": convention, **names}
@@ -100,8 +100,8 @@ def test_the_eshop_lights_every_edge(stage: Stage, receiver: Receiver, conventio
     assert len(shown.edges) == 13
 
 
-def test_the_mesh_arena_lights_every_edge(stage: Stage, receiver: Receiver) -> None:
-    kafka, names = brokers(stage)
+def test_the_mesh_arena_lights_every_edge(backends: Backends, receiver: Receiver) -> None:
+    kafka, names = brokers(backends)
     make_topic(kafka, TOPIC)
     with Arena(kafka, {"AUTOTRACE_ENDPOINT": receiver.http_url, **names}) as arena:
         arena.kick_off()
@@ -121,9 +121,9 @@ def test_the_mesh_arena_lights_every_edge(stage: Stage, receiver: Receiver) -> N
     ],
 )  # fmt: skip
 def test_a_setting_that_breaks_a_rule_leaves_edges_dark(
-    stage: Stage, receiver: Receiver, setting: str, value: str, dark: set[str]
+    backends: Backends, receiver: Receiver, setting: str, value: str, dark: set[str]
 ) -> None:
-    kafka, names = brokers(stage)
+    kafka, names = brokers(backends)
     make_topic(kafka, TOPIC)
     with Arena(kafka, {"AUTOTRACE_ENDPOINT": receiver.http_url, **names, setting: value}) as arena:
         arena.kick_off()

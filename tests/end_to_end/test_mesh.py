@@ -1,4 +1,4 @@
-"""The eshop through six real Envoys, inbound and outbound, with either tracer of Istio's: one tree, the sidecars' spans in it."""
+"""The eshop through six real Envoys, with either tracer of Istio's: one tree, with the sidecars' spans in it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from test_services.envoy import TRACERS, Tracing
 from test_services.jaeger_thrift import ReceivedSpan
 from test_services.receiver import Receiver
 from test_services.sidecar_spans import SidecarSpans
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.backends import Backends
 
 Trace = list[ReceivedSpan]
 
@@ -63,7 +63,7 @@ def real_envoy() -> None:
 
 
 @pytest.fixture
-def running(stage: Stage, opened: ExitStack) -> Callable[..., Mesh]:
+def running(backends: Backends, opened: ExitStack) -> Callable[..., Mesh]:
     """Up until the test's end. The formats are the default ones, for both tracers."""
 
     def run(tracer: str, percent: float = 100, database: str = "", **settings: str) -> Mesh:
@@ -71,8 +71,8 @@ def running(stage: Stage, opened: ExitStack) -> Callable[..., Mesh]:
         everywhere = {"AUTOTRACE_ENDPOINT": receiver.http_url, "AUTOTRACE_FLUSH_SECONDS": "0.2"}
         tracing = Tracing(tracer, collector.port, percent)
         all_settings = {**everywhere, **settings}
-        shop = opened.enter_context(MeshShop(stage.kafka, database or stage.database.url, all_settings, tracing))
-        return Mesh(shop, receiver, collector, Places(shop.doors, stage.kafka, stage.database))
+        shop = opened.enter_context(MeshShop(backends.kafka, database or backends.database.url, all_settings, tracing))
+        return Mesh(shop, receiver, collector, Places(shop.doors, backends.kafka, backends.database))
 
     return run
 
@@ -102,9 +102,9 @@ class TestTheWholeTree:
     def test_what_the_first_sidecar_does_not_sample_nobody_records(
         self, running: Callable[..., Mesh], tracer: str
     ) -> None:
-        """The second checkout is sampled outside; all of its spans, the consumer's too, come after those of the first would.
+        """The second checkout is sampled outside. All of its spans come after those that the first would have.
 
-        With the opentelemetry tracer it is its x-request-id alone that keeps it sampled on every hop.
+        With the opentelemetry tracer only its x-request-id keeps it sampled on every hop.
         """
         own = running(tracer, percent=0)
         assert own.shop.checkout().decode() == ANSWER
@@ -112,10 +112,10 @@ class TestTheWholeTree:
         assert {span.trace_id for span in own.trace()} == {int(_TRACE, 16)}
 
     def test_a_failure_is_in_every_span_from_its_cause_to_the_outside(
-        self, running: Callable[..., Mesh], stage: Stage, tracer: str
+        self, running: Callable[..., Mesh], backends: Backends, tracer: str
     ) -> None:
-        joint = "&" if "?" in stage.database.url else "?"
-        own = running(tracer, database=f"{stage.database.url}{joint}options=-csearch_path%3Dpg_catalog")
+        joint = "&" if "?" in backends.database.url else "?"
+        own = running(tracer, database=f"{backends.database.url}{joint}options=-csearch_path%3Dpg_catalog")
         assert own.ask() == 500
         trace = own.trace(programs=6, sidecars=5)
         assert sidecars.faults(trace) == []

@@ -1,4 +1,4 @@
-"""The mesh arena as four processes on a real broker: one kick-off is one trace, exactly, and it says who is seen on the screen."""
+"""The mesh arena as four processes on a real broker: one kick-off is exactly one trace, and says who is on the screen."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def servers(kafka: KafkaBroker | MockBroker) -> str:
 
 
 @pytest.fixture(scope="module")
-def told(servers: str) -> tuple[list[ReceivedSpan], Places]:
+def right_trace(servers: str) -> tuple[list[ReceivedSpan], Places]:
     """One right trace. The arena is gone by then: its ui would take the events of the next one."""
     with Receiver() as receiver, Arena(servers, {"AUTOTRACE_ENDPOINT": receiver.http_url}) as arena:
         arena.kick_off()
@@ -88,8 +88,8 @@ class TestOneKickOffIsOneTrace:
 
 class TestTheStory:
     @pytest.fixture(autouse=True)
-    def copied(self, told: tuple[list[ReceivedSpan], Places]) -> None:
-        self.spans, self.places = copy.deepcopy(told[0]), told[1]
+    def copied(self, right_trace: tuple[list[ReceivedSpan], Places]) -> None:
+        self.spans, self.places = copy.deepcopy(right_trace[0]), right_trace[1]
 
     def test_finds_nothing_while_nothing_is_wrong(self) -> None:
         assert faults(self.spans, self.places) == []

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from examples.harness.screen import WIDTH
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.backends import Backends
 from tests.programs import ROOT, Done, bare
 
 DEMO = "examples.eshop.mesh_demo"
@@ -21,13 +21,15 @@ sys.exit(mesh_demo.main(["zipkin"]))
 """
 
 
-def demo(stage: Stage, *words: str) -> Done:
-    return bare(sys.executable, *words, cwd=ROOT, KAFKA_BOOTSTRAP_SERVERS=stage.kafka, DATABASE_URL=stage.database.url)
+def demo(backends: Backends, *words: str) -> Done:
+    return bare(
+        sys.executable, *words, cwd=ROOT, KAFKA_BOOTSTRAP_SERVERS=backends.kafka, DATABASE_URL=backends.database.url
+    )
 
 
 @pytest.mark.parametrize("tracer", ["zipkin", "opentelemetry"])
-def test_it_shows_the_sidecars_between_the_programs(stage: Stage, tracer: str) -> None:
-    done = demo(stage, "-m", DEMO, *([tracer] if tracer != "zipkin" else []))
+def test_it_shows_the_sidecars_between_the_programs(backends: Backends, tracer: str) -> None:
+    done = demo(backends, "-m", DEMO, *([tracer] if tracer != "zipkin" else []))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"tracer {tracer}" in done.stdout
     assert "22 spans of" in done.stdout and "The trace is exactly right: 13 spans" in done.stdout
@@ -38,12 +40,12 @@ def test_it_shows_the_sidecars_between_the_programs(stage: Stage, tracer: str) -
     assert max(map(len, done.stdout.partition("The trace is")[0].splitlines())) <= WIDTH
 
 
-def test_sidecars_beside_the_programs_are_blamed(stage: Stage) -> None:
-    done = demo(stage, "-c", _BYPASSED)
+def test_sidecars_beside_the_programs_are_blamed(backends: Backends) -> None:
+    done = demo(backends, "-c", _BYPASSED)
     assert done.returncode == 1
     assert "The trace is not right:" in done.stdout and "no program went on from it" in done.stdout
 
 
-def test_a_tracer_that_there_is_not_is_named(stage: Stage) -> None:
-    done = demo(stage, "-m", DEMO, "datadog")
+def test_a_tracer_that_there_is_not_is_named(backends: Backends) -> None:
+    done = demo(backends, "-m", DEMO, "datadog")
     assert (done.returncode, done.stdout) == (2, "tracer 'datadog': choose one of zipkin, opentelemetry\n")

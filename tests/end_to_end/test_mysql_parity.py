@@ -1,4 +1,4 @@
-"""The drivers of MySQL behave as without the agent: every case of mysql_cases.txt, bare and traced, on a real MariaDB."""
+"""The drivers of MySQL behave as without the agent: the cases of mysql_cases.txt, bare and traced, on a MariaDB."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from test_services.built_drivers import driver, search_path
 from test_services.mariadb import MariaDB
 from tests.end_to_end import mysql_cases
 from tests.end_to_end.mysql_cases import AIO, DRIVERS, aio_cases, cases
-from tests.programs import bare, on_path
+from tests.programs import bare, on_path, without_paths
 
 PROGRAM = str(Path(mysql_cases.__file__))
 CASES = [
@@ -72,7 +72,7 @@ def test_the_program_sees_no_difference(outcomes: Outcomes, name: str, case: str
 
 
 def test_the_agent_says_nothing(outcomes: Outcomes) -> None:
-    assert "autotrace" not in outcomes.said
+    assert "autotrace" not in without_paths(outcomes.said)
 
 
 def test_case_names_are_unique() -> None:

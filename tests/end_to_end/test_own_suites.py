@@ -1,7 +1,8 @@
 """Harmless, as the libraries themselves see it: their own tests end the same with the agent and without, one by one.
 
-Each suite runs twice in a process of its own, headers propagated and spans sent, as in a program. Which tests fail bare is the
-library's and the machine's affair. Limit: the suites that are quick; docs/architecture.md names all that were compared.
+Each suite runs twice in a process of its own, headers propagated and spans sent, as in a program. Which tests fail bare
+is the library's and the machine's affair. Limit: the suites that are quick; docs/architecture.md names all that were
+compared.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ SUITES = {
 class Ran(NamedTuple):
     outcomes: Counter[str]
     """`class::test outcome`; an error at its end is an outcome of its own"""
-    said: str
+    stderr: str
 
 
 @pytest.mark.parametrize("name", SUITES)
@@ -84,11 +85,11 @@ def test_a_library_passes_its_own_tests_as_without_the_agent(
     assert sum(outcome.endswith(" passed") for outcome in without.outcomes) >= suite.passing
     different = (without.outcomes - within.outcomes) + (within.outcomes - without.outcomes)
     assert [test for test in sorted(different) if not any(known in test for known in suite.exceptions)] == []
-    assert "autotrace:" not in within.said  # a failure of ours would say so
+    assert "autotrace:" not in within.stderr  # a failure of ours would say so
 
 
 def _surroundings(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Path, dict[str, str]]:
-    """(where the tests are, what is in their environment); the tests of a library that is not in NEEDS are installed with it."""
+    """(folder of the tests, their environment). Tests of a library that is not in NEEDS are installed with it."""
     variables = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(tmp_path)}
     if name == "psycopg2-binary":
         variables |= _database(request.getfixturevalue("postgresql"))
@@ -110,8 +111,8 @@ def _database(server: PostgreSQL) -> dict[str, str]:
         cursor.execute("DROP DATABASE IF EXISTS own_suites")
         cursor.execute("CREATE DATABASE own_suites")
     connection.close()
-    told = {"": "own_suites", "_HOST": server.host, "_PORT": str(server.port), "_USER": server.user}
-    return {f"PSYCOPG2_TESTDB{key}": value for key, value in told.items()}
+    variables = {"": "own_suites", "_HOST": server.host, "_PORT": str(server.port), "_USER": server.user}
+    return {f"PSYCOPG2_TESTDB{key}": value for key, value in variables.items()}
 
 
 def _run(suite: Suite, results: Path, folder: Path, variables: dict[str, str]) -> Ran:

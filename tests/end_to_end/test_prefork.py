@@ -1,4 +1,4 @@
-"""Servers with several processes, as a user starts them: each worker's spans arrive, one per request, whatever forks or spawns them."""
+"""Servers with several processes, as a user starts them: each worker's spans arrive, whatever forks or spawns it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ UWSGI = (
     "--processes",
     "2",
     "--virtualenv",
-    sys.prefix,
+    "environment",  # a link in the program's folder: uWSGI reads no path with letters outside ASCII
     "--die-on-term",
 )
 MOUNTS = (
@@ -154,13 +154,17 @@ def fails(port: int, path: str) -> bool:
 @contextlib.contextmanager
 def running(command: list[str], folder: Path, receiver: Receiver, flush: str = "0.05") -> Iterator[int]:
     port = http_peer.free_port()
-    command = [word.replace("{port}", str(port)) for word in command]
+    (folder / "venv").symlink_to(sys.prefix)  # uWSGI takes no virtualenv whose path is not ASCII
+    command = [word.replace("{port}", str(port)).replace("{venv}", str(folder / "venv")) for word in command]
     scripts = Path(sysconfig.get_path("scripts"))
     if not Path(command[0]).is_absolute():
         command[0] = str(scripts / command[0])
     environ = programs.environment(
-        AUTOTRACE_ENDPOINT=receiver.http_url, AUTOTRACE_FLUSH_SECONDS=flush, AUTOTRACE_SERVICE_NAME="prefork"
+        AUTOTRACE_ENDPOINT=receiver.http_url,
+        AUTOTRACE_FLUSH_SECONDS=flush,
+        AUTOTRACE_SERVICE_NAME="prefork",
     )
+    (folder / "environment").symlink_to(sys.prefix)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [str(programs.RUNNER), *command], cwd=folder, env=environ, stdout=log, stderr=log, start_new_session=True
@@ -224,15 +228,20 @@ def test_every_worker_s_spans_arrive(name: str, tmp_path: Path) -> None:
 def test_uwsgi_s_workers_share_nothing_and_send_the_last_when_they_stop(
     name: str, component: str, tmp_path: Path
 ) -> None:
-    """uWSGI forks in C, and Python's own hooks around a fork are not called: the workers would draw the same ids, and one that
-    inherits a thread of its master's, which a span while loading has started, would wait for it for ever."""
+    """uWSGI forks in C, without Python's hooks around a fork.
+
+    Without more care the workers would draw the same ids. And a worker that inherits its master's export thread, which
+    a span while loading has started, would wait for that thread for ever.
+    """
     while_loading = "from opentelemetry import trace\ntrace.get_tracer('t').start_span('while loading').end()\n"
     (tmp_path / "app.py").write_text(while_loading + APP)
     command = [uwsgi_program(), *UWSGI[1:], "--module", f"app:{name}"]
     with Receiver() as receiver:
         with running(command, tmp_path, receiver, flush="60") as port:
             answered: list[str] = []
+            until = time.monotonic() + 60
             while len(set(answered)) < 2 or len(answered) < 16:
+                assert time.monotonic() < until, "one worker had it all"
                 threads = [threading.Thread(target=lambda: answered.append(ask(port, "/x")[1])) for _ in range(8)]
                 for thread in threads:
                     thread.start()
@@ -246,3 +255,15 @@ def test_uwsgi_s_workers_share_nothing_and_send_the_last_when_they_stop(
     assert len({span.span_id for span in served}) == len(served), "every request draws one id, and none of them twice"
     assert [span.name for span in spans if span not in served] == ["while loading"]
     assert "autotrace:" not in (tmp_path / "log").read_text()
+
+
+def test_a_mount_with_an_interpreter_of_its_own_is_served_untraced_and_one_line_says_so(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "other.py").write_text("from app import create\napplication = create()")
+    command = [uwsgi_program(), *UWSGI[1:], *(option for option in MOUNTS if option != "--single-interpreter")]
+    with Receiver() as receiver, running(command, tmp_path, receiver) as port:
+        assert [ask(port, path)[0] for path in ("/second/x", "/first/x")] == [200, 200]
+        spans = receiver.wait_for(lambda spans: any("/first/x" in str(span.tags["http.url"]) for span in spans))
+    assert not [span for span in spans if "/second" in str(span.tags["http.url"])]
+    log = (tmp_path / "log").read_text()
+    assert (log.count("autotrace:"), log.count("Add `single-interpreter = true`")) == (1, 1)

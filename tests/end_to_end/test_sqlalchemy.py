@@ -1,6 +1,6 @@
-"""SQLAlchemy on every driver: nothing that it or the program sees is changed, and each statement that it sends is one span.
+"""SQLAlchemy on every driver: it and the program see no difference, and each statement that it sends is one span.
 
-Which statements it sends is its own account: the event `before_cursor_execute`, in the run without the agent as in the other.
+The event `before_cursor_execute`, bare and traced, is its own account of its statements.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import pytest
 
 from test_services.mariadb import MariaDB
 from test_services.postgresql import PostgreSQL
-from tests.end_to_end.told import Told, both
+from tests.end_to_end.two_runs import TwoRuns, run_twice
+from tests.programs import without_paths
 
 URLS = {
     "psycopg2": "postgresql+psycopg2://{postgresql}",
@@ -28,10 +29,12 @@ URLS = {
     "aiosqlite": "sqlite+aiosqlite:///{folder}/shop.db?async=1",
 }
 
-# What SQLAlchemy sends without an event: on the first connect, for pre_ping, to set an isolation level back, to fetch with pg8000.
+# SQLAlchemy sends these without an event: on the first connect, for pre_ping, to reset an isolation level, to fetch
+# with pg8000.
 AROUND = re.compile(
-    r"SELECT t\.oid, typarray FROM pg_type|select pg_catalog\.version|select current_schema|show (transaction|standard)|Composed"
-    r"|SELECT @@|SET NAMES|SELECT VERSION|SELECT DATABASE|SET SESSION (TRANSACTION|CHARACTERISTICS)|COMMIT$|PRAGMA read_uncommitted"
+    r"SELECT t\.oid, typarray FROM pg_type|select pg_catalog\.version|select current_schema|show (transaction|standard)"
+    r"|Composed|SELECT @@|SET NAMES|SELECT VERSION|SELECT DATABASE|SET SESSION (TRANSACTION|CHARACTERISTICS)|COMMIT$"
+    r"|PRAGMA read_uncommitted"
     r"|SELECT 1$|;$|(FETCH FORWARD \d+ FROM|CLOSE) c_\w+$"
 )
 DECLARE = re.compile(r"^DECLARE c_\w+ NO SCROLL CURSOR FOR ")
@@ -40,52 +43,52 @@ CUT = 1000
 
 
 @pytest.fixture(scope="module", params=URLS)
-def told(
+def runs(
     request: pytest.FixtureRequest, postgresql: PostgreSQL, mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory
-) -> Told:
+) -> TwoRuns:
     places = {
         "postgresql": postgresql.url.partition("//")[2],
         "mariadb": mariadb.url.partition("//")[2],
         "folder": tmp_path_factory.mktemp("sqlalchemy"),
     }
-    return both("tests.end_to_end.sqlalchemy_story", URLS[request.param].format(**places))
+    return run_twice("tests.end_to_end.sqlalchemy_story", URLS[request.param].format(**places))
 
 
-def test_the_program_sees_no_difference(told: Told) -> None:
-    for name, scenario in told.bare.items():
-        assert told.traced[name]["value"] == scenario["value"], name
-        assert told.traced[name]["told"] == scenario["told"], name
-    assert "IntegrityError" in told.bare["objects"]["value"]
+def test_the_program_sees_no_difference(runs: TwoRuns) -> None:
+    for name, scenario in runs.bare.items():
+        assert runs.traced[name]["value"] == scenario["value"], name
+        assert runs.traced[name]["statements"] == scenario["statements"], name
+    assert "IntegrityError" in runs.bare["objects"]["value"]
 
 
-def test_a_statement_is_one_span(told: Told) -> None:
-    for name, scenario in told.traced.items():
+def test_a_statement_is_one_span(runs: TwoRuns) -> None:
+    for name, scenario in runs.traced.items():
         made = [statement for statement in statements(scenario) if not AROUND.match(statement)]
         made = [DECLARE.sub("", statement)[:CUT] for statement in made]
-        assert made == [statement[:CUT] for statement in scenario["told"]], name
-    assert sum(len(scenario["told"]) for scenario in told.traced.values()) > 60
+        assert made == [statement[:CUT] for statement in scenario["statements"]], name
+    assert sum(len(scenario["statements"]) for scenario in runs.traced.values()) > 60
 
 
-def test_no_statement_of_a_first_connect_is_doubled(told: Told) -> None:
-    made = statements(told.traced["first_connect"])
+def test_no_statement_of_a_first_connect_is_doubled(runs: TwoRuns) -> None:
+    made = statements(runs.traced["first_connect"])
     assert made and len(made) == len(set(made))
 
 
-def test_spans_are_children_of_the_programs_own(told: Told) -> None:
-    assert all(span["child"] for scenario in told.traced.values() for span in scenario["spans"])
+def test_spans_are_children_of_the_programs_own(runs: TwoRuns) -> None:
+    assert all(span["child"] for scenario in runs.traced.values() for span in scenario["spans"])
 
 
-def test_failed_statements_have_failed_spans(told: Told) -> None:
-    failed = [span["statement"] for span in told.traced["errors"]["spans"] if span["error"]]
+def test_failed_statements_have_failed_spans(runs: TwoRuns) -> None:
+    failed = [span["statement"] for span in runs.traced["errors"]["spans"] if span["error"]]
     assert failed == ["insert into customer (id, name) values (901, 'twice')", "select * from nowhere"]
 
 
 def test_spans_tell_whom_the_driver_is_connected_to(
-    told: Told, request: pytest.FixtureRequest, postgresql: PostgreSQL, mariadb: MariaDB
+    runs: TwoRuns, request: pytest.FixtureRequest, postgresql: PostgreSQL, mariadb: MariaDB
 ) -> None:
-    system = re.split(r"[+:]", URLS[request.node.callspec.params["told"]])[0]
+    system = re.split(r"[+:]", URLS[request.node.callspec.params["runs"]])[0]
     server = {"postgresql": postgresql, "sqlite": None}.get(system, mariadb)
-    for span in told.traced["core"]["spans"]:
+    for span in runs.traced["core"]["spans"]:
         tags = span["tags"]
         assert tags["db.system.name"] == system
         found = [tags.get(name) for name in ("server.address", "server.port", "db.user")]
@@ -93,9 +96,9 @@ def test_spans_tell_whom_the_driver_is_connected_to(
         assert tags["db.namespace"].endswith("shop.db" if server is None else server.database)
 
 
-def test_the_agent_says_nothing(told: Told) -> None:
-    assert told.failures == {}
-    assert "autotrace" not in told.said
+def test_the_agent_says_nothing(runs: TwoRuns) -> None:
+    assert runs.failures == {}
+    assert "autotrace" not in without_paths(runs.stderr)
 
 
 def statements(scenario: dict[str, Any]) -> list[str]:

@@ -1,6 +1,6 @@
-"""CPython's own tests of the modules that are patched, and of imports, run under the agent: none fails that passes without.
+"""CPython's own tests of patched modules and of imports, under the agent: none fails that passes without.
 
-Trace headers are kept off (AUTOTRACE_PROPAGATION_TARGETS), since some of these tests compare whole requests.
+AUTOTRACE_PROPAGATION_TARGETS keeps trace headers off, because some of these tests compare whole requests.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""W3C Trace Context on the wire: examples/w3c under autotrace-run, asked through a plain socket, and what it then sends on.
+"""W3C Trace Context on the wire: examples/w3c under autotrace-run, asked through a plain socket, and what it sends.
 
-Each rule of the official suite (its tests by name, without `test_`) and where it stands here, values in tests/propagation/test_w3c.py:
+The official suite's tests (without `test_`), and where each stands here; values are in tests/propagation/test_w3c.py:
 
     both_traceparent_and_tracestate_missing     TestTraceparent.test_without_one_the_service_begins_a_trace
     traceparent_included_tracestate_missing     .test_a_valid_one_is_continued_with_a_parent_of_its_own: version 00
@@ -202,9 +202,9 @@ class TestSeveralRequests:
     def test_calls_of_one_request_share_its_trace_and_have_parents_of_their_own(self, service: Service) -> None:
         arguments: list[object] = [{"url": service.heard.url + "/", "arguments": []}] * 3
         all_sent = service.calls((f"traceparent: {VALID}", "tracestate: foo=1"), arguments)
-        told = [context(service, sent) for sent in all_sent]
-        assert len(told) == len({sent.parent for sent in told}) == 3
-        assert all(continues(sent) and sent.state == "foo=1" for sent in told)
+        contexts = [context(service, sent) for sent in all_sent]
+        assert len(contexts) == len({sent.parent for sent in contexts}) == 3
+        assert all(continues(sent) and sent.state == "foo=1" for sent in contexts)
 
     def test_without_a_traceparent_they_share_a_new_one(self, service: Service) -> None:
         arguments: list[object] = [{"url": service.heard.url + "/", "arguments": []}] * 2
@@ -214,17 +214,17 @@ class TestSeveralRequests:
     @pytest.mark.parametrize("text", values.BAD.values(), ids=values.BAD)
     def test_with_an_invalid_one_they_share_a_new_one(self, service: Service, text: str) -> None:
         arguments: list[object] = [{"url": service.heard.url + "/", "arguments": []}] * 3
-        told = [context(service, sent) for sent in service.calls((f"traceparent: {text}",), arguments)]
-        assert all(is_new(sent) for sent in told)
-        assert (len({sent.trace for sent in told}), len({sent.parent for sent in told})) == (1, 3)
+        contexts = [context(service, sent) for sent in service.calls((f"traceparent: {text}",), arguments)]
+        assert all(is_new(sent) for sent in contexts)
+        assert (len({sent.trace for sent in contexts}), len({sent.parent for sent in contexts})) == (1, 3)
 
     def test_through_the_service_itself_the_trace_goes_on_and_each_body_arrives(self, service: Service) -> None:
         inner = [{"url": service.heard.url + "/", "arguments": [1, {"a": "b"}]}]
         outer: list[object] = [{"url": service.url(), "arguments": inner}, *inner]
         all_sent = service.calls((f"traceparent: {VALID}", "tracestate: foo=1"), outer)
-        told = [context(service, sent) for sent in all_sent]
-        assert [(continues(sent), sent.state) for sent in told] == [(True, "foo=1")] * 2
-        assert told[0].parent != told[1].parent
+        contexts = [context(service, sent) for sent in all_sent]
+        assert [(continues(sent), sent.state) for sent in contexts] == [(True, "foo=1")] * 2
+        assert contexts[0].parent != contexts[1].parent
         assert [json.loads(sent.body) for sent in all_sent] == [[1, {"a": "b"}]] * 2
 
     def test_nothing_is_left_for_the_next_request(self, service: Service) -> None:

@@ -1,4 +1,4 @@
-"""examples/w3c asked through a plain socket, so that every byte of the header lines is ours; and what its own requests then carry."""
+"""examples/w3c, asked through a plain socket so that every byte of the headers is ours; and what its requests carry."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Sent(NamedTuple):
 
 
 def context(service: Service, sent: Received) -> Sent:
-    """What a request carries, which is always a valid traceparent; B3 says the same where it is in the set, else nothing."""
+    """The context that a request carries: always a valid traceparent. B3, if it is in the set, says the same."""
     found = re.fullmatch("00-([0-9a-f]{32})-([0-9a-f]{16})-(0[0-3])", sent.header("traceparent") or "")
     assert found and set(found[1]) != {"0"} and set(found[2]) != {"0"}
     state = sent.header("tracestate")

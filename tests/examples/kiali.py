@@ -1,8 +1,9 @@
 """Kiali's trace overlay as an oracle: which nodes and edges of its workload graph light up for the spans of one trace.
 
-The rules are those of Kiali's own overlay (2.27), told in our words. Where its versions differ the stricter one counts: a
-workload is only found by `hostname` or `node_id`, never guessed from the app's name; a service entry is only lit by a span that
-Kiali reads as TCP (no `http.*` tag), for it shows broker and topic of those alone. Spans are as Jaeger serves them.
+The rules are those of Kiali's own overlay (2.27), told in our words. Where its versions differ the stricter one counts:
+a workload is only found by `hostname` or `node_id`, never guessed from the app's name; a service entry is only lit by a
+span that Kiali reads as TCP (no `http.*` tag), for it shows broker and topic of those alone. Spans are as Jaeger serves
+them.
 """
 
 from __future__ import annotations
@@ -79,7 +80,10 @@ class Lit(NamedTuple):
 
 
 def lit(graph: Graph, spans: Sequence[ReceivedSpan], trace_id: int | None = None) -> Lit:
-    """The graph under one trace; None: under that of the first span. Spans of other traces are not looked at, as in Kiali."""
+    """The graph under one trace; None: under that of the first span.
+
+    Spans of other traces are not looked at, as in Kiali.
+    """
     wanted = spans[0].trace_id if trace_id is None and spans else trace_id
     trace = {span.span_id: span for span in spans if span.trace_id == wanted}
     shining: set[Node | Edge] = set()
@@ -94,7 +98,10 @@ def lit(graph: Graph, spans: Sequence[ReceivedSpan], trace_id: int | None = None
 
 
 def _walk(graph: Graph, span: ReceivedSpan, parent: ReceivedSpan | None, shining: set[Node | Edge]) -> None:
-    """From the parent's workload downstream. A stop that is not in the graph is left out; two stops light the edge between them."""
+    """From the parent's workload downstream.
+
+    A stop that is not in the graph is left out; two stops light the edge between them.
+    """
     here = [node for node in graph.nodes if parent is not None and node == workload_of(parent)]
     for stop in filter(None, _stops(graph, span)):
         shining.add(stop[0])
@@ -120,7 +127,10 @@ def _stops(graph: Graph, span: ReceivedSpan) -> Iterator[list[Node]]:
 
 
 def _parent(span: ReceivedSpan, trace: dict[int, ReceivedSpan]) -> ReceivedSpan | None:
-    """The span of the first reference, if this trace has it. Jaeger puts a parent id that is in no reference before them all."""
+    """The span of the first reference, if this trace has it.
+
+    Jaeger puts a parent id that is in no reference before them all.
+    """
     parent = (span.trace_id, span.parent_id)
     references = [(trace_id, span_id) for _, trace_id, span_id in span.references]
     if span.parent_id and parent not in references:
@@ -129,7 +139,7 @@ def _parent(span: ReceivedSpan, trace: dict[int, ReceivedSpan]) -> ReceivedSpan 
 
 
 def workload_of(span: ReceivedSpan) -> Node | None:
-    """By `node_id` (`sidecar~ip~pod.namespace~domain`, the sidecar's), else by the process tag `hostname` and the service's name."""
+    """By the sidecar's `node_id` (`sidecar~ip~pod.namespace~domain`), else by `hostname` and the service's name."""
     if "node_id" in span.tags:
         parts = str(span.tags["node_id"]).split("~")
         pod, dot, namespace = parts[2].rpartition(".") if len(parts) > 2 else ("", "", "")

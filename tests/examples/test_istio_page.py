@@ -1,4 +1,4 @@
-"""docs/istio.md: its settings exist, its values are taken, its paths lead somewhere, and of two formats the first one is read."""
+"""docs/istio.md: its settings, their values and its paths exist; and of two formats the first one is read."""
 
 from __future__ import annotations
 
@@ -62,4 +62,6 @@ def passed_on(propagator: Propagator, headers: dict[str, str]) -> tuple[Remote, 
     remote = carriers.extract_http(propagator, headers)
     assert remote is not None
     call = span(remote.trace_id, 3, remote.span_id, remote.flags)
-    return remote, dict(carriers.http_additions(propagator, call, None, ()))
+    sent: dict[str, str] = {}
+    carriers.inject_http(propagator, sent, call, None, ())
+    return remote, sent

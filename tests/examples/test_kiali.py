@@ -1,4 +1,4 @@
-"""Golden cases of Kiali's rules, with the tags that our own tables spell: what lights a broker, a database, a workload, and what does not."""
+"""Golden cases of Kiali's rules, with the tags of our own tables: what lights a broker, a database, a workload."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POD = "6d8996bff-ztg6z"
 
 @pytest.fixture
 def graph() -> Graph:
-    """shop calls billing; both use the parts behind service entries; worker hears from shop over Kafka and has no service."""
+    """shop calls billing. Both use the backends behind service entries. worker consumes from shop and has no service."""
     graph = Graph("default")
     kafka, postgresql = graph.entry("kafka", KAFKA[0]), graph.entry("postgresql", DATABASE[0])
     graph.service("shop")
@@ -178,8 +178,10 @@ class TestABrokerOrADatabase:
 
     @pytest.mark.parametrize("caller", ["127.0.0.6", "10.1.2.3", "::6", "fd00::17", ""])
     def test_the_caller_of_a_server_is_no_broker(self, graph: Graph, caller: str) -> None:
-        """Behind a sidecar callers are 127.0.0.6, or ::6, whose part before the first colon is empty. Without the tags of HTTP, which
-        hide this from the oracle but not from every Kiali."""
+        """Behind a sidecar callers are 127.0.0.6, or ::6, whose part before the first colon is empty.
+
+        Without the tags of HTTP, which hide this from the oracle but not from every Kiali.
+        """
         assert self.drawn(graph, {key: tag for key, tag in server(caller=caller).items() if "http." not in key}) == []
 
 

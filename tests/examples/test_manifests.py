@@ -1,6 +1,6 @@
-"""The examples' Kubernetes manifests, as kustomize builds them: valid by the published schemas, whole, and right for the agent and for Kiali.
+"""The examples' Kubernetes manifests, as kustomize builds them: valid, complete, right for the agent and for Kiali.
 
-No cluster is asked: that Istio and Kiali do with them what docs/istio.md says is not tested here.
+Limit: no cluster is asked. Whether Istio and Kiali do with them what docs/istio.md says is not tested here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.programs import ROOT
 
 EXAMPLES = ROOT / "examples"
 MESHES = {"eshop": eshop_mesh(), "mesh_arena": arena_mesh()}
-FOLDERS = (*MESHES, "harness/k8s/parts")
+FOLDERS = (*MESHES, "harness/k8s/backends")
 PROVIDERS = sorted((EXAMPLES / "harness" / "k8s" / "istio").glob("*.yaml"))
 
 Document = dict[str, Any]
@@ -213,8 +213,8 @@ class TestAnExample:
             collector = endpoint(settings)
             assert isinstance(collector, Collector)
             port = str(urlsplit(collector.url).port)
-            told = deployment["spec"]["template"]["metadata"]["annotations"]
-            assert told["traffic.sidecar.istio.io/excludeOutboundPorts"] == port
+            annotations = deployment["spec"]["template"]["metadata"]["annotations"]
+            assert annotations["traffic.sidecar.istio.io/excludeOutboundPorts"] == port
 
     def test_the_agent_is_brought_and_found(self, example: str) -> None:
         """What the init container installs is where PYTHONPATH looks, made by the Python that will run it."""
@@ -222,7 +222,7 @@ class TestAnExample:
             pod = deployment["spec"]["template"]["spec"]
             agent = next(one for one in pod["initContainers"] if one["name"] == "autotrace")
             *_, target, package = agent["command"]
-            assert package == "autotrace"
+            assert package == "autotrace-agent"
             assert variables(deployment, example)["PYTHONPATH"] == f"{target}/autotrace/bootstrap"
             assert {one["image"] for one in (*pod["initContainers"], container(deployment))} == {agent["image"]}
             assert all(one["securityContext"]["runAsUser"] == 1337 for one in pod["initContainers"])
@@ -260,7 +260,7 @@ class TestAnExample:
 
 
 class TestTheParts:
-    FOLDER = "harness/k8s/parts"
+    FOLDER = "harness/k8s/backends"
 
     def test_are_where_the_service_entries_say(self) -> None:
         for entry in of_kind("ServiceEntry", *MESHES).values():

@@ -1,4 +1,4 @@
-"""A collector that misbehaves as told: answers a status, hangs, trickles, closes its connections; and a place where none is."""
+"""A collector with a chosen behaviour: it answers a status, hangs, trickles, or closes its connections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Behaviour = Callable[["Collector", socket.socket], None]
 
 
 class Collector:
-    """Serves each connection on a thread of its own with `behaviour`; `bodies`: what was posted whole, in order."""
+    """It serves each connection with `behaviour`, on a thread of its own. `bodies` are the complete POSTs, in order."""
 
     def __init__(self, behaviour: Behaviour, port: int = 0) -> None:
         self.behaviour = behaviour
@@ -67,25 +67,25 @@ class Collector:
 
 
 def answering(*statuses: int, text: bytes = b"") -> Behaviour:
-    """These statuses in turn, whatever the connection; then the last one for ever."""
+    """Answer these statuses in turn, on all connections together; then the last one for ever."""
     left = list(statuses)
 
     def behave(collector: Collector, connection: socket.socket) -> None:
         while collector.read(connection):
             status = left.pop(0) if len(left) > 1 else left[0]
-            connection.sendall(b"HTTP/1.1 %d Told\r\nContent-Length: %d\r\n\r\n%s" % (status, len(text), text))
+            connection.sendall(b"HTTP/1.1 %d Reason\r\nContent-Length: %d\r\n\r\n%s" % (status, len(text), text))
 
     return behave
 
 
 def hanging(collector: Collector, connection: socket.socket) -> None:
-    """Takes the request, never answers."""
+    """Take the request and never answer."""
     while collector.read(connection):
         pass
 
 
 def trickling(collector: Collector, connection: socket.socket) -> None:
-    """A byte of an endless answer now and then: no single read ever times out."""
+    """Send a byte of an endless response now and then, so that no single read ever times out."""
     collector.read(connection)
     connection.sendall(b"HTTP/1.1 202 ")
     while True:
@@ -94,7 +94,7 @@ def trickling(collector: Collector, connection: socket.socket) -> None:
 
 
 def closing_after_each(collector: Collector, connection: socket.socket) -> None:
-    """Says nothing of it, and closes after its answer, as a server does whose idle timeout is short."""
+    """Close the connection after the response, unannounced, as a server does that has a short idle timeout."""
     if collector.read(connection):
         connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
         connection.close()

@@ -1,4 +1,4 @@
-"""Finished spans to export, made as the patches make them; and what a receiver must have got for one of them."""
+"""Finished spans to export, made as the patches make them, and the span that a receiver must have got for each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 
-from autotrace.export.tag_value import plain
+from autotrace.export.tag_value import to_tag_value
 from autotrace.semantics import database, http, messaging, span_reader
 from autotrace.semantics.family import Family, SharedFacts
 from autotrace.settings import Settings
@@ -16,7 +16,7 @@ from test_services.jaeger_thrift import ReceivedSpan
 
 
 class Resource:
-    """As export/resource.py makes it."""
+    """Has the attributes of the Resource in export/resource.py."""
 
     def __init__(self, service_name: str = "shop", **tags: Any) -> None:
         self.service_name = service_name
@@ -37,7 +37,7 @@ def new(
     trace_id: int | None = None,
     parent_id: int = 0,
 ) -> Span:
-    """A running span; 128-bit ids with their top bits set, where signs go wrong, unless told otherwise."""
+    """A span that has not ended. By default its ids have their top bits set, because that is where signs go wrong."""
     if trace_id is None:
         trace_id = parent.trace_id if parent else random.getrandbits(128) | 1 << 127 | 1 << 63
     span_id = random.getrandbits(64) | 1 << 63
@@ -111,7 +111,7 @@ def story() -> list[Span]:
 
 
 def expected(span: Span, resource: Any) -> ReceivedSpan:
-    """What a receiver must hand out for the span: by span_reader.tags(), without the encoder's caches."""
+    """The span that a receiver must return: from span_reader.tags(), without the encoder's caches."""
     tags = [tag for tag in span_reader.tags(span) if tag[1] is not None]
     tags.append(("span.kind", span.kind.name.lower()))
     if span.scope is not None:
@@ -141,9 +141,9 @@ def expected(span: Span, resource: Any) -> ReceivedSpan:
 
 
 def as_sent(tags: dict[str, Any]) -> dict[str, Any]:
-    return {sendable(key): sendable(plain(value)) for key, value in tags.items() if value is not None}
+    return {sendable(key): sendable(to_tag_value(value)) for key, value in tags.items() if value is not None}
 
 
 def sendable(value: Any) -> Any:
-    """Lone surrogates have no UTF-8."""
+    """With `?` for lone surrogates, which have no UTF-8."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Programs for the tests of the pipeline: a few lines run as a process of their own, traced by the bootstrap folder alone."""
+"""Programs for the tests of the pipeline: a few lines, run as a process that only the bootstrap folder traces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exporter `console`: what a developer reads on stderr, and when."""
+"""Exporter `console`: the text on stderr, and when it is printed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from autotrace.export import tree
-from autotrace.export.console import LONGEST, Console, make
+from autotrace.export.console import LONGEST_WAIT, Console, make
 from autotrace.semantics import http
 from autotrace.tracing.span import FOLLOWS_FROM, Span
 from tests.export.finished import Resource, ended, named, new, settings, story
@@ -32,7 +32,7 @@ class Watch:
         self.console = Console(lambda: self.stream, lambda: self.now)
 
     def export(self, *spans: Span) -> str:
-        """What is written meanwhile."""
+        """The text that is written meanwhile."""
         return self._new(lambda: self.console.export(list(spans), Resource("shop"), time.monotonic() + 1))
 
     def close(self) -> str:
@@ -44,7 +44,7 @@ class Watch:
         return str(self.stream.getvalue()[before:])
 
 
-def test_a_trace_is_a_tree_of_what_happened() -> None:
+def test_a_trace_is_a_tree_of_its_spans() -> None:
     spans = story()
     for span in spans:
         span.start_time, span.end_time = 1_000_000_000 + spans.index(span), 1_012_300_000
@@ -98,7 +98,7 @@ class TestATraceIsHeld:
     def test_for_seconds_and_no_longer(self) -> None:
         watch, root = Watch(), named("root")
         assert watch.export(ended(named("child", parent=root))) == ""
-        watch.now += LONGEST
+        watch.now += LONGEST_WAIT
         text = watch.export(ended(named("another trace")))
         assert f"child of {root.span_id:016x}" in text
         assert text.count("trace ") == 3
@@ -110,7 +110,7 @@ class TestATraceIsHeld:
         assert watch.close() == ""
 
     def test_within_bounds(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("autotrace.export.console.MOST", 2)
+        monkeypatch.setattr("autotrace.export.console.MOST_WAITING", 2)
         watch = Watch()
         orphans = [ended(named("orphan", parent=named("root"))) for _ in range(3)]
         assert watch.export(*orphans[:2]) == ""
@@ -122,7 +122,7 @@ class TestColours:
         assert "\x1b[" in Watch(Terminal()).export(*story())
         assert "\x1b[" not in Watch().export(*story())
 
-    def test_what_failed_is_red(self) -> None:
+    def test_a_span_that_failed_is_red(self) -> None:
         lines = Watch(Terminal()).export(*story()).splitlines()
         assert [number for number, line in enumerate(lines) if "\x1b[31m" in line] == [5]
         assert "\x1b[31m! ConnectionError: no route" in lines[5]

@@ -1,10 +1,9 @@
-"""How traced programs end: everything finished is sent, a collector that is away costs no more than the deadline, nothing else is printed."""
+"""How traced programs exit: all ended spans are sent, a dead collector costs the deadline at most, all is quiet."""
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,10 +16,8 @@ LATE = 5.0
 """Seconds by which a loaded machine may miss a deadline in these tests."""
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as listening:
-        yield listening
+PIPELINE = ("background_thread", "loss_report", "pipeline", "sender", "span_queue")
+"""The modules that an exporter of nothing needs."""
 
 
 def names(receiver: Receiver) -> list[str]:
@@ -31,7 +28,7 @@ def names(receiver: Receiver) -> list[str]:
     ("ending", "code"),
     [("", 0), ("raise SystemExit(3)", 3), ("1/0", 1), ("import os; os.kill(os.getpid(), 2)", -signal.SIGINT)],
 )
-def test_what_was_finished_is_sent_however_the_program_ends(
+def test_spans_that_have_ended_are_sent_however_the_program_exits(
     receiver: Receiver, tmp_path: Path, ending: str, code: int
 ) -> None:
     ended = run(tmp_path, f"work('a', 'b')\n{ending}", receiver.http_url)
@@ -65,7 +62,7 @@ threading.Thread(target=lambda: (time.sleep(0.2), work('in a thread'))).start()
     assert names(receiver) == ["at exit", "in a thread"]
 
 
-def test_a_thread_that_goes_on_finishing_spans_does_not_disturb_the_end(receiver: Receiver, tmp_path: Path) -> None:
+def test_a_thread_that_goes_on_ending_spans_does_not_disturb_the_exit(receiver: Receiver, tmp_path: Path) -> None:
     source = """
 import threading
 threading.Thread(target=lambda: [work('endless') for _ in iter(int, 1)], daemon=True).start()
@@ -141,7 +138,7 @@ def test_an_impatient_second_interrupt_ends_the_wait_without_a_traceback(tmp_pat
     assert not [line for line in ended.said if "Traceback" in line or "Exception" in line]
 
 
-def test_os_exit_loses_no_more_than_what_was_not_yet_flushed(receiver: Receiver, tmp_path: Path) -> None:
+def test_os_exit_loses_only_spans_that_were_not_flushed(receiver: Receiver, tmp_path: Path) -> None:
     source = """
 import os, time
 work('flushed'); print(trace.get_tracer_provider().force_flush()); work('lost'); os._exit(0)
@@ -160,7 +157,7 @@ print(len(os.listdir('/proc/self/task')))
 """
     ended = run(tmp_path, source, "", exporter="none")
     assert ended.out.splitlines() == [
-        "['autotrace.export.background_thread', 'autotrace.export.pipeline', 'autotrace.export.sender', 'autotrace.export.span_queue']",
+        str([f"autotrace.export.{name}" for name in PIPELINE]),
         "1",
     ]
 
@@ -187,7 +184,7 @@ for line in sys.stdin:
             process.stdout.readline()
         ended = end(process)
     assert ended.said == [
-        f"autotrace: spans cannot be sent: {collector.url}: 503 Told; 1 wait, kept until the queue is full",
+        f"autotrace: spans cannot be sent: {collector.url}: 503 Reason; 1 wait, kept until the queue is full",
         "autotrace: spans are sent again; 0 were lost",
     ]
     taken = b"".join(collector.bodies[:1] + collector.bodies[4:])

@@ -1,11 +1,10 @@
-"""Processes made from traced ones: each sends its own spans, once, and leaves in its own way."""
+"""Processes made from traced ones: each sends its own spans, once, however it exits."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,6 @@ import pytest
 from test_services.receiver import Receiver
 from tests.export.collector import collecting, hanging
 from tests.export.programs import end, environment, nowhere, run, start
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as listening:
-        yield listening
 
 
 def counted(receiver: Receiver) -> Counter[str]:
@@ -58,7 +51,7 @@ while True:
     try: os.wait()
     except ChildProcessError: break
 """
-    # A thread that is busy for long is not waited for, and Python 3.12 warns; here that may happen, and is not the point.
+    # A thread that stays busy is not waited for, and Python 3.12 warns. That may happen here, and is not tested here.
     warnings = ("-W", "ignore::DeprecationWarning")
     ended = run(tmp_path, source, receiver.http_url, *warnings, flush_seconds=0.01, exit_seconds=20, seconds=60)
     assert (ended.code, ended.said) == (0, [])
@@ -81,13 +74,13 @@ sys.stdin.read(1)
     assert end(process).code == 0
 
 
-def test_a_program_that_forks_hears_no_warning_of_our_thread(receiver: Receiver, tmp_path: Path) -> None:
-    """Python 3.12 and later warn of a fork in a process with more than one thread; all of them can count."""
+def test_a_program_that_forks_sees_no_warning_of_the_export_thread(receiver: Receiver, tmp_path: Path) -> None:
+    """Python 3.12 and later warn of a fork in a process with several threads. Here the threads are counted."""
     source = """
 import os, time
 threads = []
 def count(): threads.append(len(os.listdir('/proc/self/task')))
-os.register_at_fork(before=count)  # runs before ours, which was there first
+os.register_at_fork(before=count)  # runs before the agent's, which was registered first
 work('sent'); time.sleep(0.5); count()
 work('waiting')
 child = os.fork()
@@ -162,7 +155,7 @@ if __name__ == '__main__':
 
 
 def test_a_pool_that_is_terminated_loses_at_most_the_last_moment(receiver: Receiver, tmp_path: Path) -> None:
-    """`with Pool()` kills its workers by SIGTERM. What they finished a while before has been sent, long before flush_seconds."""
+    """`with Pool()` kills its workers by SIGTERM. Spans that ended a while before are sent, whatever flush_seconds."""
     source = MULTI.replace("METHOD", "fork").replace(
         "BODY", "with context.Pool(2) as pool: pool.map(task, range(4)); sys.stdin.read()"
     )
@@ -194,7 +187,7 @@ work('both')
 if child: os.waitpid(child, 0)
 """
     with collecting(hanging) as collector:
-        warnings = ("-W", "ignore::DeprecationWarning")  # of the fork while our thread hangs
+        warnings = ("-W", "ignore::DeprecationWarning")  # of the fork while the export thread hangs
         ended = run(tmp_path, source, collector.url, *warnings, flush_seconds=0.05, exit_seconds=0.3)
     assert ended.code == 0
     assert all("cannot be sent" in line for line in ended.said)

@@ -1,10 +1,9 @@
-"""gevent in the process of a traced program: it may be told of late, when our thread and our locks are real; spans arrive and nothing hangs."""
+"""gevent in a traced program: also if it patches late, when the export thread and its locks are real, spans arrive."""
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,14 +29,8 @@ WHEN = {
 TWO = dict(list(WHEN.items())[:2])
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as listening:
-        yield listening
-
-
 def run(folder: Path, source: str, endpoint: str, **settings: object) -> Ended:
-    """Far less than 20 s, and never for ever."""
+    """It takes far less than 20 s; a program that hangs is killed."""
     return end(start(folder / "program.py", source, endpoint, **settings), 20)
 
 
@@ -107,7 +100,7 @@ def test_a_collector_that_is_away_is_one_line(tmp_path: Path) -> None:
     assert len(ended.said) == 1 and "Connection refused" in ended.said[0]
 
 
-def test_while_the_program_s_loop_is_blocked_nothing_of_ours_runs_and_nothing_is_lost(
+def test_while_the_programs_loop_is_blocked_the_agent_does_not_run_and_nothing_is_lost(
     receiver: Receiver, tmp_path: Path
 ) -> None:
     source = PATCH + "work('a')\nmonkey.get_original('time', 'sleep')(0.3)\nwork('b')\n"
@@ -116,15 +109,15 @@ def test_while_the_program_s_loop_is_blocked_nothing_of_ours_runs_and_nothing_is
 
 
 @pytest.mark.parametrize("beginning", [PATCH, BEFORE + PATCH], ids=["before", "after"])
-def test_tls_works_although_we_have_sent_before(receiver: Receiver, tmp_path: Path, beginning: str) -> None:
-    """Where `ssl` was imported first, setting a property of a context of gevent's may recurse without end."""
+def test_tls_works_although_spans_were_sent_before(receiver: Receiver, tmp_path: Path, beginning: str) -> None:
+    """If `ssl` was imported before, setting a property of gevent's SSL context may recurse without end."""
     source = beginning + "import ssl\nssl.create_default_context().minimum_version = ssl.TLSVersion.TLSv1_2\n"
     ended = run(tmp_path, source + "work('last')\n", receiver.http_url, flush_seconds=0.05)
     assert (ended.code, ended.said) == (0, [])
 
 
 def slowly(collector: Collector, connection: socket.socket) -> None:
-    """Takes what comes at once and answers a little later."""
+    """Take the request at once and answer a little later."""
     while collector.read(connection):
         time.sleep(0.4)
         connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
@@ -132,7 +125,7 @@ def slowly(collector: Collector, connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("earlier", ["", "    gevent.sleep(0.4)\n"], ids=["the answer", "the connection"])
 def test_a_fork_amid_a_request_leaves_the_request_to_the_parent(tmp_path: Path, earlier: str) -> None:
-    """Greenlets survive a fork: the child's copy would read the parent's answer, and send the parent's spans once more."""
+    """Greenlets survive a fork: the child's copy would read the parent's response and send its spans again."""
     source = f"""
 import os, socket, sys
 connect = socket.socket.connect

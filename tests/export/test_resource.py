@@ -40,11 +40,11 @@ from autotrace.settings import Settings
         ("", "python"),
     ],
 )
-def test_the_program_is_called_what_people_call_it(command: str, name: str) -> None:
+def test_the_program_has_the_name_by_which_people_know_it(command: str, name: str) -> None:
     assert program_name(command.split()) == name
 
 
-def test_a_spawned_child_of_multiprocessing_is_called_as_its_parent() -> None:
+def test_a_spawned_child_of_multiprocessing_has_its_parents_name() -> None:
     command = ["python", "-c", "from multiprocessing.spawn import spawn_main; …", "--multiprocessing-fork"]
     assert program_name(command, ["/srv/app.py"]) == "app"
     assert program_name(command, ["-c"]) == "python"

@@ -48,7 +48,7 @@ async def later() -> None:
 
 
 async def call(url: str) -> str:
-    """In a thread: the loop may have to serve what is called."""
+    """In a thread, because the loop may have to serve the called URL."""
     return await asyncio.to_thread(lambda: requests.get(url, timeout=5).text)
 
 

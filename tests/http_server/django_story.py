@@ -1,4 +1,4 @@
-"""The paths of contracts/async_http_server.py in Django, synchronous and asynchronous views. Websockets are not Django's."""
+"""The paths of contracts/async_http_server.py in Django, synchronous and asynchronous views. No websockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The paths of contracts/async_http_server.py in Starlette and in FastAPI, with more of what these have: mounts, included routers, middleware."""
+"""The paths of contracts/async_http_server.py in Starlette and FastAPI, with mounts, included routers, middleware."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""A program that takes COUNT records from a consumer that has no end, and tells what it has grown by, as JSON.
+"""A program that takes COUNT records from a consumer that has no end, and prints its growth as JSON.
 
     python -m tests.messaging.endless_consumer for|next|lists|dropping|tasks COUNT
 
-The client is a fake, the records, their headers and the scope are real. The first tenth of the records fills what is bounded: caches,
-the memory of carry(). What counts is what grows after that: `kib` of resident memory, `objects` tracked by the collector.
+The client is a fake; the records, their headers and the consumer span are real. The first tenth of the records fills
+caches and the memory of carry(), which are bounded. Only growth after that counts: `kib` of resident memory, `objects`
+tracked by the collector.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any, NamedTuple
 
-from autotrace.messaging import consumer_span
-from autotrace.messaging.async_consumer import TaskLoop, TaskWork
-from autotrace.messaging.consumer import Work
-from autotrace.messaging.consumer_span import Loop, Reading
+from autotrace.messaging import carry
+from autotrace.messaging.async_consumer import AsyncConsumerIterator, AsyncConsumerState
+from autotrace.messaging.consumer import ConsumerIterator, ConsumerState
+from autotrace.messaging.record_adapter import RecordAdapter
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing import propagate
 from autotrace.tracing.span import Span
@@ -34,13 +35,13 @@ class Record(NamedTuple):
     headers: list[tuple[str, bytes]]
 
 
-READING = Reading(
+ADAPTER = RecordAdapter(
     lambda record: {"topic": record.topic, "offset": record.offset},
     lambda record: (record.topic, record.offset),
     lambda record: record.headers,
     propagate.extract_kafka,
 )
-consumer_span.readings[Record] = READING
+carry.adapters[Record] = ADAPTER
 
 
 def record(number: int) -> Record:
@@ -52,37 +53,35 @@ class Consumer:
 
     def __init__(self, count: int) -> None:
         self.records = map(record, range(count))
-        self.work = Work(READING, SharedFacts({}))
+        self.state = ConsumerState(ADAPTER, SharedFacts({}))
 
     def __iter__(self) -> Any:
-        return Loop(self, self.work.scope)
+        return ConsumerIterator(self, self.state)
 
     def __next__(self) -> Record:
-        self.work.scope.close()
-        found = next(self.records)
-        self.work.scope.deliver(found)
-        return found
+        self.state.on_fetch()
+        return self.state.on_record(self, next(self.records))  # type: ignore[no-any-return]
 
     def poll(self) -> list[Record]:
-        self.work.turn()
+        self.state.on_fetch()
         found = list(islice(self.records, 100))
-        return self.work.listed(found, READING, {})
+        return self.state.wrap_list(found, ADAPTER, {})
 
 
 class TaskConsumer:
     def __init__(self, count: int) -> None:
         self.records = map(record, range(count))
-        self.work = TaskWork(READING, SharedFacts({}))
+        self.state = AsyncConsumerState(ADAPTER, SharedFacts({}))
 
     def __aiter__(self) -> Any:
-        return TaskLoop(self, self.work)
+        return AsyncConsumerIterator(self, self.state)
 
     async def __anext__(self) -> Record:
-        self.work.turn()
+        self.state.on_fetch()
         found = next(self.records, None)
         if found is None:
             raise StopAsyncIteration
-        self.work.deliver(found)
+        self.state.on_record(self, found)
         return found
 
 

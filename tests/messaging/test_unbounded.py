@@ -1,4 +1,4 @@
-"""A consumer that never ends does not grow: many records through one scope in a process of its own, its memory and its objects counted.
+"""A consumer that never ends does not grow. A process of its own takes many records and counts its memory and objects.
 
 A million: `python -m tests.messaging.endless_consumer for 1000000`.
 """
@@ -21,7 +21,7 @@ def test_memory_does_not_grow_with_the_records(way: str) -> None:
     command = [sys.executable, "-m", "tests.messaging.endless_consumer", way, str(COUNT)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["spans"] == COUNT
-    assert told["objects"] < 200  # tracked by the collector; a hundred are the interpreter's own ups and downs
-    assert told["kib"] < 1024  # a record that stayed would cost a hundred times as much
+    growth = json.loads(done.stdout)
+    assert growth["spans"] == COUNT
+    assert growth["objects"] < 200  # tracked by the collector; a hundred are the interpreter's own ups and downs
+    assert growth["kib"] < 1024  # a record that stayed would cost a hundred times as much

@@ -1,4 +1,4 @@
-"""aiohttp.web on a real socket: every promise of an HTTP server, sub-applications, its answers in the form of exceptions."""
+"""aiohttp.web on a real socket: every promise of an HTTP server, sub-applications, exceptions that are answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import pytest
 from aiohttp import web
 
 from autotrace import containment
-from autotrace.http_server import request as server_request
 from autotrace.patches import aiohttp_web as patch
 from autotrace.patching import Plan, Unpatchable
 from tests.contracts.async_http_server import AsyncHttpServer
@@ -193,20 +192,21 @@ def test_what_is_no_request_breaks_nothing(spans: Recorded) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"),
+    "target",
     [
-        (patch, "_receive"),
-        (server_request, "Request"),
-        (server_request, "in_work"),
-        (server_request.Request, "route"),
-        (patch.propagate, "extract_http"),
+        "autotrace.patches.aiohttp_web.start_request",
+        "autotrace.http_server.request.Request",
+        "autotrace.patches.aiohttp_web.current_request",
+        "autotrace.http_server.hooks.current_request",
+        "autotrace.http_server.request.Request.set_route",
+        "autotrace.tracing.propagate.extract_http",
     ],
 )
-def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(owner, name, broken)
+    monkeypatch.setattr(target, broken)
     with record():
         for url in serving(web.AppRunner(application())):
             assert HttpServer().ask(url, "/hello/bob") == (200, "hello bob")
@@ -226,7 +226,8 @@ def test_patched_twice_is_patched_once() -> None:
 
 def test_modules_without_what_is_needed_are_refused_whole() -> None:
     fake = types.ModuleType("aiohttp.web_protocol")
-    fake.RequestHandler = type("RequestHandler", (), {"_handle_request": lambda self, request: None})  # type: ignore[attr-defined]
+    names = {"_handle_request": lambda self, request: None}
+    fake.RequestHandler = type("RequestHandler", (), names)  # type: ignore[attr-defined]
     with pytest.raises(Unpatchable, match="handle_error"):
         patch.protocol(fake, Plan())
     with pytest.raises(Unpatchable, match="WebSocketResponse"):

@@ -1,6 +1,6 @@
-"""aiokafka against a real broker: what peers.md says others get wrong, and that the program sees nothing of us.
+"""aiokafka against a real broker: what other agents get wrong, and that the program sees nothing of us.
 
-tests/end_to_end/test_aiokafka_versions.py runs this file with an older version; KAFKA_BOOTSTRAP_SERVERS is then its broker.
+tests/end_to_end/test_aiokafka_versions.py runs this file with an older version, on the broker KAFKA_BOOTSTRAP_SERVERS.
 """
 
 from __future__ import annotations
@@ -25,9 +25,14 @@ from aiokafka.errors import ConsumerStoppedError, MessageSizeTooLargeError
 from opentelemetry import trace
 
 import autotrace
+from autotrace.messaging.acknowledgement import end_with_future
+from autotrace.messaging.client_slot import SLOT
+from autotrace.messaging.producing import start_span
 from autotrace.patches import aiokafka as patch
 from autotrace.patching import MARK, Plan
 from autotrace.semantics import topics
+from autotrace.semantics.family import SharedFacts
+from autotrace.setting_types import any_of
 from tests.contracts.async_messaging import AsyncMessagingPromises, asynchronous
 from tests.contracts.messaging import own_work
 from tests.recorded import Recorded, is_child, nothing_current, tags
@@ -49,7 +54,7 @@ def topic() -> str:
 
 
 class Client:
-    """The contract's client, and what the tests below speak to: a producer, and one consumer of the topic from its beginning."""
+    """The client of the contract and of the tests below: a producer, and a consumer of the topic from its beginning."""
 
     def __init__(self, broker: str, topic: str, **config: Any) -> None:
         self.broker, self.topic, self.config = broker, topic, config
@@ -153,7 +158,7 @@ class TestSend:
     @pytest.mark.parametrize("positional", [True, False])
     @asynchronous
     async def test_headers_in_every_form(self, client: Client, spans: Recorded, headers: Any, positional: bool) -> None:
-        """peers.md 6."""
+        """Positional, by keyword, or None."""
         before = None if headers is None else list(headers)
         async with client:
             if positional:
@@ -170,7 +175,7 @@ class TestSend:
 
     @asynchronous
     async def test_the_span_ends_with_the_brokers_answer(self, client: Client, spans: Recorded) -> None:
-        """peers.md 13: not before the send is awaited, and not when send() returns."""
+        """Not before the send is awaited, and not when send() returns."""
         async with client, client.new_producer(linger_ms=300) as slow:
             call = slow.send(client.topic, b"v")
             assert inspect.iscoroutine(call)
@@ -193,7 +198,7 @@ class TestSend:
 
     @asynchronous
     async def test_without_acknowledgement_no_offset_is_told(self, client: Client, spans: Recorded) -> None:
-        """peers.md 12: never -1."""
+        """An unknown offset is no tag, never -1."""
         async with client, client.new_producer(acks=0) as careless:
             assert await careless.send_and_wait(client.topic, b"v") is None
             await settled()
@@ -202,7 +207,7 @@ class TestSend:
 
     @asynchronous
     async def test_what_the_library_raises_passes_and_is_told(self, client: Client, spans: Recorded) -> None:
-        """peers.md 11."""
+        """Errors of the library reach the program, and are on the span."""
         async with client:
             for wrong in ((client.topic,), (client.topic, {"not": "bytes"}), (client.topic, b"v" * 2_000_000)):
                 with pytest.raises(Exception) as bare:
@@ -223,7 +228,7 @@ class TestSend:
     async def test_a_refusal_by_the_broker_is_the_spans_failure_and_stays_unseen(
         self, client: Client, spans: Recorded
     ) -> None:
-        """peers.md 11: the answer comes after send() has returned. asyncio still says that nobody has looked at it."""
+        """The answer comes after send() has returned. asyncio still says that nobody has looked at it."""
         said: list[str] = []
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: said.append(context["message"]))
         async with client, client.new_producer(max_request_size=3_000_000) as large:
@@ -255,7 +260,7 @@ class TestSend:
             await settled()
             assert "error" not in tags(spans.one())
         lost = asyncio.get_running_loop().create_future()
-        patch._answered(patch.tracer.start(None, spans[0].kind, {}), lost)
+        end_with_future(start_span({}, SharedFacts({})), lost)
         del lost
         gc.collect()
         assert len(spans) == 2
@@ -267,10 +272,10 @@ class TestSend:
         async with client:
             with trace.get_tracer("program").start_as_current_span("request") as request:
                 future = await client.producer.send(client.topic, b"v")
-                future.add_done_callback(lambda _: own_work("told"))
+                future.add_done_callback(lambda _: own_work("acknowledged"))
                 await future
             await settled()
-        (work,) = [span for span in spans if span.name == "told"]
+        (work,) = [span for span in spans if span.name == "acknowledged"]
         assert work.parent_id == request.get_span_context().span_id
 
     @asynchronous
@@ -283,7 +288,7 @@ class TestSend:
 
     @asynchronous
     async def test_the_peer_is_the_first_configured_server(self, client: Client, broker: str, spans: Recorded) -> None:
-        """contracts.md 2 (Kiali): the host as configured, not the broker that answered."""
+        """Kiali wants the host as configured, not the broker that answered."""
         host = f"localhost:{broker.rpartition(':')[2]}"
         async with client, AIOKafkaProducer(bootstrap_servers=[host, broker], client_id="me") as made:
             await made.send_and_wait(client.topic, b"v")
@@ -340,7 +345,7 @@ class TestLoop:
     @pytest.mark.parametrize("way", ["break", "return", "raise", "raise later", "cancel", "stop"])
     @asynchronous
     async def test_nothing_is_current_when_the_loop_is_left(self, client: Client, spans: Recorded, way: str) -> None:
-        """peers.md 2; and the span tells what the program died of, also after the task has slept."""
+        """The span tells what the program died of, also after the task has slept."""
 
         async def consume() -> None:
             async for _ in client.consumer:
@@ -460,7 +465,7 @@ class TestLoop:
     async def test_an_async_generator_that_is_left_gives_back_what_was_current(
         self, client: Client, spans: Recorded
     ) -> None:
-        """asyncio closes it in a task of its own. Before Python 3.12 that has no way into ours, until our next call of the consumer."""
+        """asyncio closes it in a task of its own. Before Python 3.12 that task cannot reach this one's context."""
         async with client:
             await client.send(b"1")
             async for _ in client.loop(2):
@@ -556,11 +561,11 @@ class TestGetOneAlone:
         async with client:
             await client.send(b"1")
             await client.consumer.getone()
-            ours = client.consumer.__dict__.pop("_autotrace")  # as its collection would: that waits for its own tasks
-            scope = weakref.ref(ours.here())
-            del ours
+            state = client.consumer.__dict__.pop(SLOT)  # as its collection would: that waits for its own tasks
+            consumer_span = weakref.ref(state.span_here())
+            del state
             gc.collect()
-            assert scope() is None
+            assert consumer_span() is None
             assert nothing_current()
         assert len(spans.consumers) == 1
 
@@ -640,7 +645,7 @@ class TestGetManyAlone:
 
     @asynchronous
     async def test_an_empty_one_makes_no_span(self, client: Client, spans: Recorded) -> None:
-        """peers.md 12."""
+        """Nothing was received."""
         async with client:
             for _ in range(3):
                 assert await client.consumer.getmany(timeout_ms=10) == {}
@@ -685,8 +690,7 @@ class TestBoth:
     async def test_a_topic_that_is_excluded_is_left_alone(
         self, client: Client, spans: Recorded, monkeypatch: pytest.MonkeyPatch, pattern: str
     ) -> None:
-        monkeypatch.setattr(topics, "_excluded", None)
-        topics.configure(tuple(pattern.split(",")), False)
+        monkeypatch.setattr(topics, "_excluded", any_of(tuple(pattern.split(","))))
         stale = [("b3", b"kept"), ("mine", b"1")]
         async with client:
             await client.send(b"1", stale)
@@ -701,24 +705,24 @@ class TestBoth:
                     assert nothing_current()
         assert spans == []
 
-    @pytest.mark.parametrize("told", [True, False])
+    @pytest.mark.parametrize("asked", [True, False])
     @asynchronous
     async def test_commits_are_told_where_they_are_asked_for(
-        self, broker: str, topic: str, spans: Recorded, monkeypatch: pytest.MonkeyPatch, told: bool
+        self, broker: str, topic: str, spans: Recorded, monkeypatch: pytest.MonkeyPatch, asked: bool
     ) -> None:
-        monkeypatch.setattr(topics, "commits", told)
+        monkeypatch.setattr(topics, "commits", asked)
         async with Client(broker, topic, group_id=topic, enable_auto_commit=False) as found:
             await found.send(b"1")
             await found.consumer.getone()
             await found.consumer.commit()
             monkeypatch.setattr(topics, "commits", False)
-        assert [span.name for span in spans.clients] == (["commit"] if told else [])
-        if told:
+        assert [span.name for span in spans.clients] == (["commit"] if asked else [])
+        if asked:
             assert tags(spans.clients[0])["messaging.consumer.group.name"] == topic
 
     @asynchronous
     async def test_a_long_consumer_does_not_grow(self, client: Client, spans: Recorded) -> None:
-        """peers.md 15."""
+        """Records that have been processed are not held."""
         async with client:
             for _ in range(300):
                 await client.producer.send(client.topic, b"v")
@@ -730,7 +734,7 @@ class TestBoth:
                     pass
                 spans.clear()
                 gc.collect()
-                sizes.append(len(asyncio.current_task()._callbacks or ()) + _ours())  # type: ignore[union-attr]
+                sizes.append(len(asyncio.current_task()._callbacks or ()) + _objects_of_autotrace())  # type: ignore[union-attr]
         assert sizes[0] == sizes[1] == sizes[2]
 
     def test_signatures_stay(self) -> None:
@@ -749,7 +753,7 @@ class TestBoth:
             assert plan._undo == []
 
 
-def _ours() -> int:
-    """Objects of ours that are alive, but for the newest records, which carry() may still ask for."""
-    kinds = ("InWork", "Scope", "TaskLoop", "Sent", "Batch")
+def _objects_of_autotrace() -> int:
+    """Objects of autotrace that are alive, but for the newest records, which carry() may still ask for."""
+    kinds = ("ActiveRecord", "ConsumerSpan", "AsyncConsumerIterator", "FutureAcknowledgement", "Remaining")
     return sum(type(thing).__name__ in kinds for thing in gc.get_objects())

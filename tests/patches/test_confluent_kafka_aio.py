@@ -1,4 +1,4 @@
-"""confluent_kafka.aio against a real broker: messages belong to the tasks that send and take them, not to the library's threads."""
+"""confluent_kafka.aio against a real broker: messages belong to the program's tasks, not to the library's threads."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def consuming(kind: Any, broker: str, topic: str, work: Callable[[Any], Coroutin
 
 
 async def polled(found: Any) -> Any:
-    for _ in range(100):
+    for _ in range(600):
         message = await found.poll(0.2)
         if message is not None and message.error() is None:
             return message

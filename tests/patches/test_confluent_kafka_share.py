@@ -22,10 +22,12 @@ from opentelemetry import trace
 import autotrace
 from autotrace import registry
 from autotrace.messaging import method_messages
-from autotrace.messaging.consumer import ending
+from autotrace.messaging.client_slot import SLOT
+from autotrace.messaging.consumer_calls import wrap_close
 from autotrace.patches import confluent_kafka as patch
 from autotrace.patching import MARK, Plan, Unpatchable
 from autotrace.semantics import topics
+from autotrace.setting_types import any_of
 from test_services.kafka_broker import KafkaBroker
 from tests.contracts.messaging import own_work
 from tests.recorded import Recorded, is_child, nothing_current, tags
@@ -55,7 +57,7 @@ def broker(kafka: Any) -> str:
 
 
 class Stand:
-    """A share consumer of a topic of its own, ready. It takes a share consumer five seconds to be so, hence one for all tests."""
+    """A share consumer of a topic of its own. It needs five seconds to become ready, so all tests share one."""
 
     def __init__(self, broker: str, kind: Any, admin: Any, **config: Any) -> None:
         self.topic = f"share-{os.getpid()}-{time.time_ns()}-{next(_numbers)}"
@@ -75,7 +77,7 @@ class Stand:
         for value in range(number):
             self.producer.produce(self.topic, b"%d" % value, key=b"k")
         assert self.producer.flush(30) == 0
-        for _ in range(100):
+        for _ in range(600):
             messages = self.consumer.poll(0.5)
             if messages.count() == number:
                 return messages
@@ -162,23 +164,20 @@ class TestLoop:
             assert is_child(body, processed)
 
     @pytest.mark.parametrize("asked", [False, True])
-    def test_acknowledging_and_committing_leave_the_message_in_work(
-        self, stands: Any, spans: Recorded, asked: bool
+    def test_acknowledging_and_committing_leave_the_messages_span_active(
+        self, stands: Any, spans: Recorded, monkeypatch: pytest.MonkeyPatch, asked: bool
     ) -> None:
-        """A commit is told of where AUTOTRACE_KAFKA_COMMITS asks for it."""
+        """A commit has a span if AUTOTRACE_KAFKA_COMMITS asks for it."""
         stand = stands["explicit"]
         messages = stand.batch()
-        topics.configure((), asked)
-        try:
-            for message in messages:
-                inside = trace.get_current_span()
-                stand.consumer.acknowledge(message)
-                assert trace.get_current_span() is inside
-                assert list(stand.consumer.commit_sync().values()) == [None]
-                assert trace.get_current_span() is inside
-            stand.consumer.commit_async()
-        finally:
-            topics.configure((), False)
+        monkeypatch.setattr(topics, "commits", asked)
+        for message in messages:
+            inside = trace.get_current_span()
+            stand.consumer.acknowledge(message)
+            assert trace.get_current_span() is inside
+            assert list(stand.consumer.commit_sync().values()) == [None]
+            assert trace.get_current_span() is inside
+        stand.consumer.commit_async()
         assert nothing_current()
         assert len(spans.consumers) == 3
         assert [span.name for span in spans.clients] == ["commit"] * 3 * asked
@@ -208,7 +207,7 @@ class TestLoop:
 
     def test_close_tells_of_messages_that_are_still_held(self, stand: Stand, spans: Recorded) -> None:
         messages = stand.batch()
-        ending(patch._work)(lambda consumer: None)(
+        wrap_close(patch._state)(lambda consumer: None)(
             stand.consumer
         )  # close() but for the library's own, since others need it
         assert len(spans.consumers) == 1
@@ -222,13 +221,12 @@ class TestLoop:
         (later,) = [span for span in spans if span.name == "later"]
         assert is_child(later, spans.consumers[0])
 
-    def test_excluded_topics_are_left_alone(self, stand: Stand, spans: Recorded) -> None:
-        topics.configure((stand.topic,), False)
-        try:
-            for _ in stand.batch():
-                assert nothing_current()
-        finally:
-            topics.configure((), False)
+    def test_excluded_topics_are_left_alone(
+        self, stand: Stand, spans: Recorded, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(topics, "_excluded", any_of((stand.topic,)))
+        for _ in stand.batch():
+            assert nothing_current()
         assert spans == []
 
 
@@ -342,6 +340,17 @@ class TestPatch:
         plan.apply()
         assert plan._undo == []
 
+    def test_undone_it_leaves_nothing_behind(self) -> None:
+        methods = {"poll": lambda self, timeout: None, "records": lambda self: []}
+        Consumer, Batch = (type(name, (), {**methods, SLOT: None}) for name in ("Consumer", "Messages"))
+        before = dict(vars(Consumer)), dict(vars(Batch)), list(patch._iterating)
+        plan = Plan()
+        patch.share_batches(types.SimpleNamespace(DeserializingShareConsumer=Consumer, Messages=Batch), plan)
+        plan.apply()
+        assert Consumer in patch._iterating
+        plan.undo()
+        assert (dict(vars(Consumer)), dict(vars(Batch)), patch._iterating) == before
+
     def test_it_stands_on_the_patch_of_the_clients(self) -> None:
         plain = types.SimpleNamespace(
             DeserializingShareConsumer=type("It", (), {"poll": lambda self, timeout: None}), Messages=Messages
@@ -350,7 +359,7 @@ class TestPatch:
             patch.share_batches(plain, Plan())
 
     def test_a_batch_of_another_make_is_given_as_it_came(self) -> None:
-        """Where a version keeps its messages in another place, that is one failure of ours, and no more."""
+        """If a version keeps its messages in another place, that is one contained error, and no more."""
 
         class Odd:
             __slots__ = ()
@@ -362,14 +371,14 @@ class TestPatch:
         assert patch._deliver_batch(None, None, odd) is odd  # type: ignore[arg-type]
         assert patch._records(lambda batch: [batch])(odd) == [odd]
 
-    @pytest.mark.parametrize("step", ["facts", "key", "headers", "remote"])
+    @pytest.mark.parametrize("step", ["facts", "key", "headers", "extract"])
     def test_a_failure_of_ours_changes_nothing(self, stand: Stand, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
         def fails(*_: Any) -> Any:
             raise RuntimeError("a defect of ours")
 
-        monkeypatch.setattr(method_messages, "READING", method_messages.READING._replace(**{step: fails}))
-        work = getattr(stand.consumer, patch.SLOT)
-        monkeypatch.setattr(work.scope, "reading", method_messages.READING)
+        monkeypatch.setattr(method_messages, "ADAPTER", method_messages.ADAPTER._replace(**{step: fails}))
+        state = getattr(stand.consumer, SLOT)
+        monkeypatch.setattr(state.consumer_span, "adapter", method_messages.ADAPTER)
         messages = stand.batch()
         assert [message.value() for message in messages] == [b"0", b"1", b"2"]
         assert [message.value() for message in messages.records()] == [b"0", b"1", b"2"]

@@ -1,4 +1,4 @@
-"""Django, WSGI and ASGI, under three servers and runserver's: every promise of an HTTP server, one span however they are stacked."""
+"""Django, WSGI and ASGI, under four servers: every promise of an HTTP server, one span however they are stacked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 import waitress.server
 
 from autotrace import containment
-from autotrace.http_server import request as server_request
 from autotrace.patches import django as patch
 from autotrace.patching import Plan, Unpatchable
 from tests.contracts.http_server import B3, HttpServer, finished, serving
@@ -61,7 +60,7 @@ class TestDjangoUnderWaitress(Django):
 
 
 class TestDjangoUnderUvicorn(Django):
-    """ASGI, and views that are no coroutines, which run in threads."""
+    """ASGI with synchronous views, which run in threads."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -70,7 +69,7 @@ class TestDjangoUnderUvicorn(Django):
 
 
 class TestDjangoAsync(Django):
-    """ASGI, and views that are coroutines."""
+    """ASGI with views that are coroutines."""
 
     hello_route, endless_route = "/async/hello/<name>", "/async/endless"
 
@@ -81,7 +80,7 @@ class TestDjangoAsync(Django):
 
 
 class Below:
-    """Lets the paths of the contract be those of the asynchronous views, without the server noticing."""
+    """Sends the paths of the contract to the asynchronous views, unseen by the server."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -109,7 +108,7 @@ def test_coroutine_views_that_wait_for_each_other_do_not_mix(spans: Recorded) ->
     assert all(is_child(inside[server.trace_id], server) for server in servers)
 
 
-# Django's test client: no server -------------------------------------------------------------------------------------------
+# Django's test client: no server --------------------------------------------------------------------------------------
 
 
 def client(**options: Any) -> Any:
@@ -119,14 +118,14 @@ def client(**options: Any) -> Any:
 
 
 def test_under_no_server_it_is_one_span(spans: Recorded) -> None:
-    """The test client has a handler of its own, around Django's innermost part: it is no HTTP request, and has no span."""
+    """The test client has a handler of its own around Django's innermost part: no HTTP request, no span."""
     assert client().get("/hello/bob").content == b"hello bob"
     assert spans.servers == []
 
 
 def get(target: str) -> bytes:
     """One request through the WSGI application itself."""
-    from tests.patches.test_flask import Untraced, finish
+    from tests.http_server.untraced_server import Untraced, finish
 
     return finish(Untraced(django_story.wsgi()).start(target))
 
@@ -144,7 +143,7 @@ def test_an_answer_in_the_form_of_an_exception_is_no_failure(spans: Recorded) ->
 
 
 def answer_of(target: str) -> Any:
-    """What a server, or a middleware of WSGI, is given."""
+    """The body that a server, or a WSGI middleware, gets."""
     from django.test import RequestFactory
 
     return django_story.wsgi()(RequestFactory()._base_environ(PATH_INFO=target), lambda *_: None)
@@ -188,12 +187,20 @@ def test_templates(route: str, template: str) -> None:
     assert patch._template(route) == template
 
 
-@pytest.mark.parametrize("name", ["Request", "in_work"])
-def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    "target",
+    [
+        "autotrace.http_server.request.Request",
+        "autotrace.patches.django.current_request",
+        "autotrace.http_server.wsgi.current_request",
+        "autotrace.http_server.hooks.current_request",
+    ],
+)
+def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(server_request, name, broken)
+    monkeypatch.setattr(target, broken)
     with record():
         assert get("/hello/bob") == b"hello bob"
         assert b"Server Error" in get("/boom")

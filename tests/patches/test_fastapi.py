@@ -1,4 +1,4 @@
-"""FastAPI: every promise of an HTTP server, the routes of its included routers, and that its own telemetry makes no second span."""
+"""FastAPI: every promise of an HTTP server, routes of included routers, no second span by its own telemetry."""
 
 from __future__ import annotations
 

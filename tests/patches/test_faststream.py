@@ -12,8 +12,8 @@ from aiokafka import ConsumerRecord
 from faststream._internal.endpoint.subscriber import usecase
 from opentelemetry import trace
 
-from autotrace.messaging import attribute_records, consumer_span
-from autotrace.messaging.consumer_span import Scope
+from autotrace.messaging import attribute_records, carry
+from autotrace.messaging.consumer_span import ConsumerSpan
 from autotrace.patches import faststream
 from autotrace.patching import MARK, Plan
 from autotrace.semantics.family import SharedFacts
@@ -23,7 +23,7 @@ CONSUME = usecase.SubscriberUsecase.consume
 
 
 def consumed(record: Any) -> Any:
-    """What is current while a subscriber handles `record`."""
+    """The active span while a subscriber handles `record`."""
     seen = []
 
     async def original(self: Any, msg: Any) -> str:
@@ -35,12 +35,12 @@ def consumed(record: Any) -> Any:
     return seen[0]
 
 
-def test_a_record_that_was_delivered_elsewhere_is_taken_up(spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(consumer_span.readings, ConsumerRecord, attribute_records.READING)
+def test_a_record_that_was_delivered_elsewhere_is_reactivated(spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(carry.adapters, ConsumerRecord, attribute_records.ADAPTER)
     record = ConsumerRecord("t", 0, 1, 1_700_000_000_000, 0, None, b"v", None, 0, 1, ())
-    scope = Scope(attribute_records.READING, SharedFacts({}))
-    scope.open(record)
-    scope.close()
+    consumer_span = ConsumerSpan(attribute_records.ADAPTER, SharedFacts({}))
+    consumer_span.open(record)
+    consumer_span.close()
     assert consumed(record) is spans.one()
     assert nothing_current()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import logging
 import sys
 import types
@@ -20,13 +19,12 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from autotrace import containment
-from autotrace.http_server import request as server_request
-from autotrace.http_server import wsgi
 from autotrace.patches import flask as patch
 from autotrace.patching import Plan, Unpatchable
 from tests import programs
 from tests.contracts.http_server import B3, PARENT, TRACE, HttpServer, serving
 from tests.http_server import wsgi_story
+from tests.http_server.untraced_server import Untraced, finish
 from tests.patches.test_wsgiref import Quiet
 from tests.recorded import Recorded, is_child, record, tags
 
@@ -67,55 +65,12 @@ class TestFlaskBehindMiddleware(HttpServer):
         yield from serving(werkzeug.serving.make_server("127.0.0.1", 0, outer, threaded=True))
 
 
-class Untraced:
-    """A WSGI server that nothing traces: calls the application as gunicorn would and keeps what it got."""
-
-    def __init__(self, application: Any) -> None:
-        self.application = application
-        self.status = ""
-
-    def start(self, target: str, headers: dict[str, str] | None = None, **environ: Any) -> Any:
-        path, _, query = target.partition("?")
-        base: dict[str, Any] = {
-            "REQUEST_METHOD": "GET",
-            "SCRIPT_NAME": "",
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "SERVER_NAME": "h",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "HTTP_HOST": "h:8080",
-            "wsgi.input": io.BytesIO(),
-            "wsgi.errors": io.StringIO(),
-            "wsgi.url_scheme": "http",
-            "wsgi.version": (1, 0),
-        }
-        base.update({"HTTP_" + name.upper().replace("-", "_"): value for name, value in (headers or {}).items()})
-        base.update(environ)
-
-        def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
-            self.status = status
-            return self.write
-
-        return self.application(base, start_response)
-
-    def write(self, data: bytes) -> None: ...
-
-
 @pytest.fixture
 def server() -> Untraced:
     return Untraced(wsgi_story.flask_app())
 
 
-def finish(body: Any) -> bytes:
-    try:
-        return b"".join(body)
-    finally:
-        if hasattr(body, "close"):
-            body.close()
-
-
-# A server that nothing traces -------------------------------------------------------------------------------------------
+# A server that nothing traces -----------------------------------------------------------------------------------------
 
 
 def test_under_a_server_that_nothing_traces_it_is_one_span(server: Untraced, spans: Recorded) -> None:
@@ -241,51 +196,7 @@ def test_the_server_s_file_wrapper_comes_back_bare_and_ends_the_span_when_closed
     assert [span.name for span in spans.servers] == ["GET /"]
 
 
-def served(result: Any, **environ: Any) -> Any:
-    """What comes back in place of `result`, from an application of three lines."""
-
-    class Application:
-        def call(self, environ: Any, start_response: Any) -> Any:
-            start_response("200 OK", [])
-            return result
-
-    Application.call = wsgi.served(Application.call, "test", "test")  # type: ignore[method-assign]
-    return Untraced(Application().call).start("/", **environ)
-
-
-@pytest.mark.parametrize("result", [[b"a"], (b"a",), [b"a", b"b"], [], None, 7])
-def test_lists_and_what_is_no_body_come_back_as_they_are(spans: Recorded, result: Any) -> None:
-    assert served(result) is result
-    assert len(spans.servers) == 1
-
-
-def test_a_file_of_a_server_written_in_c_comes_back_as_it_is(spans: Recorded) -> None:
-    """Its environ holds a function, and what that makes takes no attributes."""
-    iterator = iter([b"x"])
-    assert served(iterator, **{"wsgi.file_wrapper": lambda file: file}) is iterator
-    assert len(spans.servers) == 1
-
-
-def test_a_body_with_a_length_keeps_it(spans: Recorded) -> None:
-    class Sized:
-        mark = "mine"
-
-        def __len__(self) -> int:
-            return 1
-
-        def __iter__(self) -> Iterator[bytes]:
-            return iter([b"abc"])
-
-    body = served(Sized())
-    assert (len(body), body.mark) == (1, "mine")
-    assert finish(body) == b"abc"
-    assert len(spans.servers) == 1
-    plain = served(part for part in [b"a"])
-    assert not hasattr(plain, "__len__")
-    assert finish(plain) == b"a"
-
-
-# Flask's own ways --------------------------------------------------------------------------------------------------------
+# Flask's own ways -----------------------------------------------------------------------------------------------------
 
 
 def test_an_exception_that_the_program_handles_is_no_failure(spans: Recorded) -> None:
@@ -334,28 +245,29 @@ def test_nothing_of_ours_is_in_the_environ(spans: Recorded) -> None:
     assert app.test_client().get("/").text == "[]"
 
 
-# Our own failures, and patching ------------------------------------------------------------------------------------------
+# Our own failures, and patching ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"),
+    "target",
     [
-        (wsgi, "receive"),
-        (wsgi, "Url"),
-        (wsgi, "_until_sent"),
-        (wsgi, "_noting_status"),
-        (wsgi, "body"),
-        (server_request, "Request"),
-        (server_request, "in_work"),
+        "autotrace.http_server.wsgi.start_or_adopt",
+        "autotrace.http_server.wsgi.Url",
+        "autotrace.http_server.wsgi._ending_with_body",
+        "autotrace.http_server.wsgi._traced_start_response",
+        "autotrace.http_server.wsgi.traced_body",
+        "autotrace.http_server.request.Request",
+        "autotrace.http_server.wsgi.current_request",
+        "autotrace.http_server.hooks.current_request",
     ],
 )
 def test_when_our_code_fails_the_request_is_served(
-    server: Untraced, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+    server: Untraced, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(owner, name, broken)
+    monkeypatch.setattr(target, broken)
     with record():
         assert finish(server.start("/hello/bob")) == b"hello bob"
         assert finish(server.start("/stream")) == b"ab"
@@ -375,7 +287,8 @@ def test_patched_twice_is_patched_once(server: Untraced, spans: Recorded) -> Non
 
 def test_a_module_without_what_is_needed_is_refused_whole() -> None:
     fake = types.ModuleType("flask.app")
-    fake.Flask = type("Flask", (), {"__module__": "flask.app", "__call__": lambda *_: None})  # type: ignore[attr-defined]
+    names = {"__module__": "flask.app", "__call__": lambda *_: None}
+    fake.Flask = type("Flask", (), names)  # type: ignore[attr-defined]
     plan = Plan()
     with pytest.raises(Unpatchable, match="wsgi_app"):
         patch.application(fake, plan)

@@ -1,4 +1,4 @@
-"""gunicorn's workers on a real socket: every promise of an HTTP server. Forked ones, and gevent's, in end_to_end/test_prefork.py."""
+"""gunicorn's workers on a real socket: every promise of an HTTP server. Forks, gevent: end_to_end/test_prefork.py."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
 from autotrace import containment
-from autotrace.http_server import request as server_request
-from autotrace.http_server import wsgi
+from autotrace.http_server.request import current_request
 from autotrace.patches import gunicorn as patch
 from autotrace.patching import Plan, Unpatchable
 from autotrace.tracing import current
@@ -68,7 +67,7 @@ def serving(kind: Any, application: Any) -> Iterator[str]:
 
 
 class Listener:
-    """What gunicorn.sock makes of a socket, as far as workers look."""
+    """A socket as gunicorn.sock wraps it, as far as workers look."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -153,8 +152,22 @@ def test_what_a_program_leaves_current_does_not_meet_the_next_request(spans: Rec
     assert first.trace_id != second.trace_id
 
 
+def test_a_program_that_leaves_another_context_attached_loses_no_span(spans: Recorded) -> None:
+    from opentelemetry import context
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        context.attach(context.Context())  # as attach(extract(headers)) does
+        return [b"x"]
+
+    for url in serving(SyncWorker, app):
+        for _ in range(2):
+            HttpServer().ask(url, "/")
+        assert [(span.parent_id, tags(span)["http.status_code"]) for span in finished(spans, 2)] == [(0, 200)] * 2
+
+
 def test_an_environ_that_somebody_else_makes_starts_nothing(spans: Recorded) -> None:
-    """Outside of a worker's handling of a request nobody would end it."""
+    """Nobody would end the request, because no worker handles it."""
     sock = socket.create_server(("127.0.0.1", 0))
     request = types.SimpleNamespace(
         headers=[], method="GET", path="/", query="", fragment="", uri="/", version=(1, 1), scheme="http", body=None,
@@ -162,19 +175,25 @@ def test_an_environ_that_somebody_else_makes_starts_nothing(spans: Recorded) -> 
     )  # fmt: skip
     gunicorn.http.wsgi.create(request, sock, ("127.0.0.1", 1), ("127.0.0.1", 2), Config())
     sock.close()
-    assert server_request.in_work() is None
+    assert current_request() is None
     assert current.get() == {}
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"),
-    [(wsgi, "receive"), (wsgi, "Url"), (server_request, "Request"), (server_request.Request, "status")],
+    "target",
+    [
+        "autotrace.http_server.wsgi.start_or_adopt",
+        "autotrace.http_server.wsgi.Url",
+        "autotrace.http_server.request.Request",
+        "autotrace.http_server.request.Request.set_status",
+        "autotrace.http_server.hooks.current_request",
+    ],
 )
-def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(owner, name, broken)
+    monkeypatch.setattr(target, broken)
     with record():
         for url in serving(SyncWorker, wsgi_story.bare):
             assert HttpServer().ask(url, "/hello/bob") == (200, "hello bob")

@@ -1,12 +1,13 @@
-"""http.server on a real socket: every promise of an HTTP server, kept connections, and that handlers stay as they are."""
+"""http.server on a real socket: every promise of an HTTP server, kept connections, handlers stay as they are."""
 
 from __future__ import annotations
 
 import http.client
 import sys
+import threading
 import types
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -16,7 +17,6 @@ import requests
 from opentelemetry import trace
 
 from autotrace import containment
-from autotrace.http_server import request as server_request
 from autotrace.patches import http_server as patch
 from autotrace.patching import Plan, Unpatchable
 from tests import programs
@@ -125,24 +125,24 @@ def test_the_exception_of_a_handler_reaches_the_server(spans: Recorded) -> None:
 
 
 def test_methods_of_the_program_stay_its_own() -> None:
-    assert "autotrace" not in Handler.do_GET.__code__.co_filename
+    assert Handler.do_GET.__code__.co_filename == __file__
     assert not hasattr(Handler.do_GET, "__wrapped__")
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"),
+    "target",
     [
-        (patch, "_receive"),
-        (server_request, "Request"),
-        (server_request.Request, "status"),
-        (patch.propagate, "extract_http"),
+        "autotrace.patches.http_server._start",
+        "autotrace.http_server.request.Request",
+        "autotrace.http_server.request.Request.set_status",
+        "autotrace.tracing.propagate.extract_http",
     ],
 )
-def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(owner, name, broken)
+    monkeypatch.setattr(target, broken)
     with record():
         for url in serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)):
             assert HttpServer().ask(url, "/hello/bob") == (200, "hello bob")
@@ -192,3 +192,14 @@ def test_nothing_is_current_in_a_handler_of_an_untraced_context(spans: Recorded)
             HttpServer().ask(url, "/hello/bob")
             (server,) = finished(spans, 1)
             assert server.parent_id == 0
+
+
+def test_a_server_without_threads_keeps_its_own_span_out_of_its_requests(spans: Recorded) -> None:
+    with HTTPServer(("127.0.0.1", 0), Handler) as server, trace.get_tracer("t").start_as_current_span("main") as main:
+        url = f"http://127.0.0.1:{server.server_port}"
+        client = threading.Thread(target=HttpServer().ask, args=(url, "/hello/bob", {"Connection": "close"}))
+        client.start()
+        server.handle_request()
+        client.join()
+        assert trace.get_current_span() is main
+    assert [span.parent_id for span in finished(spans, 1)] == [0]

@@ -1,6 +1,6 @@
-"""kafka-python against a real broker: what peers.md says others get wrong, and that the program sees nothing of us.
+"""kafka-python against a real broker: what other agents get wrong, and that the program sees nothing of us.
 
-tests/end_to_end/test_kafka_python_versions.py runs this file with every version; KAFKA_BOOTSTRAP_SERVERS is then its broker.
+tests/end_to_end/test_kafka_python_versions.py runs this file with every version, on the broker KAFKA_BOOTSTRAP_SERVERS.
 """
 
 from __future__ import annotations
@@ -32,12 +32,15 @@ from opentelemetry import trace
 import autotrace
 from autotrace import containment
 from autotrace.messaging import attribute_records
-from autotrace.messaging import consumer as consumer_work
+from autotrace.messaging.consumer import ConsumerState
 from autotrace.patches import kafka as patch
 from autotrace.patching import MARK, Plan, Unpatchable
 from autotrace.semantics import peer, topics
+from autotrace.semantics.kafka import first_server, short_key
+from autotrace.setting_types import any_of
 from autotrace.tracing import propagate
 from tests.contracts.messaging import MessagingPromises, own_work
+from tests.patches.kafka_python_stage import MINUTES, ToTheEnd, wait_for
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
 SEND = KafkaProducer.send
@@ -70,7 +73,7 @@ def producer(broker: str) -> Iterator[KafkaProducer]:
     made.close()
 
 
-Consumers = Callable[..., KafkaConsumer]
+Consumers = Callable[..., ToTheEnd]
 
 
 @pytest.fixture
@@ -78,9 +81,9 @@ def consumer(broker: str, topic: str, producer: KafkaProducer) -> Iterator[Consu
     """consumer(**config): of the test's topic from its beginning, without a group unless one is given."""
     made = []
 
-    def make(*, group_id: str | None = None, timeout: int = 600, **config: Any) -> KafkaConsumer:
+    def make(*, group_id: str | None = None, timeout: int = 600, **config: Any) -> ToTheEnd:
         config = {"consumer_timeout_ms": timeout, "auto_offset_reset": "earliest", **config}
-        found = KafkaConsumer(bootstrap_servers=broker, group_id=group_id, **config)
+        found = ToTheEnd(bootstrap_servers=broker, group_id=group_id, **config)
         made.append(found)
         if group_id is None:
             producer.partitions_for(topic)  # makes it, where nothing was sent to it yet
@@ -96,7 +99,8 @@ def consumer(broker: str, topic: str, producer: KafkaProducer) -> Iterator[Consu
 
 def polled(found: KafkaConsumer, *arguments: Any, **named: Any) -> list[Any]:
     """The list of one partition of the first poll that is not empty."""
-    for _ in range(50):
+    deadline = time.monotonic() + MINUTES
+    while time.monotonic() < deadline:
         lists = list(found.poll(*arguments or (200,), **named).values())
         if lists:
             return lists[0]  # type: ignore[no-any-return]
@@ -138,7 +142,7 @@ class TestPollLoop(MessagingPromises):
         def loop() -> Iterator[Any]:
             found = consumer()
             idle_since = time.monotonic()
-            while time.monotonic() < idle_since + 0.6:
+            while time.monotonic() < idle_since + 0.6 or found.is_behind():
                 for records in found.poll(100, max_records=1).values():
                     for record in records:
                         yield record
@@ -156,7 +160,7 @@ class TestSend:
     def test_headers_in_every_form(
         self, topic: str, producer: KafkaProducer, consumer: Consumers, spans: Recorded, headers: Any, positional: bool
     ) -> None:
-        """peers.md 6."""
+        """Positional, by keyword, or None."""
         before = None if headers is None else list(headers)
         if positional:
             self.send(producer, topic, b"v", b"k", headers, 0, 1_700_000_000_000)
@@ -173,7 +177,7 @@ class TestSend:
     def test_positional_none_up_to_the_end(
         self, topic: str, producer: KafkaProducer, consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 6."""
+        """A positional None for each argument makes other agents raise TypeError, or lose the record."""
         self.send(producer, topic, b"v", None, None, None, None)
         assert [record.value for record in consumer()] == [b"v"]
         assert len(spans.producers) == 1
@@ -181,7 +185,7 @@ class TestSend:
     def test_a_list_that_is_used_again_carries_one_context(
         self, topic: str, producer: KafkaProducer, consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 7."""
+        """The program's list is not appended to."""
         headers = [("mine", b"1")]
         for _ in range(3):
             self.send(producer, topic, b"v", headers=headers)
@@ -206,7 +210,7 @@ class TestSend:
             assert tags(spans.one())["messaging.kafka.offset"] == 0
 
     def test_without_acknowledgement_no_offset_is_told(self, topic: str, broker: str, spans: Recorded) -> None:
-        """mesh-arena sends with acks=0; peers.md 12: never -1."""
+        """The mesh arena sends with acks=0. An unknown offset is no tag, never -1."""
         config: dict[str, Any] = {"acks": 0}
         if "enable_idempotence" in KafkaProducer.DEFAULT_CONFIG:
             config["enable_idempotence"] = False
@@ -239,9 +243,7 @@ class TestSend:
     ) -> None:
         future = producer.send(topic, b"v")
         future.get(30)
-        deadline = time.monotonic() + 10
-        while not spans and time.monotonic() < deadline:
-            time.sleep(0.01)  # get() wakes before the future's callbacks have run
+        wait_for(lambda: spans)  # get() wakes before the future's callbacks have run
         future.add_callback(lambda metadata: own_work("late"))
         (sent,) = spans.producers
         (work,) = [span for span in spans if span.name == "late"]
@@ -267,14 +269,14 @@ class TestSend:
         assert not hasattr(Future.add_callback, MARK)
 
     def test_a_record_too_large_is_the_spans_failure(self, topic: str, broker: str, spans: Recorded) -> None:
-        """peers.md 11: kafka-python 2.x returns a future that has failed already, 3.x raises."""
+        """kafka-python 2.x returns a future that has failed already, 3.x raises."""
         small = KafkaProducer(bootstrap_servers=broker, max_request_size=2000)
         with contextlib.closing(small), pytest.raises(kafka_python.errors.MessageSizeTooLargeError):
             small.send(topic, b"v" * 3000).get(30)
         assert tags(spans.one())["error.type"].endswith("MessageSizeTooLargeError")
 
     def test_a_refusal_by_the_broker_is_the_spans_failure(self, topic: str, broker: str, spans: Recorded) -> None:
-        """peers.md 11: the answer comes after send() has returned."""
+        """The answer comes after send() has returned."""
         with contextlib.closing(KafkaProducer(bootstrap_servers=broker, max_request_size=3_000_000)) as large:
             future = large.send(topic, b"v" * 2_000_000)
             with pytest.raises(kafka_python.errors.KafkaError) as caught:
@@ -285,7 +287,7 @@ class TestSend:
     def test_what_the_library_raises_passes_and_is_told(
         self, topic: str, producer: KafkaProducer, spans: Recorded
     ) -> None:
-        """peers.md 11."""
+        """Errors of the library reach the program, and are on the span."""
         expected = _outcome(lambda: UNTRACED_SEND(producer, topic, {"not": "bytes"}))
         assert _outcome(lambda: producer.send(topic, {"not": "bytes"})) == expected
         assert expected[0] in (AssertionError, TypeError)
@@ -325,14 +327,14 @@ class TestSend:
         assert headers == [("mine", b"1")]
 
     def test_no_headers_for_a_broker_that_cannot_take_them(self, topic: str, old_broker: str, spans: Recorded) -> None:
-        """peers.md 12: the client asserts that there are none."""
+        """The client asserts that there are none."""
         old = KafkaProducer(bootstrap_servers=old_broker, api_version=(0, 10, 2), acks=1)
         with contextlib.closing(old):
             assert old.send(topic, b"v").get(30).offset == 0
         assert "error" not in tags(spans.one())
 
     def test_the_peer_is_the_first_configured_server(self, topic: str, broker: str, spans: Recorded) -> None:
-        """contracts.md 2 (Kiali): the host as configured, not the broker that answered."""
+        """Kiali wants the host as configured, not the broker that answered."""
         port = broker.rpartition(":")[2]
         with contextlib.closing(KafkaProducer(bootstrap_servers=[f"localhost:{port}", broker])) as made:
             made.send(topic, b"v").get(30)
@@ -388,9 +390,7 @@ def three(topic: str, producer: KafkaProducer, spans: Recorded) -> list[Any]:
     """The producer spans of three records in the topic."""
     for number in range(3):
         producer.send(topic, b"%d" % number).get(30)
-    deadline = time.monotonic() + 10
-    while len(spans) < 3 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: len(spans) >= 3)
     return spans.producers
 
 
@@ -398,7 +398,7 @@ class TestLoop:
     def test_work_for_another_thread_keeps_the_record(
         self, three: list[Any], consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 4."""
+        """Work handed to an executor from the loop is a child of the record's span."""
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             for record in consumer():
                 pool.submit(own_work, f"job {record.offset}")
@@ -409,7 +409,7 @@ class TestLoop:
     def test_the_consumers_timeout_ends_the_loop_and_the_next_one_goes_on(
         self, three: list[Any], topic: str, producer: KafkaProducer, consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 2 and 5: StopIteration is the library's, not None for ever."""
+        """StopIteration is the library's, not None for ever; and no span stays active."""
         found = consumer()
         assert len(list(found)) == 3
         assert nothing_current()
@@ -420,7 +420,7 @@ class TestLoop:
         assert nothing_current()
 
     def test_closed_in_the_body(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
-        """peers.md 2."""
+        """The record's span does not stay active."""
         found = consumer()
         for _ in found:
             assert not nothing_current()
@@ -434,7 +434,7 @@ class TestLoop:
     def test_a_commit_in_the_body_is_part_of_the_work(
         self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded
     ) -> None:
-        found = consumer(group_id=topic, enable_auto_commit=False, timeout=5000)
+        found = consumer(group_id=topic, enable_auto_commit=False, timeout=60_000)
         for _ in found:
             found.commit()
             own_work("after")
@@ -514,7 +514,7 @@ class TestLoop:
     def test_no_context_is_ever_detached_wrongly(
         self, three: list[Any], consumer: Consumers, spans: Recorded, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """peers.md 14: closed by another thread, and out of order."""
+        """Closed by another thread, and out of order: nothing about a "different Context" is logged."""
         one, other = consumer(), consumer()
         next(one), next(other)
         thread = threading.Thread(target=one.close)
@@ -527,7 +527,7 @@ class TestLoop:
 
 class TestNext:
     def test_a_record_is_current_until_the_next(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
-        """peers.md 1, 3."""
+        """Work between two calls of next() is a child of the record's span."""
         found = consumer()
         for sent in three:
             next(found)
@@ -543,7 +543,7 @@ class TestNext:
     def test_until_the_program_turns_away(
         self, three: list[Any], consumer: Consumers, spans: Recorded, turn: str
     ) -> None:
-        """peers.md 2."""
+        """The record's span does not stay active."""
         found = consumer()
         next(found)
         assert not nothing_current()
@@ -555,7 +555,7 @@ class TestNext:
     def test_until_it_is_committed(
         self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded, turn: str
     ) -> None:
-        found = consumer(group_id=topic, enable_auto_commit=False, timeout=5000)
+        found = consumer(group_id=topic, enable_auto_commit=False, timeout=60_000)
         next(found)
         getattr(found, turn)()
         assert nothing_current()
@@ -569,7 +569,7 @@ class TestNext:
         assert len(spans.consumers) == 1
 
     def test_what_the_library_raises_passes(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
-        """peers.md 11: next() of a closed consumer."""
+        """next() of a closed consumer."""
         found = consumer()
         found.close()
         expected = _outcome(lambda: getattr(KafkaConsumer.__next__, MARK)(found))
@@ -581,7 +581,7 @@ class TestPoll:
     def test_each_record_of_a_list_is_current_in_turn(
         self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 3."""
+        """Other agents give every record the context of the last one, or of none."""
         found = consumer()
         seen = 0
         while seen < 3:
@@ -613,7 +613,7 @@ class TestPoll:
     def test_an_exception_in_the_body_is_the_records_failure(
         self, three: list[Any], consumer: Consumers, spans: Recorded
     ) -> None:
-        """peers.md 2."""
+        """The record's span does not stay active."""
         with pytest.raises(LookupError):
             for record in polled(consumer()):
                 raise LookupError(str(record.offset))
@@ -656,7 +656,7 @@ class TestPoll:
         assert len(records) >= 1
 
     def test_an_empty_poll_makes_no_span(self, consumer: Consumers, spans: Recorded) -> None:
-        """peers.md 12."""
+        """Nothing was received."""
         found = consumer()
         for _ in range(3):
             assert found.poll(10) == {}
@@ -666,7 +666,7 @@ class TestPoll:
     def test_what_the_library_raises_passes(
         self, consumer: Consumers, spans: Recorded, arguments: tuple[Any, ...]
     ) -> None:
-        """peers.md 11: poll(-5)."""
+        """poll(-5), which some agents swallow."""
         found = consumer()
         expected = _outcome(lambda: getattr(KafkaConsumer.poll, MARK)(found, *arguments))
         assert issubclass(expected[0], Exception)
@@ -682,7 +682,7 @@ class TestPoll:
         assert spans.consumers == []
 
 
-def told(number: int) -> int:
+def span_id_in_the_process(number: int) -> int:
     """Work for another process: the span that is current there."""
     return trace.get_current_span().get_span_context().span_id
 
@@ -713,9 +713,9 @@ class TestHandedOver:
     def test_work_for_another_process(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
         spawning = multiprocessing.get_context("fork")
         with concurrent.futures.ProcessPoolExecutor(1, spawning) as pool:
-            futures = [pool.submit(told, record.offset) for record in consumer()]
+            futures = [pool.submit(span_id_in_the_process, record.offset) for record in consumer()]
             assert [future.result() for future in futures] == [span.span_id for span in spans.consumers]
-            assert pool.submit(told, 0).result() == 0
+            assert pool.submit(span_id_in_the_process, 0).result() == 0
 
     def test_tasks_and_executors_of_a_loop(self, three: list[Any], consumer: Consumers, spans: Recorded) -> None:
         """A program of coroutines that polls in between, and works on its records later."""
@@ -746,9 +746,12 @@ class TestHandedOver:
 
 class TestSettings:
     @pytest.fixture
-    def configured(self) -> Iterator[Callable[..., None]]:
-        yield topics.configure
-        topics.configure((), False)
+    def configured(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+        def configure(excluded: tuple[str, ...], commits: bool) -> None:
+            monkeypatch.setattr(topics, "_excluded", any_of(excluded))
+            monkeypatch.setattr(topics, "commits", commits)
+
+        return configure
 
     def test_a_topic_that_is_excluded_is_left_alone(
         self, topic: str, producer: KafkaProducer, consumer: Consumers, spans: Recorded, configured: Any
@@ -777,7 +780,7 @@ class TestSettings:
         self, three: list[Any], topic: str, consumer: Consumers, spans: Recorded, configured: Any, asked: bool
     ) -> None:
         configured((), asked)
-        found = consumer(group_id=topic, enable_auto_commit=False, timeout=5000)
+        found = consumer(group_id=topic, enable_auto_commit=False, timeout=60_000)
         next(found)
         found.commit_async()
         found.commit()
@@ -873,11 +876,11 @@ class TestPatch:
         ("owner", "step"),
         [
             (patch, "_client"),
-            (patch, "_state"),
+            (patch, "_partition_state"),
             (attribute_records, "facts"),
             (attribute_records, "short_key"),
-            (attribute_records, "listed"),
-            (consumer_work.Work, "_turn_lists"),
+            (ConsumerState, "wrap_list"),
+            (ConsumerState, "_leave_lists"),
         ],
     )
     def test_a_failure_of_ours_in_a_loop_or_a_poll(
@@ -905,7 +908,7 @@ class TestPatch:
     ) -> None:
         with contextlib.closing(KafkaProducer(bootstrap_servers=broker, linger_ms=60_000)) as slow:
             future = slow.send(topic, b"v")
-            monkeypatch.setattr(patch.Answer, "context", property(lambda self: 1 / 0), raising=False)
+            monkeypatch.setattr(patch.Acknowledgement, "context", property(lambda self: 1 / 0), raising=False)
             seen: list[Any] = []
             future.add_callback(seen.append)
             slow.flush()
@@ -929,15 +932,13 @@ class TestPatch:
     ],
 )
 def test_the_first_bootstrap_server(servers: Any, expected: tuple[str, int]) -> None:
-    assert patch.first_server(servers) == expected
+    assert first_server(servers) == expected
     assert peer._address(expected)
 
 
 def test_a_long_key_is_not_kept() -> None:
-    assert patch.short_key(b"k" * 64) == b"k" * 64
-    assert (
-        patch.short_key(b"k" * 65) is patch.short_key({"a": 1}) is patch.short_key(None) is patch.short_key(5) is None
-    )
+    assert short_key(b"k" * 64) == b"k" * 64
+    assert short_key(b"k" * 65) is short_key({"a": 1}) is short_key(None) is short_key(5) is None
 
 
 @pytest.mark.parametrize(("ago", "known"), [(0, True), (1000, True), (-60_000, False), (20 * 365 * 86_400_000, False)])

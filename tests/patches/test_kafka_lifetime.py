@@ -1,4 +1,4 @@
-"""kafka-python's consumers that change hands, are dropped or closed, and bodies that fail: no record outlives its work."""
+"""kafka-python's consumers change hands, are dropped or closed; loop bodies fail: no record outlives its work."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.contracts.messaging import own_work
 from tests.patches.kafka_python_stage import KafkaPython, Stage, polled
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
-PATIENT = 30_000
+PATIENT = 60_000
 """ms a consumer waits for records that are there; only a busy machine needs it."""
 
 
 class Hand:
-    """A thread that does what it is told, one thing after the other, and waits in between."""
+    """A thread that makes the calls it is given, one after the other, and waits in between."""
 
     def __init__(self) -> None:
         self._calls: queue.Queue[Any] = queue.Queue()
@@ -82,7 +82,7 @@ class TestHandedOver(KafkaPython):
     def test_a_record_ends_when_another_thread_goes_on(
         self, stage: Stage, spans: Recorded, hands: Any, how: str
     ) -> None:
-        """In its own thread it stays current until that turns to the consumer: threads that share one still work on what each has got."""
+        """In its own thread it stays active until that calls the consumer: threads that share one finish their work."""
         stage.sent(2)
         consumer = stage.consumer(consumer_timeout_ms=PATIENT)
         first, second = hands
@@ -227,7 +227,7 @@ class TestFailingBodies(KafkaPython):
         assert self.failures(spans) == [None, "of the second"]
 
     def test_a_loop_that_begins_again_after_each_failure(self, stage: Stage, spans: Recorded) -> None:
-        """The supervisor's way: what fails is told of, and the consumer goes on."""
+        """A supervisor reports the failure, and the consumer goes on."""
         stage.sent(3)
         consumer, caught = stage.consumer(consumer_timeout_ms=PATIENT), 0
         while caught < 3:

@@ -1,4 +1,4 @@
-"""The lists of kafka-python's poll(): they are the lists that they were, and iterated in any way each record has one span, its own."""
+"""The lists of kafka-python's poll() stay lists, and however they are iterated, each record has one span of its own."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def lists(filled: Stage, spans: Recorded) -> Iterator[Lists]:
     with contextlib.closing(filled.consumer()) as consumer:
         consumer.assign([filled.partition(0), filled.partition(1)])
         found: Lists = {}
-        for _ in range(50):
+        for _ in range(600):
             found.update(consumer.poll(200))
             if len(found) == 2:
                 break
@@ -84,7 +84,7 @@ class TestIterated:
         ids=["chain", "generator", "slice", "filter", "enumerate"],
     )
     def test_flattened_as_it_goes(self, spans: Recorded, lists: Lists, flat: Callable[[Lists], Iterable[Any]]) -> None:
-        """Whatever takes one record after the other has each in work in its turn."""
+        """If something takes one record after the other, each record's span is active in turn."""
         for record in flat(lists):
             work_on(record)
         assert nothing_current()
@@ -120,7 +120,7 @@ class TestIterated:
             assert spans.consumers == []
 
     def test_a_loop_within_a_loop_over_the_same(self, spans: Recorded, lists: Lists) -> None:
-        """The inner one has each record in work again, and gives back the outer one's."""
+        """The inner loop reactivates each record's span, and gives back the outer one's."""
         records = lists[min(lists)]
         for outer in records:
             mine = trace.get_current_span()

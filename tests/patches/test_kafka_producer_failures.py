@@ -1,4 +1,4 @@
-"""kafka-python's producer where things go wrong or end early: every send has one span, which ends once, with what the program is told.
+"""kafka-python's producer fails or ends early: each send has one span, which ends once, as its future does.
 
 kafka-python before 3.0 does not split a batch that the broker finds too large: then all of its records fail.
 """
@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import kafka
@@ -20,7 +21,7 @@ from kafka.producer.record_accumulator import RecordAccumulator
 from test_services.kafka_broker import real_or_mock
 from test_services.mock_broker import MockBroker
 from tests.contracts.messaging import own_work
-from tests.patches.kafka_python_stage import KafkaPython, Stage, outcome, told, wait_for
+from tests.patches.kafka_python_stage import KafkaPython, Stage, outcome, outcome_of_span, wait_for
 from tests.recorded import Recorded, is_child, nothing_current
 
 SPLITS = hasattr(RecordAccumulator, "split_and_reenqueue")
@@ -32,12 +33,12 @@ for _name, _value in {"delivery_timeout_ms": 500, "enable_idempotence": False}.i
         AT_ONCE[_name] = _value
 
 
-def assert_told(spans: Recorded, futures: list[Any], kinds: set[str]) -> None:
+def assert_outcomes(spans: Recorded, futures: list[Any], kinds: set[str]) -> None:
     """One span for each send, in any order, with what its future says."""
     expected = sorted(outcome(future) for future in futures)
     assert {kind for kind, _ in expected} == kinds
     wait_for(lambda: len(spans.producers) >= len(futures))
-    assert sorted(told(span) for span in spans.producers) == expected
+    assert sorted(outcome_of_span(span) for span in spans.producers) == expected
 
 
 class TestEnds(KafkaPython):
@@ -48,7 +49,7 @@ class TestEnds(KafkaPython):
         futures = [producer.send(stage.topic, b"v") for _ in range(5)]
         assert spans == []
         producer.flush()
-        assert_told(spans, futures, {"offset"})
+        assert_outcomes(spans, futures, {"offset"})
 
     def test_a_flush_that_gives_up_ends_nothing(self, stage: Stage, spans: Recorded) -> None:
         producer = stage.producer(linger_ms=60_000)
@@ -59,14 +60,14 @@ class TestEnds(KafkaPython):
         producer.flush()
         wait_for(lambda: len(spans) == 2)
         (sent,), (work,) = spans.producers, [span for span in spans if span.name == "ack"]
-        assert told(sent) == ("offset", 0)
+        assert outcome_of_span(sent) == ("offset", 0)
         assert is_child(work, sent)
 
     def test_close_with_records_in_flight(self, stage: Stage, spans: Recorded) -> None:
         producer = stage.producer(linger_ms=60_000)
         futures = [producer.send(stage.topic, b"v") for _ in range(5)]
         producer.close()
-        assert_told(spans, futures, {"offset"})
+        assert_outcomes(spans, futures, {"offset"})
 
     def test_close_that_does_not_wait(self, stage: Stage, spans: Recorded) -> None:
         """The records are given up. Some versions raise from close(), some not."""
@@ -82,9 +83,9 @@ class TestEnds(KafkaPython):
             producer._sender.force_close()
         wait_for(lambda: len(spans.producers) == 4)
         first, *failed = spans.producers
-        assert told(first) == ("offset", 0)
-        assert [told(span) for span in failed] == [outcome(future) for future in futures]
-        assert {kind for kind, _ in map(told, failed)} == {"error"}
+        assert outcome_of_span(first) == ("offset", 0)
+        assert [outcome_of_span(span) for span in failed] == [outcome(future) for future in futures]
+        assert {kind for kind, _ in map(outcome_of_span, failed)} == {"error"}
         wait_for(lambda: seen)
         assert is_child(seen[0], failed[0])
 
@@ -93,7 +94,7 @@ class TestEnds(KafkaPython):
         producer.close()
         with pytest.raises((AssertionError, kafka.errors.KafkaError)) as caught:
             producer.send(stage.topic, b"v")
-        assert told(spans.one())[1].endswith(caught.type.__name__)
+        assert outcome_of_span(spans.one())[1].endswith(caught.type.__name__)
         assert nothing_current()
 
     def test_dropped_with_records_in_flight(self, stage: Stage, spans: Recorded) -> None:
@@ -103,7 +104,7 @@ class TestEnds(KafkaPython):
         del producer
         gc.collect()
         wait_for(lambda: len(spans) >= 1)
-        assert told(spans.one())[0] == "offset"
+        assert outcome_of_span(spans.one())[0] == "offset"
 
 
 class TestTooLarge(KafkaPython):
@@ -116,7 +117,7 @@ class TestTooLarge(KafkaPython):
         seen: list[int] = []
         for number, future in enumerate(futures):
             future.add_both(lambda _, number=number: seen.append(own_work(str(number))))
-        assert_told(spans, futures, {"offset" if SPLITS else "error"})
+        assert_outcomes(spans, futures, {"offset" if SPLITS else "error"})
         wait_for(lambda: len(seen) == 8)
         for sent in spans.producers:
             assert len([span for span in spans if is_child(span, sent)]) == 1
@@ -130,7 +131,7 @@ class TestTooLarge(KafkaPython):
         found = [outcome(future) for future in futures]
         assert ("error", "kafka.errors.MessageSizeTooLargeError") in found
         wait_for(lambda: len(spans) >= 3)
-        assert sorted(map(told, spans)) == sorted(found)
+        assert sorted(map(outcome_of_span, spans)) == sorted(found)
 
 
 class Mortal(KafkaPython):
@@ -147,9 +148,16 @@ class Mortal(KafkaPython):
         return str(mortal.bootstrap_servers)
 
 
+def thread_states(pid: int) -> list[str]:
+    """The state letter of each thread: T is stopped."""
+    return [stat.read_text().rpartition(") ")[2][0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+
+
 @contextlib.contextmanager
 def stricken(part: Any, how: Any) -> Iterator[None]:
     os.kill(part.pid, how)
+    if how == signal.SIGSTOP:
+        wait_for(lambda: all(state == "T" for state in thread_states(part.pid)))  # one that still runs may answer
     try:
         yield
     finally:
@@ -171,12 +179,12 @@ class TestBrokerGone(Mortal):
                 assert outcome(future)[0] == "error"
             wait_for(lambda: len(spans.producers) >= 4 and failed)
             answered, *lost = spans.producers
-            assert told(answered) == ("offset", 0)
-            assert sorted(map(told, lost)) == sorted(map(outcome, futures))
+            assert outcome_of_span(answered) == ("offset", 0)
+            assert sorted(map(outcome_of_span, lost)) == sorted(map(outcome, futures))
             assert sum(is_child(failed[0], span) for span in lost) == 1
             with pytest.raises(kafka.errors.KafkaTimeoutError):
                 producer.send(f"{stage.topic}-other", b"v")
-            assert told(spans.producers[4]) == ("error", "kafka.errors.KafkaTimeoutError")
+            assert outcome_of_span(spans.producers[4]) == ("error", "kafka.errors.KafkaTimeoutError")
             assert nothing_current()
             assert len(spans.producers) == 5
 
@@ -199,6 +207,6 @@ if BOUNDED:
                 assert refused
             assert {outcome(future)[0] for future in futures} == {"offset"}
             wait_for(lambda: len(spans) >= 6)
-            failed = [told(span) for span in spans if told(span)[0] == "error"]
+            failed = [outcome_of_span(span) for span in spans if outcome_of_span(span)[0] == "error"]
             assert failed == [("error", "kafka.errors.KafkaTimeoutError")] * refused
             assert len(spans) == 6

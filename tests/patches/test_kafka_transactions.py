@@ -1,4 +1,4 @@
-"""kafka-python's transactions: a producer's span ends once, with what the broker answered; a consumer has spans of what it is given.
+"""kafka-python's transactions: a producer span ends once, with the acknowledgement; each record consumed has a span.
 
 Since kafka-python 2.2; a version without them has none of these tests.
 """
@@ -13,7 +13,7 @@ from kafka import KafkaProducer
 from kafka.structs import OffsetAndMetadata
 
 from tests.contracts.messaging import own_work
-from tests.patches.kafka_python_stage import IN_TRANSACTIONS, KafkaPython, Stage, outcome, told, wait_for
+from tests.patches.kafka_python_stage import IN_TRANSACTIONS, KafkaPython, Stage, outcome, outcome_of_span, wait_for
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
 Begun = Callable[..., KafkaProducer]
@@ -38,7 +38,7 @@ class Transactions(KafkaPython):
         producer.commit_transaction()
         assert [outcome(future) for future in futures] == [("offset", number) for number in range(3)]
         wait_for(lambda: len(spans) >= 3)
-        assert [told(span) for span in spans] == [("offset", number) for number in range(3)]
+        assert [outcome_of_span(span) for span in spans] == [("offset", number) for number in range(3)]
 
     def test_what_is_aborted_after_it_was_answered_keeps_its_offset(
         self, stage: Stage, spans: Recorded, begun: Begun
@@ -47,7 +47,7 @@ class Transactions(KafkaPython):
         producer = begun()
         assert producer.send(stage.topic, b"v").get(30).offset == 0
         producer.abort_transaction()
-        assert told(spans.one()) == ("offset", 0)
+        assert outcome_of_span(spans.one()) == ("offset", 0)
 
     def test_what_is_aborted_before_it_was_sent_fails(self, stage: Stage, spans: Recorded, begun: Begun) -> None:
         producer = begun(linger_ms=60_000)
@@ -57,7 +57,7 @@ class Transactions(KafkaPython):
         found = [outcome(future) for future in futures]
         assert {kind for kind, _ in found} == {"error"}
         wait_for(lambda: len(spans) >= 3)
-        assert [told(span) for span in spans] == found
+        assert [outcome_of_span(span) for span in spans] == found
 
     def test_a_producer_that_another_has_replaced_fails(self, stage: Stage, spans: Recorded, begun: Begun) -> None:
         old = begun()
@@ -68,8 +68,8 @@ class Transactions(KafkaPython):
         new.send(stage.topic, b"new").get(30)
         new.commit_transaction()
         wait_for(lambda: len(spans) >= 3)
-        assert [told(span)[0] for span in spans] == ["offset", "error", "offset"]
-        assert told(spans[1]) == outcome(future)
+        assert [outcome_of_span(span)[0] for span in spans] == ["offset", "error", "offset"]
+        assert outcome_of_span(spans[1]) == outcome(future)
 
     def test_only_what_is_committed_is_consumed_each_record_in_its_own_span(
         self, stage: Stage, spans: Recorded, begun: Begun
@@ -106,7 +106,7 @@ class Transactions(KafkaPython):
         stage.sent(1)
         producer = begun()
         answers = f"{stage.topic}-answers"
-        consumer = stage.consumer(group_id=stage.topic, enable_auto_commit=False, consumer_timeout_ms=30_000)
+        consumer = stage.consumer(group_id=stage.topic, enable_auto_commit=False, consumer_timeout_ms=60_000)
         for record in consumer:
             producer.send(answers, b"answer")
             offset = OffsetAndMetadata(record.offset + 1, "", -1)
@@ -130,7 +130,7 @@ class Transactions(KafkaPython):
         stage.sent(1)
         producer = begun(linger_ms=60_000)
         with pytest.raises(LookupError):
-            for _ in stage.consumer(consumer_timeout_ms=30_000):
+            for _ in stage.consumer(consumer_timeout_ms=60_000):
                 future = producer.send(f"{stage.topic}-answers", b"answer")
                 try:
                     raise LookupError("no such order")
@@ -140,7 +140,7 @@ class Transactions(KafkaPython):
         assert nothing_current()
         wait_for(lambda: len(spans.producers) >= 2)
         assert tags(spans.consumers[0])["error.type"] == "LookupError"
-        assert told(spans.producers[1]) == outcome(future)
+        assert outcome_of_span(spans.producers[1]) == outcome(future)
 
 
 if IN_TRANSACTIONS:

@@ -1,4 +1,4 @@
-"""Starlette under two servers and its test client: every promise of an HTTP server, one span however they are stacked."""
+"""Starlette, two servers and its test client: every promise of an HTTP server, one span however they are stacked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from starlette.routing import Host, Mount, Route
 from starlette.testclient import TestClient
 
 from autotrace import containment
-from autotrace.http_server import request as server_request
 from autotrace.patches import starlette as patch
 from autotrace.patching import Plan, Unpatchable
 from tests.contracts.async_http_server import AsyncHttpServer
@@ -80,7 +79,7 @@ class TestStarletteBehindACopyOfTheScope(AsyncHttpServer):
         yield from asgi_servers.uvicorn(Copying(starlette_story.starlette()))
 
 
-# Without a server: the test client ----------------------------------------------------------------------------------------
+# Without a server: the test client ------------------------------------------------------------------------------------
 
 
 def client(app: Any) -> TestClient:
@@ -171,15 +170,23 @@ def test_nothing_of_ours_is_in_the_scope(spans: Recorded) -> None:
     assert client(Starlette(routes=[Route("/", keys)])).get("/").text == "[]"
 
 
-# Our own failures, and patching -------------------------------------------------------------------------------------------
+# Our own failures, and patching ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["Request", "in_work", "join"])
-def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    "target",
+    [
+        "autotrace.http_server.request.Request",
+        "autotrace.patches.starlette.current_request",
+        "autotrace.http_server.asgi.current_request",
+        "autotrace.http_server.asgi.adopt",
+    ],
+)
+def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(server_request, name, broken)
+    monkeypatch.setattr(target, broken)
     with record():
         for url in asgi_servers.uvicorn(starlette_story.mounted(starlette_story.starlette())):
             assert AsyncHttpServer().ask(url, "/acme/v1/hello/bob") == (200, "hello bob")

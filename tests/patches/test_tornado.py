@@ -16,7 +16,6 @@ import tornado.web
 import tornado.websocket
 
 from autotrace import containment
-from autotrace.http_server import request as server_request
 from autotrace.patches import tornado as patch
 from autotrace.patching import Plan, Unpatchable
 from tests.contracts.async_http_server import AsyncHttpServer
@@ -172,20 +171,21 @@ def test_the_route_below_nested_routers(spans: Recorded) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"),
+    "target",
     [
-        (patch, "_receive"),
-        (server_request, "Request"),
-        (server_request, "in_work"),
-        (server_request.Request, "route"),
-        (patch.propagate, "extract_http"),
+        "autotrace.patches.tornado.start_request",
+        "autotrace.http_server.request.Request",
+        "autotrace.patches.tornado.current_request",
+        "autotrace.http_server.hooks.current_request",
+        "autotrace.http_server.request.Request.set_route",
+        "autotrace.tracing.propagate.extract_http",
     ],
 )
-def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(owner, name, broken)
+    monkeypatch.setattr(target, broken)
     with record():
         for url in serving(tornado.web.Application(rules())):
             assert HttpServer().ask(url, "/hello/bob") == (200, "hello bob")

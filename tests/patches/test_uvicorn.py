@@ -1,11 +1,8 @@
-"""uvicorn on a real socket with a bare ASGI application and a WSGI one: every promise of an HTTP server, with each of its protocols."""
+"""uvicorn on a real socket, a bare ASGI and a WSGI application, each protocol: every promise of an HTTP server."""
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import types
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +11,6 @@ import uvicorn.config
 from websockets.exceptions import InvalidStatus
 
 from autotrace import containment
-from autotrace.http_server import asgi
-from autotrace.http_server import request as server_request
 from autotrace.patches import uvicorn as patch
 from autotrace.patching import Plan, Unpatchable
 from tests.contracts.async_http_server import AsyncHttpServer
@@ -84,113 +79,23 @@ class TestUvicornWithFlask(HttpServer):
         yield from asgi_servers.uvicorn(wsgi_story.flask_app(), interface="wsgi")
 
 
-def ask(app: Any, scope: dict[str, Any] | None = None, send: Any = None) -> list[Any]:
-    """One call as a server makes it; what was sent."""
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return {"type": "http.request"}
-
-    async def sending(message: Any) -> None:
-        sent.append(message)
-
-    base = {"type": "http", "method": "GET", "path": "/hello/bob", "query_string": b"", "headers": []}
-    asyncio.run(asgi.application(app, "uvicorn", "uvicorn")({**base, **(scope or {})}, receive, send or sending))
-    return sent
-
-
-def test_a_scope_with_next_to_nothing_is_served(spans: Recorded) -> None:
-    assert ask(asgi_story.bare)[1]["body"] == b"hello bob"
-    assert tags(spans.servers[0])["url.path"] == "/hello/bob"
-
-
-def test_other_scopes_pass_by(spans: Recorded) -> None:
-    seen = []
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        seen.append((scope["type"], type(send).__name__))
-
-    ask(app, {"type": "lifespan"})
-    assert seen == [("lifespan", "function")]
-    assert spans == []
-
-
-def test_the_application_gets_the_scope_as_it_is(spans: Recorded) -> None:
-    given: list[Any] = []
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        given.append(scope)
-
-    scope = {"type": "http", "headers": [(b"a", b"b")], "method": "GET", "path": "/"}
-    asyncio.run(asgi.application(app, "uvicorn", "uvicorn")(scope, None, None))
-    assert given[0] is scope
-    assert scope == {"type": "http", "headers": [(b"a", b"b")], "method": "GET", "path": "/"}
-
-
-def test_a_client_that_is_gone_is_no_failure(spans: Recorded) -> None:
-    async def send(message: Any) -> None:
-        raise OSError("gone")
-
-    with pytest.raises(OSError, match="gone"):
-        ask(asgi_story.bare, send=send)
-    assert "error" not in tags(spans.servers[0])
-
-
-def test_a_task_that_is_cancelled_ends_the_span(spans: Recorded) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        raise asyncio.CancelledError
-
-    with pytest.raises(asyncio.CancelledError):
-        ask(app)
-    assert "error" not in tags(spans.servers[0])
-
-
-def test_what_goes_on_with_the_context_does_not_hold_the_connection(spans: Recorded) -> None:
-    contexts = []
-
-    class Receive:
-        async def __call__(self) -> Any: ...
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        contexts.append(contextvars.copy_context())
-
-    receive = Receive()
-    known = weakref.ref(receive)
-    asyncio.run(asgi.application(app, "uvicorn", "uvicorn")({"type": "http", "headers": []}, receive, None))
-    del receive
-    assert known() is None
-    assert len(contexts) == 1
-
-
-def test_trailers_and_files_end_the_answer(spans: Recorded) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "trailers": True})
-        await send({"type": "http.response.body", "body": b""})
-        assert server_request.in_work().answered is None  # type: ignore[union-attr]
-        await send({"type": "http.response.trailers", "headers": []})
-        assert server_request.in_work().answered is not None  # type: ignore[union-attr]
-
-    ask(app)
-    assert len(spans.servers) == 1
-
-
 @pytest.mark.parametrize(
-    ("owner", "name"),
+    "target",
     [
-        (asgi, "_receive"),
-        (asgi, "Url"),
-        (asgi, "Answer"),
-        (asgi.Answer, "_note"),
-        (server_request, "Request"),
-        (server_request, "in_work"),
-        (asgi, "application"),
+        "autotrace.http_server.asgi._start_or_adopt",
+        "autotrace.http_server.asgi.Url",
+        "autotrace.http_server.asgi.Answer",
+        "autotrace.http_server.asgi.Answer._note",
+        "autotrace.http_server.request.Request",
+        "autotrace.http_server.asgi.current_request",
+        "autotrace.http_server.asgi.traced_application",
     ],
 )
-def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(owner, name, broken)
+    monkeypatch.setattr(target, broken)
     with record():
         for url in asgi_servers.uvicorn(asgi_story.bare):
             assert HttpServer().ask(url, "/hello/bob") == (200, "hello bob")
@@ -219,7 +124,7 @@ def test_a_module_without_what_is_needed_is_refused_whole() -> None:
 def test_an_application_is_not_taken_for_a_factory(
     interface: str, spans: Recorded, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """uvicorn calls it with nothing: what is none refuses with a TypeError, at once."""
+    """uvicorn calls it without arguments: an application that is no factory raises a TypeError at once."""
     app = starlette_story.starlette() if interface == "auto" else wsgi_story.flask_app()
     config = uvicorn.config.Config(app, interface=interface, log_level=60)  # type: ignore[arg-type]
     config.load()

@@ -7,6 +7,7 @@ import os
 import sys
 import types
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from wsgiref.handlers import BaseHandler, SimpleHandler
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -14,13 +15,12 @@ from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
 import pytest
+from opentelemetry import trace
 
 from autotrace import containment
-from autotrace.http_server import request as server_request
-from autotrace.http_server import wsgi
 from autotrace.patches import wsgiref as patch
 from autotrace.patching import Plan, Unpatchable
-from tests.contracts.http_server import HttpServer, serving
+from tests.contracts.http_server import HttpServer, finished, serving
 from tests.http_server import wsgi_story
 from tests.recorded import Recorded, record, tags
 
@@ -46,11 +46,12 @@ class TestWsgirefValidated(TestWsgiref):
 
     @pytest.fixture
     def url(self) -> Iterator[str]:
-        yield from serving(make_server("127.0.0.1", 0, validator(wsgi_story.bare), handler_class=Quiet))  # type: ignore[arg-type]
+        application: Any = validator(wsgi_story.bare)
+        yield from serving(make_server("127.0.0.1", 0, application, handler_class=Quiet))
 
 
 def run(application: Any, handler_class: type[SimpleHandler] = SimpleHandler, **environ: str) -> str:
-    """One request, without a socket; what was sent."""
+    """The answer to one request, without a socket."""
     out = io.BytesIO()
     base = {"REQUEST_METHOD": "GET", "PATH_INFO": "/x", "SERVER_NAME": "h", "SERVER_PORT": "80", **environ}
     handler = handler_class(io.BytesIO(), out, io.StringIO(), {**base, "SERVER_PROTOCOL": "HTTP/1.0"})
@@ -79,6 +80,26 @@ def test_the_application_gets_the_server_s_own_objects(spans: Recorded) -> None:
     assert run(application, Handler).endswith("wx")
     assert given[0] is answer
     assert tags(spans.one())["http.status_code"] == 200
+
+
+def test_the_span_around_a_server_is_no_parent_of_its_requests(spans: Recorded) -> None:
+    with trace.get_tracer("t").start_as_current_span("main") as main:
+        run(wsgi_story.bare, PATH_INFO="/hello/bob")
+        assert trace.get_current_span() is main
+    assert [span.parent_id for span in spans.servers] == [0]
+
+
+def test_below_another_server_it_is_the_same_request(spans: Recorded) -> None:
+    class Outer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.wfile.write(run(wsgi_story.bare, PATH_INFO=self.path).encode("latin-1"))
+
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    for url in serving(HTTPServer(("127.0.0.1", 0), Outer)):
+        assert HttpServer().ask(url, "/hello/bob") == (200, "hello bob")
+        (span,) = finished(spans, 1)
+    assert tags(span)["component"] == "wsgiref"
 
 
 def test_the_error_after_headers_were_set(spans: Recorded) -> None:
@@ -166,21 +187,23 @@ def test_a_url_without_a_host_or_with_strange_letters(spans: Recorded) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"),
+    "target",
     [
-        (wsgi, "receive"),
-        (wsgi, "Url"),
-        (server_request, "Request"),
-        (server_request, "in_work"),
-        (server_request.Request, "status"),
-        (patch, "_receiving"),
+        "autotrace.http_server.wsgi.start_or_adopt",
+        "autotrace.http_server.wsgi.Url",
+        "autotrace.http_server.request.Request",
+        "autotrace.patches.wsgiref.current_request",
+        "autotrace.http_server.wsgi.current_request",
+        "autotrace.http_server.hooks.current_request",
+        "autotrace.http_server.request.Request.set_status",
+        "autotrace.patches.wsgiref._traced",
     ],
 )
-def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+def test_when_our_code_fails_the_request_is_served(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(owner, name, broken)
+    monkeypatch.setattr(target, broken)
     with record():
         assert run(wsgi_story.bare, PATH_INFO="/hello/bob").endswith("hello bob")
         assert "500" in run(wsgi_story.bare, PATH_INFO="/boom")

@@ -1,4 +1,4 @@
-"""Every promise of an HTTP server, kept by the real uWSGI: test_uwsgi.py has it run this file in a thread beside its requests.
+"""Every promise of an HTTP server, kept by the real uWSGI, which runs this file in a thread beside its requests.
 
 So it is both the file of uWSGI's option `wsgi-file` and a file of tests, each under a name of its own.
 """
@@ -101,7 +101,7 @@ class TestUwsgi(HttpServer):
         assert len({span.trace_id for span in servers}) == 8
 
     def test_the_application_shows_itself_as_it_is(self) -> None:
-        main: Any = sys.modules["uwsgi_file_" + str(HERE).replace("/", "_").removesuffix(".py")]
+        (main,) = [module for name, module in sys.modules.items() if name.startswith("uwsgi_file_")]
         assert (main.application.__name__, main.application.__module__) == ("application", main.__name__)
         assert main.application.__wrapped__ is main.application.__autotrace_original__
 

@@ -1,4 +1,4 @@
-"""What pip makes of the project: a wheel with both commands and the bootstrap folder in it, and a bundle for PYTHONPATH."""
+"""pip makes a wheel with both commands and the bootstrap folder in it, and a bundle for PYTHONPATH."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     done = run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT)
     assert done.returncode == 0, done.stderr
-    return next(folder.glob("autotrace-*.whl"))
+    return next(folder.glob("autotrace_agent-*.whl"))
 
 
 def test_the_wheel_holds_the_package_the_bootstrap_folder_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "autotrace/bootstrap/sitecustomize.py" in names
     assert "autotrace/py.typed" in names
-    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"autotrace"}
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"autotrace", "autotrace_agent"}
 
 
 @pytest.fixture(scope="module")

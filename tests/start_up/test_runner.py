@@ -1,4 +1,4 @@
-"""`autotrace-run`: becomes the program by one exec, and is then not to be seen (peers.md 31, 33)."""
+"""`autotrace-run`: becomes the program by one exec, and is invisible from then on."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ def test_a_python_command_is_instrumented() -> None:
 
 def test_a_script_a_module_and_a_shebang_script_are_instrumented(tmp_path: Path) -> None:
     script = tmp_path / "app.py"
-    script.write_text(f"#!{sys.executable}\n{ACTIVE}\n")
+    script.write_text(
+        f"#!/usr/bin/env python\n{ACTIVE}\n"
+    )  # the interpreter's path may hold a blank, a line `#!` may not
     script.chmod(0o755)
     assert traced(sys.executable, "app.py", cwd=tmp_path).stdout == "True\n"
     assert traced(sys.executable, "-m", "app", cwd=tmp_path).stdout == "True\n"
-    assert traced("./app.py", cwd=tmp_path).stdout == "True\n"
+    path = os.pathsep.join((str(RUNNER.parent), os.environ["PATH"]))
+    assert traced("./app.py", cwd=tmp_path, PATH=path).stdout == "True\n"
 
 
 def test_a_console_script_is_instrumented() -> None:
@@ -38,7 +41,7 @@ def test_a_console_script_is_instrumented() -> None:
 
 def test_a_script_without_a_first_line_runs_as_a_shell_would_run_it(tmp_path: Path) -> None:
     script = tmp_path / "start.sh"
-    script.write_text(f'exec {sys.executable} -c "{ACTIVE}"\n')
+    script.write_text(f'exec "{sys.executable}" -c "{ACTIVE}"\n')
     script.chmod(0o755)
     done = traced("./start.sh", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr

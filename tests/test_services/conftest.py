@@ -1,4 +1,4 @@
-"""Tests of the real parts themselves: other tests of this process may have patched the clients, which shall send nothing of ours here."""
+"""Tests of the services themselves. The clients are not traced here, although other tests may have patched them."""
 
 from __future__ import annotations
 

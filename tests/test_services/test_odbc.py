@@ -1,4 +1,7 @@
-"""ODBC drivers of Debian's are where pyodbc can load them; one that cannot be had is named, and with AUTOTRACE_REQUIRE_REAL=1 its tests fail."""
+"""Debian's ODBC drivers are where pyodbc can load them.
+
+A driver that cannot be had is named, and with AUTOTRACE_REQUIRE_REAL=1 its tests fail.
+"""
 
 from __future__ import annotations
 
@@ -49,9 +52,9 @@ def test_where_there_is_none_and_none_may_be_installed_the_package_is_named() ->
 def test_without_it_the_cases_are_left_out_loudly_or_fail(
     postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("AUTOTRACE_REQUIRE_REAL", raising=False)
+    monkeypatch.delenv("TEST_SERVICES_REQUIRE_REAL", raising=False)
     assert parity.connection_string(postgresql) == ""
     assert "NOT REAL: pyodbc cannot be had" in capsys.readouterr().err
-    monkeypatch.setenv("AUTOTRACE_REQUIRE_REAL", "1")
+    monkeypatch.setenv("TEST_SERVICES_REQUIRE_REAL", "1")
     with pytest.raises(Unavailable, match="pyodbc"):
         parity.connection_string(postgresql)

@@ -1,7 +1,7 @@
-"""A finished span as Jaeger's struct Span, in either Thrift protocol. What many spans have in common is encoded once.
+"""A finished span as Jaeger's struct Span, in either Thrift protocol.
 
-Fast path: facts of a family, whose encoded tags are kept by value. Attributes of the program's own may replace tags, so
-a span that has some takes the plain path through span_reader.tags(); both paths write the same bytes.
+Two paths write the same bytes. The fast path encodes the facts of a family and keeps their encoded tags by value. The
+plain path takes span_reader.tags(). The program's own attributes may replace tags, so a span that has any needs it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
-from autotrace.export.tag_value import plain, shortened
+from autotrace.export.relations import references
+from autotrace.export.tag_value import shorten, to_tag_value
 from autotrace.propagation.context import DEBUG, SAMPLED
 from autotrace.semantics import span_reader
 
@@ -21,15 +22,12 @@ if TYPE_CHECKING:
     from autotrace.semantics.family import Family
     from autotrace.tracing.span import Span
 
-CHILD_OF, FOLLOWS_FROM = 0, 1
-"""SpanRefType."""
-
-KEPT = 1 << 20
-"""Bytes of encoded tags that are kept for the next span with the same fact."""
+CACHE_BYTES = 1 << 20
+"""Bytes that the encoded tags of one family may take before they are forgotten."""
 
 
 class Encoder:
-    """One per exporter; used by one thread at a time. The convention is the one in force when it is made."""
+    """Used by one exporter, on one thread at a time. Its convention is the one in force when it is made."""
 
     def __init__(self, thrift: Thrift) -> None:
         self._thrift = thrift
@@ -37,10 +35,10 @@ class Encoder:
         self._families: dict[Family, _FamilyTags] = {}
 
     def encode(self, span: Span, most: int | None = None) -> bytes:
-        """The struct Span. `most`: bytes that a text may have (names, keys, values), for a span that is too large as it is."""
+        """The struct Span. If it is too large, `most` limits the bytes of each text: name, keys, values."""
         name = span_reader.name(span)
         if most is not None:
-            name = str(shortened(name, most))
+            name = str(shorten(name, most))
         start = span.start_time // 1000
         end = span.end_time // 1000 if span.end_time else start
         if span.family is not None and not span.attributes and span.status is None and most is None:
@@ -64,7 +62,7 @@ class Encoder:
         )
 
     def encode_within(self, span: Span, room: int) -> bytes | None:
-        """The struct in at most `room` bytes, its longest texts cut as far as need be; None where that does not help."""
+        """The struct in at most `room` bytes, its longest texts cut as far as needed. None if that is not enough."""
         body = self.encode(span)
         most = room
         while len(body) > room:
@@ -76,29 +74,29 @@ class Encoder:
 
     def process(self, service: str, tags: Mapping[str, Any], most: int | None = None) -> bytes:
         if most is not None:
-            service = str(shortened(service, most))
+            service = str(shorten(service, most))
         return self._thrift.process(service, self._tags(tags.items(), most))
 
     def _tags(self, tags: Iterable[tuple[str, Any]], most: int | None) -> list[bytes]:
         tag = self._thrift.tag
         if most is None:
-            return [tag(key, plain(value)) for key, value in tags if value is not None]
+            return [tag(key, to_tag_value(value)) for key, value in tags if value is not None]
         return [
-            tag(str(shortened(key, most)), shortened(plain(value), most)) for key, value in tags if value is not None
+            tag(str(shorten(key, most)), shorten(to_tag_value(value), most)) for key, value in tags if value is not None
         ]
 
     def _tags_of_facts(self, span: Span) -> tuple[int, list[bytes]]:
         family: Any = span.family
-        known = self._families.get(family)
-        if known is None:
-            known = self._families[family] = _FamilyTags(family, self._thrift)
+        family_tags = self._families.get(family)
+        if family_tags is None:
+            family_tags = self._families[family] = _FamilyTags(family, self._thrift)
         parts: list[bytes] = []
-        count = known.own(span.facts, parts)
+        count = family_tags.add_own(span.facts, parts)
         shared = span.shared
         if shared is not None:
-            encoded = shared.encoded.get(known)
+            encoded = shared.encoded.get(family_tags)
             if encoded is None:
-                encoded = shared.encoded[known] = known.encoded(shared.facts)
+                encoded = shared.encoded[family_tags] = family_tags.of_shared(shared.facts)
             count += encoded[0]
             parts.insert(0, encoded[1])
         failed = span_reader.error_tags(span)
@@ -116,16 +114,16 @@ class Encoder:
 
 
 class _FamilyTags:
-    """Encoded tags of one family's facts, kept by value where values are likely to come again."""
+    """The encoded tags of one family's facts. They are kept by value if the value is likely to come again."""
 
     def __init__(self, family: Family, thrift: Thrift) -> None:
         self._spelling = family.spelling(span_reader.convention)
         self._tag = thrift.tag
-        self._known: dict[str, dict[Any, tuple[int, bytes]]] = {}
-        self._kept = 0
+        self._cache: dict[str, dict[Any, tuple[int, bytes]]] = {}
+        self._cached_bytes = 0
 
-    def encoded(self, facts: Mapping[str, Any]) -> tuple[int, bytes]:
-        """(how many tags, their bytes) of facts that come together again and again."""
+    def of_shared(self, facts: Mapping[str, Any]) -> tuple[int, bytes]:
+        """(number of tags, their bytes) of shared facts."""
         found = [self._of(fact, value) for fact, value in facts.items() if value is not None]
         return sum(count for count, _ in found), b"".join(tags for _, tags in found)
 
@@ -133,43 +131,43 @@ class _FamilyTags:
         parts = []
         spelled, made_by = value, None
         for key, convert in self._spelling.get(fact, ()):
-            if convert is not made_by:  # both conventions' names of one text: http.url, url.full
+            if convert is not made_by:  # both conventions may have a name for one text: http.url, url.full
                 spelled, made_by = value if convert is None else convert(value), convert
             if spelled is not None:
-                parts.append(self._tag(key, plain(spelled)))
+                parts.append(self._tag(key, to_tag_value(spelled)))
         return len(parts), b"".join(parts)
 
-    def own(self, facts: Mapping[str, Any], parts: list[bytes]) -> int:
-        """Append the tags of a span's own facts; how many they are."""
+    def add_own(self, facts: Mapping[str, Any], parts: list[bytes]) -> int:
+        """Append the tags of a span's own facts to `parts`, and return their number."""
         count = 0
         for fact, value in facts.items():
             if value is None:
                 continue
             kind = type(value)
-            # By type, since 1, 1.0 and True are one key; large numbers (offsets, ages) hardly ever come again.
+            # By type, because 1, 1.0 and True are the same key. Large numbers (offsets, ages) hardly ever come again.
             if kind is str or (kind is int and -1 < value < 1024) or kind is tuple:
-                known = self._known.get(fact)
-                if known is None:
-                    known = self._known[fact] = {}
-                found = known.get(value)
+                cache = self._cache.get(fact)
+                if cache is None:
+                    cache = self._cache[fact] = {}
+                found = cache.get(value)
                 if found is None:
-                    found = known[value] = self._of(fact, value)
-                    self._count(len(found[1]) + (len(value) if kind is str else 0))
+                    found = cache[value] = self._of(fact, value)
+                    self._limit_cache(len(found[1]) + (len(value) if kind is str else 0))
             else:
                 found = self._of(fact, value)
             count += found[0]
             parts.append(found[1])
         return count
 
-    def _count(self, size: int) -> None:
-        self._kept += size + 200  # what a key and two objects take
-        if self._kept > KEPT:
-            self._known.clear()
-            self._kept = 0
+    def _limit_cache(self, added: int) -> None:
+        self._cached_bytes += added + 200  # a key and two objects
+        if self._cached_bytes > CACHE_BYTES:
+            self._cache.clear()
+            self._cached_bytes = 0
 
 
 def _all_tags(span: Span) -> list[tuple[str, Any]]:
-    """span_reader.tags(), and what only a span of the program's own has: its scope and explicit status, as OpenTelemetry maps them to Jaeger."""
+    """span_reader.tags(), and the scope and status of the program's own spans, as OpenTelemetry maps them to Jaeger."""
     tags = span_reader.tags(span)
     if span_reader.convention != "opentracing":
         if span.scope is not None:
@@ -178,18 +176,3 @@ def _all_tags(span: Span) -> list[tuple[str, Any]]:
             tags.append(("otel.status_code", span.status[0].name))
             tags.append(("otel.status_description", span.status[1] or None))
     return tags
-
-
-def references(span: Span) -> list[tuple[int, int, int]]:
-    """parentSpanId reads as CHILD_OF; a reference to the parent takes its place, so that one is only written where it says FOLLOWS_FROM."""
-    parent = (span.trace_id, span.parent_id)
-    found: dict[tuple[int, int], int] = {}
-    for link in span.links or ():
-        target = (link.trace_id, link.span_id)
-        relation = link.attributes.get("opentracing.ref_type")
-        if target == parent:
-            if relation == "follows_from":
-                found[target] = FOLLOWS_FROM
-        else:
-            found.setdefault(target, CHILD_OF if relation == "child_of" else FOLLOWS_FROM)
-    return [(kind, *target) for target, kind in found.items()]

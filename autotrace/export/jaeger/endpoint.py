@@ -1,4 +1,4 @@
-"""Where spans for Jaeger go: the settings read as a collector's URL or an agent's address. A bad one is told in one line."""
+"""Where spans for Jaeger go: the settings read as a collector's URL or an agent's address."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ COMPACT_PORT, BINARY_PORT = 6831, 6832
 
 
 class Collector(NamedTuple):
-    """Takes one Batch in binary thrift in each POST."""
+    """It takes one Batch, in binary Thrift, in each POST."""
 
     url: str
 
 
 class Agent(NamedTuple):
-    """Takes one Agent.emitBatch in each UDP packet."""
+    """It takes one Agent.emitBatch in each UDP packet."""
 
     host: str
     port: int
@@ -35,10 +35,13 @@ class Agent(NamedTuple):
 
 
 def endpoint(settings: Settings) -> Collector | Agent:
-    """The setting `endpoint`, else the agent where its host is set, else the default URL."""
+    """The setting `endpoint`; without it the agent, if its host is set; else the default URL.
+
+    A bad endpoint is one line on stderr, and the default URL is used.
+    """
     if settings.endpoint:
         try:
-            return parsed(settings.endpoint)
+            return parse(settings.endpoint)
         except ValueError as wrong:
             name = settings.chosen.get("endpoint", "endpoint")
             say(f"{name}={redacted(settings.endpoint)!r}: {wrong}; {DEFAULT_URL} is used")
@@ -48,10 +51,10 @@ def endpoint(settings: Settings) -> Collector | Agent:
     return Collector(DEFAULT_URL)
 
 
-def parsed(text: str) -> Collector | Agent:
-    """`http(s)://host[:port][/path]` or `udp://host[:port]`; ValueError says what is wrong with another text."""
+def parse(text: str) -> Collector | Agent:
+    """`http(s)://host[:port][/path]` or `udp://host[:port]`. The ValueError for any other text has the reason."""
     parts = urlsplit(text.strip())
-    port = parts.port  # raises for a port that is none
+    port = parts.port  # raises ValueError for a bad port
     if parts.scheme not in ("http", "https", "udp") or not parts.hostname:
         raise ValueError("it must look like http://host:14268/api/traces or udp://host:6831")
     if parts.scheme == "udp":

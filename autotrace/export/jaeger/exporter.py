@@ -1,99 +1,98 @@
-"""Exporter `jaeger`: spans to a Jaeger collector (HTTP, binary thrift) or agent (UDP, compact or binary), split by measured bytes.
+"""Exporter `jaeger`: spans to a Jaeger collector (HTTP, binary Thrift) or agent (UDP, compact or binary Thrift).
 
-Limits: UDP is never confirmed: `sent` counts what the socket took. Links lose their attributes: thrift has no place for them.
+Limits: nobody confirms what comes over UDP, so `sent` counts the spans that the socket took. Links lose their
+attributes, because Jaeger's Thrift has no place for them.
 """
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from autotrace.containment import contained, say
-from autotrace.export import transport
 from autotrace.export.jaeger import thrift_binary, thrift_compact
 from autotrace.export.jaeger.encoder import Encoder
 from autotrace.export.jaeger.endpoint import Agent, endpoint
+from autotrace.export.transport import udp
+from autotrace.export.transport.http import Http
+from autotrace.export.transport.udp import Udp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autotrace.export.jaeger.thrift import Thrift
     from autotrace.export.resource import Resource
     from autotrace.settings import Settings
     from autotrace.tracing.span import Span
 
 POST_LIMIT = 1 << 20
-"""Bytes of one POST: small enough for any proxy, large enough to be worth its headers."""
-COUNT = 8
+"""Bytes of one POST: small enough for any proxy, and large enough to be worth its headers."""
+LIST_HEAD = 8
 """Bytes that the head of the list of spans may take at most."""
-PAUSE = 0.001
-"""Seconds between two packets: a receiver's buffer holds three of this size by default, and nobody sends again what it loses."""
 
 
 class Exporter:
-    """export() raises where spans were not taken; `sent` and `dropped` count spans either way."""
+    """export() raises if spans were not taken. `sent` and `dropped` count spans in any case."""
 
-    def __init__(self, thrift: Thrift, limit: int) -> None:
+    def __init__(
+        self, thrift: Thrift, frame: Callable[[bytes, list[bytes]], bytes], transport: Http | Udp, limit: int
+    ) -> None:
+        """`frame` makes the bytes to send, at most `limit`, of the process and the spans."""
         self.sent = 0
         self.dropped = 0
         self.limit = limit
-        self.thrift = thrift
+        self._frame = frame
+        self._transport = transport
         self._encoder = Encoder(thrift)
         self._resource: Resource | None = None
         self._process = b""
 
     def export(self, spans: list[Span], resource: Resource, deadline: float) -> None:
-        """Encode and send; what is done with is taken out of `spans`, so that what a failure leaves in it is what was not sent.
+        """Encode and send. What is sent or dropped is removed from `spans`, so that a failure leaves the others in it.
 
-        `deadline`: a moment of time.monotonic(). Raises what the transport raises, of one line.
+        `deadline` is a time.monotonic(). Raises the transport's exceptions, whose text is one line.
         """
         process = self._process_of(resource)
-        room = self.limit - len(self._frame(process, [])) - COUNT
+        room = self.limit - len(self._frame(process, [])) - LIST_HEAD
         bodies: list[bytes] = []
-        size = done = 0
+        size = 0
         for span in list(spans):
             body = self._body(span, room)
-            if body is not None:
-                if size + len(body) > room:
-                    self._send(process, bodies, deadline)
-                    del spans[:done]
-                    bodies, size, done = [], 0, 0
-                bodies.append(body)
-                size += len(body)
-            done += 1
+            if body is None:
+                del spans[len(bodies)]  # at once, or it would be dropped and counted again after a failure
+                continue
+            if size + len(body) > room:
+                self._send(process, bodies, deadline)
+                del spans[: len(bodies)]
+                bodies, size = [], 0
+            bodies.append(body)
+            size += len(body)
         if bodies:
             self._send(process, bodies, deadline)
-        del spans[:done]
+            del spans[: len(bodies)]
 
     def close(self) -> None:
-        raise NotImplementedError
-
-    def _frame(self, process: bytes, bodies: list[bytes]) -> bytes:
-        raise NotImplementedError
-
-    def _deliver(self, frame: bytes, deadline: float) -> None:
-        raise NotImplementedError
+        self._transport.close()
 
     def _send(self, process: bytes, bodies: list[bytes], deadline: float) -> None:
-        self._deliver(self._frame(process, bodies), deadline)
+        self._transport.send(self._frame(process, bodies), deadline)
         self.sent += len(bodies)
 
     def _body(self, span: Span, room: int) -> bytes | None:
-        """None, and counted: a span that cannot be encoded, or not in `room` bytes. The others go out all the same."""
+        """None if the span cannot be encoded, or not in `room` bytes: it is dropped, and the others are sent."""
         try:
             body = self._encoder.encode_within(span, room)
         except Exception:
-            contained("export.jaeger")
+            contained("the exporter jaeger")
             body = None
         else:
             if body is None and not self.dropped:
-                say(
-                    f"a span of more than {self.limit} bytes is dropped, though its texts were cut; so are others like it"
-                )
+                say(f"a span of over {self.limit} bytes is dropped, though its texts were cut; so are others like it")
         if body is None:
             self.dropped += 1
         return body
 
     def _process_of(self, resource: Resource) -> bytes:
-        """Encoded once. Half of a packet must be left for spans: tags of the process are cut before spans are."""
+        """Encoded once. It takes half of a packet at most, so that tags of the process are cut before spans are."""
         if resource is not self._resource:
             most = None
             self._process = self._encoder.process(resource.service_name, resource.tags)
@@ -104,41 +103,9 @@ class Exporter:
         return self._process
 
 
-class ToCollector(Exporter):
-    def __init__(self, url: str) -> None:
-        super().__init__(cast("Thrift", thrift_binary), POST_LIMIT)
-        self._http = transport.Http(url)
-
-    def _frame(self, process: bytes, bodies: list[bytes]) -> bytes:
-        return self.thrift.batch(process, bodies)
-
-    def _deliver(self, frame: bytes, deadline: float) -> None:
-        self._http.post(frame, "application/x-thrift", deadline)
-
-    def close(self) -> None:
-        self._http.close()
-
-
-class ToAgent(Exporter):
-    def __init__(self, agent: Agent) -> None:
-        thrift = thrift_binary if agent.binary else thrift_compact
-        super().__init__(cast("Thrift", thrift), transport.UDP_LIMIT)
-        self._udp = transport.Udp(agent.host, agent.port)
-        self._last = 0.0
-
-    def _frame(self, process: bytes, bodies: list[bytes]) -> bytes:
-        return self.thrift.message(process, bodies)
-
-    def _deliver(self, frame: bytes, deadline: float) -> None:
-        if time.monotonic() - self._last < PAUSE:
-            time.sleep(PAUSE)
-        self._udp.send(frame, deadline)
-        self._last = time.monotonic()
-
-    def close(self) -> None:
-        self._udp.close()
-
-
 def make(settings: Settings) -> Exporter:
     where = endpoint(settings)
-    return ToAgent(where) if isinstance(where, Agent) else ToCollector(where.url)
+    if isinstance(where, Agent):
+        thrift: Thrift = thrift_binary if where.binary else thrift_compact
+        return Exporter(thrift, thrift.message, Udp(where.host, where.port), udp.LIMIT)
+    return Exporter(thrift_binary, thrift_binary.batch, Http(where.url, "application/x-thrift"), POST_LIMIT)

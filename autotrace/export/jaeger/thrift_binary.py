@@ -1,7 +1,7 @@
-"""Jaeger's structs in Thrift's binary protocol, written straight to bytes. Source: jaeger.thrift, agent.thrift of jaeger-idl.
+"""Jaeger's structs (jaeger.thrift, agent.thrift of jaeger-idl) in Thrift's binary protocol, written straight to bytes.
 
-A field is its type (1 byte), its id (2) and the value; text is its length (4) and UTF-8; a struct ends with a zero byte.
-`tag` joins a prefix that is made once for every key: that is where the speed comes from.
+A field is its type (1 byte), its id (2 bytes) and the value. Text is its length (4 bytes) and UTF-8. A struct ends with
+a zero byte. `tag` is fast because it adds only the value to a prefix that is made once for each key.
 """
 
 from __future__ import annotations
@@ -9,29 +9,22 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from autotrace.export.jaeger.prefixes import Prefixes
+from autotrace.export.jaeger.thrift import BINARY, BOOL, DOUBLE, LONG, MASK, STRING, Prefixes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autotrace.export.tag_value import Plain
+    from autotrace.export.tag_value import TagValue
 
-name = "binary"
-
-MASK = (1 << 64) - 1
 I32 = Struct(">i").pack
 I64 = Struct(">q").pack
 F64 = Struct(">d").pack
 IDS = Struct(">bhQbhQbhQbhQbhi").pack
-"""Fields 1 to 4 (i64, written unsigned: the same bytes), and the head of field 5, the name."""
+"""Fields 1 to 4 (i64; written unsigned, which gives the same bytes), and the head of field 5, the name."""
 TIMES = Struct(">bhibhqbhqbhbi").pack
 """Fields 7 (flags, i32), 8 and 9 (start, duration, i64), and the head of field 10, the list of tags."""
 REFERENCE = Struct(">bhibhQbhQbhQb").pack
 TIMESTAMP = Struct(">bhqbhbi").pack
-
-STRING, DOUBLE, BOOL, LONG, BINARY = range(5)
-"""TagType."""
-_STRUCT, _LIST = b"\x0c", b"\x0f"
 
 
 def _text(raw: bytes) -> bytes:
@@ -51,7 +44,7 @@ _longs = _prefixes(LONG, b"\x0a\x00\x06")
 _binaries = _prefixes(BINARY, b"\x0b\x00\x07")
 
 
-def tag(key: str, value: Plain) -> bytes:
+def tag(key: str, value: TagValue) -> bytes:
     kind = type(value)
     if kind is str:
         raw = value.encode("utf-8", "replace")  # type: ignore[union-attr]
@@ -78,7 +71,10 @@ def span(
     tags: Sequence[bytes],
     logs: Sequence[tuple[int, Sequence[bytes]]],
 ) -> bytes:
-    """Times in µs. references: (SpanRefType, trace id, span id). `tags` joined are `tag_count` tags. logs: (µs, fields)."""
+    """Times are in µs. `tags` together hold `tag_count` tags.
+
+    references: (SpanRefType, trace id, span id). logs: (µs, fields).
+    """
     return b"".join(
         (
             IDS(10, 1, trace_id & MASK, 10, 2, trace_id >> 64, 10, 3, span_id, 10, 4, parent_id, 11, 5, len(operation)),
@@ -117,10 +113,10 @@ def process(service: str, tags: Sequence[bytes]) -> bytes:
 
 
 def batch(process: bytes, spans: Sequence[bytes]) -> bytes:
-    """The struct Batch: what a collector takes over HTTP."""
+    """The struct Batch. A collector takes one in each POST."""
     return b"".join((b"\x0c\x00\x01", process, b"\x0f\x00\x02\x0c" + I32(len(spans)), *spans, b"\0"))
 
 
 def message(process: bytes, spans: Sequence[bytes]) -> bytes:
-    """The oneway call Agent.emitBatch(1: Batch): what an agent takes, one in each UDP packet."""
+    """The oneway call Agent.emitBatch(1: Batch). An agent takes one in each UDP packet."""
     return b"\x80\x01\x00\x04" + _text(b"emitBatch") + I32(0) + b"\x0c\x00\x01" + batch(process, spans) + b"\0"

@@ -1,7 +1,7 @@
-"""Jaeger's structs in Thrift's compact protocol, written straight to bytes. Source: thrift-compact-protocol.md of Apache Thrift.
+"""Jaeger's structs in Thrift's compact protocol, written straight to bytes. The functions are those of thrift_binary.
 
-A field is one byte: the distance from the last id in the upper half, the type in the lower; whole numbers are zigzag
-varints; a struct ends with a zero byte. Same functions as thrift_binary.
+A field begins with one byte: its upper half is the distance from the last field's id, its lower half the type. Whole
+numbers are zigzag varints. A struct ends with a zero byte. Source: thrift-compact-protocol.md of Apache Thrift.
 """
 
 from __future__ import annotations
@@ -10,20 +10,14 @@ from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from autotrace.export.jaeger.prefixes import Prefixes
+from autotrace.export.jaeger.thrift import BINARY, BOOL, DOUBLE, LONG, MASK, STRING, Prefixes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autotrace.export.tag_value import Plain
+    from autotrace.export.tag_value import TagValue
 
-name = "compact"
-
-MASK = (1 << 64) - 1
-F64 = Struct("<d").pack  # little-endian, as all implementations have it, whatever older texts say
-
-STRING, DOUBLE, BOOL, LONG, BINARY = range(5)
-"""TagType."""
+F64 = Struct("<d").pack  # little-endian in all implementations; older texts say otherwise
 
 
 def varint(number: int) -> bytes:
@@ -48,7 +42,10 @@ def zigzag(number: int) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _id(number: int) -> bytes:
-    """Field head and zigzag of an id of 64 bits, given unsigned. Cached: one is needed as a span's and as its children's parent."""
+    """Head and zigzag of a field that holds an id of 64 bits, given unsigned.
+
+    Cached, because a trace's id comes with each of its spans, and a span's id again as its children's parent.
+    """
     return b"\x16" + varint((number << 1 & MASK) ^ MASK if number >> 63 else number << 1)
 
 
@@ -74,7 +71,7 @@ _longs = _prefixes(LONG, b"\x46")
 _binaries = _prefixes(BINARY, b"\x58")
 
 
-def tag(key: str, value: Plain) -> bytes:
+def tag(key: str, value: TagValue) -> bytes:
     kind = type(value)
     if kind is str:
         raw = value.encode("utf-8", "replace")  # type: ignore[union-attr]
@@ -111,7 +108,7 @@ def span(
             b"\x18",
             varint(len(operation)),
             operation,
-            _references(references) + b"\x15" if references else b"\x25",  # flags: one or two ids further
+            _references(references) + b"\x15" if references else b"\x25",  # the flags follow one or two ids later
             zigzag(flags),
             b"\x16",
             zigzag(start),
@@ -140,8 +137,8 @@ def _logs(logs: Sequence[tuple[int, Sequence[bytes]]]) -> bytes:
 
 
 def process(service: str, tags: Sequence[bytes]) -> bytes:
-    name_ = _text(service.encode("utf-8", "replace"))
-    return b"".join((b"\x18", name_, b"\x19", _structs(len(tags)), *tags, b"\0"))
+    name = _text(service.encode("utf-8", "replace"))
+    return b"".join((b"\x18", name, b"\x19", _structs(len(tags)), *tags, b"\0"))
 
 
 def batch(process: bytes, spans: Sequence[bytes]) -> bytes:

@@ -1,1 +1,1 @@
-"""Finished spans as OpenTelemetry's SDK knows them, so that its processors and exporters take them."""
+"""Finished spans as OpenTelemetry's SDK knows them, for its span processors and exporters."""

@@ -1,8 +1,8 @@
 """OpenTelemetry's package opentelemetry-exporter-jaeger-thrift, made importable again beside an SDK that has moved on.
 
-opentelemetry-sdk 1.40 removed seven names that it imports, and it does not declare that it needs the package `deprecated`.
-Both are lent to it for the length of the import and taken away again, so that the program's own imports find what they
-would find without us.
+opentelemetry-sdk 1.40 removed seven names that the package imports, and the package does not declare that it needs
+`deprecated`. Both are lent to it while it is imported. Then they are taken away, because the program's own imports must
+find the same as without autotrace.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ CONSTANTS = tuple(
 
 
 def load(module: str = "") -> Any:
-    """The package, or a module inside it. ImportError where it is not installed."""
+    """The package, or a module inside it. ImportError if it is not installed."""
     with _lent():
         return import_module(NAME + module)
 
 
 def new_exporter(**arguments: Any) -> Any:
-    """A JaegerExporter. ImportError where the package is not installed.
+    """A JaegerExporter. ImportError if the package is not installed.
 
-    Its constructor asks the SDK's detectors for the service's name, which each span brings along anyway; they need a
-    thread pool, and a program whose exit has begun (short ones send only then) gets none.
+    Its constructor asks the SDK's detectors for the service's name, although each span has it. The detectors need a
+    thread pool, and a program that is exiting gets none. Short programs send their spans only then.
     """
     package = load()
-    theirs = package.Resource
-    package.Resource = SimpleNamespace(create=lambda: theirs({}))
+    sdk_resource = package.Resource
+    package.Resource = SimpleNamespace(create=lambda: sdk_resource({}))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it is deprecated is no news to who asks for it by name
+            warnings.simplefilter("ignore")  # whoever asks for the package by name knows that it is deprecated
             return package.JaegerExporter(**arguments)
     finally:
-        package.Resource = theirs
+        package.Resource = sdk_resource
 
 
 @contextmanager
@@ -62,20 +62,20 @@ def _lent() -> Iterator[None]:
     missing = [name for name in CONSTANTS if not hasattr(environment, name)]
     for name in missing:
         setattr(environment, name, name)
-    alone = "deprecated" not in sys.modules and find_spec("deprecated") is None
-    if alone:
+    lend_deprecated = "deprecated" not in sys.modules and find_spec("deprecated") is None
+    if lend_deprecated:
         sys.modules["deprecated"] = _deprecated()
     try:
         yield
     finally:
         for name in missing:
             delattr(environment, name)
-        if alone:
+        if lend_deprecated:
             sys.modules.pop("deprecated", None)
 
 
 def _deprecated() -> ModuleType:
-    """Its one name that the package uses: a decorator that here says nothing."""
+    """The package uses one name of it, a decorator; this one does nothing."""
     module: Any = ModuleType("deprecated")
     module.deprecated = lambda *args, **kwargs: lambda function: function
     return module  # type: ignore[no-any-return]

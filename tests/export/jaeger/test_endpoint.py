@@ -1,4 +1,4 @@
-"""Where spans go: every way to say it, and what a wrong one is told."""
+"""The endpoint: every way to write it, and the message about a bad one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_port_6832_speaks_binary() -> None:
     assert [Agent("a", port).binary for port in (6831, 6832, 7000)] == [False, True, False]
 
 
-def test_without_one_the_agent_counts_and_then_the_default() -> None:
+def test_without_an_endpoint_the_agent_counts_and_then_the_default() -> None:
     assert endpoint(settings(agent_host="agent")) == Agent("agent", 6831)
     assert endpoint(Settings({"JAEGER_AGENT_HOST": "a", "JAEGER_AGENT_PORT": "6832"})) == Agent("a", 6832)
     assert endpoint(settings(agent_port="7000")) == Collector(DEFAULT_URL)
@@ -39,18 +39,19 @@ def test_without_one_the_agent_counts_and_then_the_default() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["collector:14268", "ftp://x", "http://", "udp://h:0x", "http://h:99999", "udp://h/api/traces", "http://[::1"]
+    "wrong",
+    ["collector:14268", "ftp://x", "http://", "udp://h:0x", "http://h:99999", "udp://h/api/traces", "http://[::1"],
 )  # fmt: skip
-def test_a_bad_one_is_named_in_one_line_and_the_default_used(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_endpoint_is_one_line_and_the_default_is_used(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert endpoint(settings(endpoint=wrong)) == Collector(DEFAULT_URL)
-    told = capsys.readouterr().err
-    assert told.startswith(f"autotrace: AUTOTRACE_ENDPOINT={wrong!r}: ")
-    assert told.count("\n") == 1
-    assert DEFAULT_URL in told
+    err = capsys.readouterr().err
+    assert err.startswith(f"autotrace: AUTOTRACE_ENDPOINT={wrong!r}: ")
+    assert err.count("\n") == 1
+    assert DEFAULT_URL in err
 
 
-def test_a_password_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_password_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
     endpoint(Settings({"JAEGER_ENDPOINT": "tcp://me:secret@host:1"}))
-    told = capsys.readouterr().err
-    assert told.startswith("autotrace: JAEGER_ENDPOINT=")
-    assert "secret" not in told
+    err = capsys.readouterr().err
+    assert err.startswith("autotrace: JAEGER_ENDPOINT=")
+    assert "secret" not in err

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from autotrace import containment
-from autotrace.export import transport
 from autotrace.export.jaeger import exporter as jaeger
 from autotrace.export.otel.jaeger_package import load
+from autotrace.export.transport import Unavailable
+from autotrace.export.transport.http import Http
 from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED, SHORT
 from autotrace.tracing.span import FOLLOWS_FROM, Span
 from test_services.jaeger import Jaeger
@@ -27,7 +28,7 @@ def endpoint_of(receiver: Receiver, way: str) -> str:
 
 
 def exporter_to(receiver: Receiver, way: str, monkeypatch: pytest.MonkeyPatch) -> jaeger.Exporter:
-    if way == "udp binary":  # the protocol goes by the well-known port, which is not ours to take
+    if way == "udp binary":  # the port decides the protocol, and the test cannot take the well-known one
         monkeypatch.setattr("autotrace.export.jaeger.endpoint.BINARY_PORT", receiver.udp_binary_port)
     return jaeger.make(settings(endpoint=endpoint_of(receiver, way)))
 
@@ -40,9 +41,7 @@ def send(exporter: Any, spans: list[Span], resource: Any = None, seconds: float 
 
 
 @pytest.mark.parametrize("way", ["http", "udp", "udp binary"])
-def test_what_arrives_is_what_went_in(
-    receiver: Receiver, way: str, convention: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_spans_arrive_unchanged(receiver: Receiver, way: str, convention: str, monkeypatch: pytest.MonkeyPatch) -> None:
     spans, resource = story(), Resource(région="é")
     exporter = exporter_to(receiver, way, monkeypatch)
     send(exporter, spans, resource)
@@ -51,7 +50,7 @@ def test_what_arrives_is_what_went_in(
 
 
 def test_the_caches_of_the_encoder_change_nothing(receiver: Receiver, convention: str) -> None:
-    """The second time all facts are known; 1 and True, equal as keys, stay what they are."""
+    """The second time all facts are cached. 1 and True are equal as keys and keep their types."""
     exporter = jaeger.make(settings(endpoint=receiver.http_url))
     resource = Resource()
     spans = story() + story()
@@ -102,7 +101,7 @@ class TestASpanThatIsTooLarge:
         assert sum(map(len, (got.tags["long"], got.logs[0][1]["stack"], got.name))) > 10_000, "not more than needed"
         assert (exporter.sent, exporter.dropped) == (1, 0)
 
-    def test_is_dropped_counted_and_told_where_that_does_not_help(
+    def test_is_dropped_counted_and_reported_if_that_does_not_help(
         self, receiver: Receiver, capsys: pytest.CaptureFixture[str]
     ) -> None:
         span, small = named("hopeless"), ended(named("small"))
@@ -130,29 +129,29 @@ def test_a_span_that_cannot_be_encoded_costs_no_other(receiver: Receiver) -> Non
     send(exporter, [spoiled, fine])
     assert [span.name for span in receiver.wait(1)] == ["fine"]
     assert (exporter.sent, exporter.dropped) == (1, 1)
-    assert containment.failures.pop("export.jaeger")[0] == 1
+    assert containment.failures.pop("the exporter jaeger")[0] == 1
 
 
 class TestAFailure:
-    def test_leaves_what_was_not_sent(self, monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
-        """What a collector took is not sent again, and nothing is claimed that it did not take."""
+    def test_leaves_the_spans_that_were_not_sent(self, monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
+        """Spans that a collector took are not sent again, and no others are counted as sent."""
         spans = []
         for number in range(4):
             span = named(f"{number}")
             span.set_attribute("text", "x" * 600_000)
             spans.append(ended(span))
         exporter = jaeger.make(settings(endpoint=receiver.http_url))
-        post, posts = transport.Http.post, []
+        send_whole, posts = Http.send, []
 
         def failing(self: Any, body: bytes, *rest: Any) -> None:
             posts.append(len(body))
             if len(posts) == 3:
-                raise transport.Unavailable("gone")
-            post(self, body, *rest)
+                raise Unavailable("gone")
+            send_whole(self, body, *rest)
 
-        monkeypatch.setattr(transport.Http, "post", failing)
+        monkeypatch.setattr(Http, "send", failing)
         left = list(spans)
-        with pytest.raises(transport.Unavailable, match="gone"):
+        with pytest.raises(Unavailable, match="gone"):
             exporter.export(left, Resource(), time.monotonic() + 5)
         assert left == spans[2:]
         assert exporter.sent == 2
@@ -161,14 +160,26 @@ class TestAFailure:
         assert left == []
         assert [span.name for span in receiver.wait(4)] == ["0", "1", "2", "3"]
 
-    def test_says_who_does_not_answer_in_one_line(self) -> None:
+    def test_counts_a_span_that_cannot_be_encoded_once(self) -> None:
+        first, spoiled, last = (ended(named(name)) for name in ("first", "spoiled", "last"))
+        spoiled.start_time = 1.5  # type: ignore[assignment]
+        exporter = jaeger.make(settings(endpoint="http://127.0.0.1:1"))
+        left = [first, spoiled, last]
+        for _ in range(3):
+            with pytest.raises(OSError):
+                exporter.export(left, Resource(), time.monotonic() + 5)
+        assert left == [first, last]
+        assert (exporter.sent, exporter.dropped) == (0, 1)
+        assert containment.failures.pop("the exporter jaeger")[0] == 1
+
+    def test_names_the_collector_that_does_not_answer_in_one_line(self) -> None:
         with pytest.raises(OSError, match=r"http://127\.0\.0\.1:1/api/traces") as raised:
             send(jaeger.make(settings(endpoint="http://127.0.0.1:1")), [ended(named("x"))])
         assert "\n" not in str(raised.value)
 
 
 class TestReferences:
-    """Jaeger reads parentSpanId as CHILD_OF; a reference to that very span replaces it."""
+    """Jaeger reads parentSpanId as CHILD_OF; a reference to the same span replaces that."""
 
     def references(self, receiver: Receiver, span: Span) -> list[tuple[str, int, int]]:
         send(jaeger.make(settings(endpoint=receiver.http_url)), [ended(span)])
@@ -249,11 +260,11 @@ def test_the_generated_code_of_opentelemetrys_package_reads_the_same(receiver: R
     batch.read(TBinaryProtocol(TMemoryBuffer(receiver.bodies[0])))
     assert batch.process.serviceName == "shop"
     fields = ("vStr", "vDouble", "vBool", "vLong", "vBinary")
-    for theirs, ours in zip(batch.spans, got, strict=True):
-        assert (theirs.operationName, theirs.spanId & (1 << 64) - 1) == (ours.name, ours.span_id)
-        assert (theirs.startTime, theirs.duration, theirs.flags) == (ours.start_us, ours.duration_us, ours.flags)
-        assert {tag.key: getattr(tag, fields[tag.vType]) for tag in theirs.tags} == ours.tags
-        assert [ref.refType for ref in theirs.references or ()] == [1] * len(ours.references)
+    for read, received in zip(batch.spans, got, strict=True):
+        assert (read.operationName, read.spanId & (1 << 64) - 1) == (received.name, received.span_id)
+        assert (read.startTime, read.duration, read.flags) == (received.start_us, received.duration_us, received.flags)
+        assert {tag.key: getattr(tag, fields[tag.vType]) for tag in read.tags} == received.tags
+        assert [ref.refType for ref in read.references or ()] == [1] * len(received.references)
 
 
 def test_the_generated_code_reads_a_packet_too(receiver: Receiver) -> None:

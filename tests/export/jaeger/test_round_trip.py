@@ -1,4 +1,4 @@
-"""Whatever a program puts into a span arrives at an independent decoder as it was, in both protocols; or as the nearest thrift can say."""
+"""Each value in a span reaches an independent decoder, in both protocols, unchanged or as the nearest in Thrift."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind
 
 from autotrace.export.jaeger import thrift_binary, thrift_compact
 from autotrace.export.jaeger.encoder import Encoder
-from autotrace.export.tag_value import plain, shortened
+from autotrace.export.tag_value import shorten, to_tag_value
 from autotrace.semantics import http
 from autotrace.tracing.span import FOLLOWS_FROM
 from test_services.jaeger_thrift import ReceivedSpan, from_batch, from_message
@@ -30,11 +30,11 @@ TRACE_IDS = IDS_64 | st.integers(1, 2**128 - 1)
 def round_trips(spans: list[Any], resource: Any) -> list[list[ReceivedSpan]]:
     """Through each protocol."""
     decoded = []
-    for thrift in (thrift_binary, thrift_compact):
+    for thrift, protocol in ((thrift_binary, "binary"), (thrift_compact, "compact")):
         encoder = Encoder(thrift)  # type: ignore[arg-type]
         process = encoder.process(resource.service_name, resource.tags)
         bodies = [encoder.encode(span) for span in spans]
-        decoded.append(from_message(thrift.message(process, bodies), thrift.name))
+        decoded.append(from_message(thrift.message(process, bodies), protocol))
         if thrift is thrift_binary:
             decoded.append(from_batch(thrift.batch(process, bodies)))
     return decoded
@@ -57,8 +57,17 @@ def unique(tags: dict[Any, Any]) -> bool:
     failure=st.none() | st.builds(ValueError, TEXT),
 )
 def test_anything_comes_out_as_it_went_in(
-    tags: Any, process: Any, name: str, ids: Any, kind: Any, start: int, duration: int, events: Any, links: Any, failure: Any
-) -> None:  # fmt: skip
+    tags: Any,
+    process: Any,
+    name: str,
+    ids: Any,
+    kind: Any,
+    start: int,
+    duration: int,
+    events: Any,
+    links: Any,
+    failure: Any,
+) -> None:
     span = new(kind, http.CLIENT, {"method": "GET", "status": 200})
     span.trace_id, span.span_id, span.parent_id = ids
     span.given_name, span.start_time = name, start
@@ -80,7 +89,7 @@ def test_anything_comes_out_as_it_went_in(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(["method", "url", "status", "route", "resend"]), VALUES), max_size=4))
-def test_the_fast_path_writes_what_the_plain_one_writes(facts: list[dict[str, Any]]) -> None:
+def test_the_fast_path_writes_the_same_as_the_plain_one(facts: list[dict[str, Any]]) -> None:
     resource = Resource()
     spans = [ended(new(SpanKind.CLIENT, http.CLIENT, one)) for one in facts]
     for decoded in round_trips(spans, resource):
@@ -91,7 +100,7 @@ def test_the_fast_path_writes_what_the_plain_one_writes(facts: list[dict[str, An
 
 @pytest.mark.parametrize("count", [0, 1, 13, 14, 15, 16, 127, 128, 129])
 def test_lists_of_every_length_can_be_read(count: int) -> None:
-    """The compact protocol writes fourteen and fifteen differently; the kind is a tag too."""
+    """The compact protocol writes fourteen and fifteen differently. The span's kind is one tag more."""
     span, small = new(), ended(new())
     span.attributes = {f"key {number}": number for number in range(count)}
     for number in range(min(count, 128)):
@@ -148,14 +157,14 @@ circle.append(circle)
         (int, "<class 'int'>"),
     ],
 )
-def test_other_values_are_said_as_well_as_thrift_can(value: Any, sent: Any) -> None:
-    assert plain(value) == sent
-    assert type(plain(value)) is type(sent)
+def test_other_values_become_the_nearest_that_thrift_has(value: Any, sent: Any) -> None:
+    assert to_tag_value(value) == sent
+    assert type(to_tag_value(value)) is type(sent)
 
 
 @given(TEXT | st.binary(), st.integers(32, 80))
-def test_what_is_shortened_fits(value: Any, most: int) -> None:
-    cut = shortened(value, most)
+def test_a_shortened_value_fits(value: Any, most: int) -> None:
+    cut = shorten(value, most)
     raw = cut.encode("utf-8", "replace") if isinstance(cut, str) else cut
     whole = value.encode("utf-8", "replace") if isinstance(value, str) else value
     assert len(raw) <= most

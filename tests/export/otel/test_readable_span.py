@@ -1,36 +1,25 @@
-"""Spans for OpenTelemetry's SDK, and the exporter `jaeger_thrift` on OpenTelemetry's own package."""
+"""A finished span as OpenTelemetry's SDK knows it."""
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
-import os
-import subprocess
-import sys
-import time
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import StatusCode
 
-from autotrace.export.jaeger import exporter as jaeger
-from autotrace.export.otel import jaeger_package, readable_span
-from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED
+from autotrace.export.otel import readable_span
 from autotrace.semantics import span_reader
 from autotrace.tracing.span import FOLLOWS_FROM
-from test_services.jaeger import Jaeger
-from test_services.receiver import Receiver
-from tests.export.finished import Resource, ended, named, new, settings, story
+from tests.export.finished import Resource, ended, named, story
 
 pytestmark = pytest.mark.usefixtures("nothing_contained")
 
 
 class TestAReadableSpan:
-    def test_says_what_the_span_says(self, convention: str) -> None:
+    def test_has_the_content_of_the_span(self, convention: str) -> None:
         resource = Resource()
         for span in story():
             got = readable_span.to_readable(span, resource)  # type: ignore[arg-type]
@@ -67,7 +56,10 @@ class TestAReadableSpan:
     ) -> None:
         span = named("mine")
         span.scope = "my.module"
-        span.set_attributes({"list": [1, 2], "mixed": [1, "a"], "none": None, "object": {1: 2}, 5: "five", "empty": []})  # type: ignore[dict-item]
+        attributes: Any = {
+            "list": [1, 2], "mixed": [1, "a"], "none": None, "object": {1: 2}, 5: "five", "empty": [],
+        }  # fmt: skip
+        span.set_attributes(attributes)
         span.set_status(StatusCode.OK)
         got = readable_span.to_readable(ended(span), Resource())  # type: ignore[arg-type]
         assert got.instrumentation_scope.name == "my.module"
@@ -90,140 +82,3 @@ class TestAReadableSpan:
         spans = [readable_span.to_readable(span, Resource()) for span in story()]  # type: ignore[arg-type]
         ConsoleSpanExporter(out=written).export(spans)
         assert "GET /checkout" in written.getvalue()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """The package writes `error` twice, and tags without a value."""
-    with Receiver(strict=False) as running:
-        yield running
-
-
-def send(exporter: Any, spans: Any) -> None:
-    exporter.export(spans, Resource(), time.monotonic() + 5)
-    exporter.close()
-
-
-class TestOpenTelemetrysPackage:
-    @pytest.mark.parametrize("way", ["http", "udp"])
-    def test_sends_our_spans(self, receiver: Receiver, way: str) -> None:
-        where = receiver.http_url if way == "http" else f"udp://127.0.0.1:{receiver.udp_port}"
-        exporter = readable_span.make(settings(exporter="jaeger_thrift", endpoint=where))
-        assert isinstance(exporter, readable_span.JaegerThrift)
-        spans = story()
-        send(exporter, spans)
-        got = receiver.wait(len(spans))
-        for one, span in zip(got, spans, strict=True):
-            assert (one.service, one.name, one.trace_id) == ("shop", span.name, span.trace_id)
-            assert (one.span_id, one.parent_id) == (span.span_id, span.parent_id)
-            assert one.tags["span.kind"] == span.kind.name.lower()
-            assert one.tags.items() >= dict(span_reader.tags(span)).items()
-        assert got[4].references == [("FOLLOWS_FROM", spans[1].trace_id, spans[1].span_id)]
-
-    def test_splits_what_it_would_lose(self, receiver: Receiver) -> None:
-        spans = [named(f"{number}") for number in range(40)]
-        for span in spans:
-            span.set_attribute("text", "x" * 10_000)
-            ended(span)
-        send(
-            readable_span.make(settings(exporter="jaeger_thrift", endpoint=f"udp://127.0.0.1:{receiver.udp_port}")),
-            spans,
-        )
-        assert [span.name for span in receiver.wait(40)] == [f"{number}" for number in range(40)]
-
-    @pytest.mark.parametrize(("flags", "sent"), [(SAMPLED | RANDOM, 1), (SAMPLED | DEBUG, 3)])
-    def test_marks_only_debug_as_debug(self, receiver: Receiver, flags: int, sent: int) -> None:
-        send(
-            readable_span.make(settings(exporter="jaeger_thrift", endpoint=receiver.http_url)),
-            [ended(new(flags=flags))],
-        )
-        assert receiver.wait(1)[0].flags == sent
-
-    def test_does_not_call_a_refusal_a_success(self, receiver: Receiver) -> None:
-        wrong = receiver.http_url.replace("/api/traces", "/elsewhere")
-        with pytest.raises(OSError, match=r"/elsewhere: 404"):
-            send(readable_span.make(settings(exporter="jaeger_thrift", endpoint=wrong)), story())
-        with pytest.raises(OSError):
-            send(readable_span.make(settings(exporter="jaeger_thrift", endpoint="http://127.0.0.1:1")), story())
-
-    def test_is_made_without_a_warning(self, receiver: Receiver) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            readable_span.make(settings(exporter="jaeger_thrift", endpoint=receiver.http_url)).close()
-
-    @pytest.mark.parametrize("way", ["http", "udp"])
-    def test_sends_the_spans_of_a_program_that_ends_at_once(self, receiver: Receiver, way: str) -> None:
-        """Everything is then imported and made in the midst of the exit."""
-        where = receiver.http_url if way == "http" else f"udp://127.0.0.1:{receiver.udp_port}"
-        program = "from autotrace import activation; activation.activate(); import sqlite3; sqlite3.connect(':memory:').execute('SELECT 1')"
-        environment = {**os.environ, "AUTOTRACE_EXPORTER": "jaeger_thrift", "AUTOTRACE_ENDPOINT": where}
-        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert [span.name for span in receiver.wait(1)] == ["SELECT"]
-
-    def test_to_a_port_of_another_protocol_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
-        readable_span.make(settings(exporter="jaeger_thrift", endpoint="udp://127.0.0.1:6832")).close()
-        assert "6832" in capsys.readouterr().err
-
-    def test_missing_is_told_with_the_remedy_and_ours_is_used(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        monkeypatch.setattr(jaeger_package, "NAME", "opentelemetry.exporter.jaeger.absent")
-        assert isinstance(readable_span.make(settings(exporter="jaeger_thrift")), jaeger.Exporter)
-        told = capsys.readouterr().err
-        assert "pip install autotrace[jaeger_thrift]" in told
-        assert told.count("\n") == 1
-
-
-# In an interpreter of its own: nothing must be imported yet.
-LENDING = """
-import sys
-import opentelemetry.sdk.environment_variables as environment
-{before}
-def names():
-    return {{name: value for name, value in vars(environment).items() if "JAEGER" in name}}
-before = names()
-from autotrace.export.otel.jaeger_package import load
-assert load().JaegerExporter.__name__ == "JaegerExporter"
-assert names() == before
-{after}
-"""
-
-
-class TestWhatThePackageLacks:
-    @pytest.mark.parametrize(
-        ("before", "after"),
-        [
-            ("", ""),
-            ("environment.OTEL_EXPORTER_JAEGER_USER = 'theirs'", "assert environment.OTEL_EXPORTER_JAEGER_USER == 'theirs'"),
-            (
-                "class Hide:\\n def find_spec(self, name, *rest):\\n"
-                "  if name == 'deprecated': raise ModuleNotFoundError(name)\\n"
-                "import importlib.util; real = importlib.util.find_spec\\n"
-                "importlib.util.find_spec = lambda name, *rest: None if name == 'deprecated' else real(name, *rest)\\n"
-                "sys.meta_path.insert(0, Hide())",
-                "assert 'deprecated' not in sys.modules",
-            ),
-        ],
-        ids=["as it is installed here", "a name that is there is kept", "without the package deprecated"],
-    )  # fmt: skip
-    def test_is_lent_and_taken_back(self, before: str, after: str) -> None:
-        program = LENDING.format(before=before.replace("\\n", "\n"), after=after)
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-
-    def test_is_really_lacking_here(self) -> None:
-        """Else the tests above show nothing."""
-        assert importlib.util.find_spec("opentelemetry.exporter.jaeger.thrift") is not None
-        done = subprocess.run(
-            [sys.executable, "-c", "import opentelemetry.exporter.jaeger.thrift"], capture_output=True, text=True
-        )
-        assert "OTEL_EXPORTER_JAEGER" in done.stderr
-
-
-def test_jaeger_itself_takes_it(jaeger: Jaeger) -> None:
-    spans = story()
-    send(readable_span.make(settings(exporter="jaeger_thrift", endpoint=jaeger.endpoint)), spans)
-    trace = jaeger.trace(f"{spans[0].trace_id:032x}", len(spans))
-    assert {span["operationName"] for span in trace["spans"]} == {span.name for span in spans}
-    assert SpanKind.CONSUMER in {span.kind for span in spans}
