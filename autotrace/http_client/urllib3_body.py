@@ -45,10 +45,10 @@ class _BodyRead:
 
 
 def wrap_error_catcher(original: Any) -> Any:
-    def _error_catcher(self: Any, *args: Any, **kwargs: Any) -> Any:
-        manager = original(self, *args, **kwargs)
-        exchange = _exchange_of(self)
-        return manager if exchange is None else _BodyRead(manager, exchange, self)
+    def _error_catcher(*args: Any, **kwds: Any) -> Any:  # parameters as contextlib names them
+        manager = original(*args, **kwds)
+        exchange = _exchange_of(args[0])
+        return manager if exchange is None else _BodyRead(manager, exchange, args[0])
 
     return _error_catcher
 

@@ -16,7 +16,7 @@ from autotrace.patching import Plan, require
 from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced, traced_await, with_argument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from autotrace.tracing.span import Span
 
@@ -38,9 +38,9 @@ def clients(module: Any, plan: Plan) -> None:
     ):
         plan.method(transport, name, _handle_request(trace), parameters=("request",))
     # The stream of a response's body as it comes from httpcore: read to its end, or closed. The span's end.
-    plan.method(Stream, "__iter__", _wrap_parts(_parts))
+    plan.method(Stream, "__iter__", _wrap_parts)
     plan.method(Stream, "close", wrap_close(SLOT))
-    plan.method(AsyncStream, "__aiter__", _wrap_parts(_AsyncParts))
+    plan.method(AsyncStream, "__aiter__", _wrap_async_parts)
     plan.method(AsyncStream, "aclose", _aclose)
 
 
@@ -109,53 +109,37 @@ def _after(span: Span, response: Any) -> object:
     return LEAVE_OPEN
 
 
-def _wrap_parts(wrap: Callable[[Any, Exchange], Any]) -> Callable[[Any], Any]:
-    """For __iter__ and __aiter__ of a body's stream: the program gets wrap(parts, exchange), not httpx's parts."""
-
-    def make(original: Any) -> Any:
-        def __iter__(self: Any) -> Any:
-            parts = original(self)
-            exchange = vars(self).get(SLOT)
-            return parts if exchange is None else wrap(parts, exchange)
-
-        return __iter__
-
-    return make
-
-
-def _parts(parts: Any, exchange: Exchange) -> Iterator[bytes]:
-    try:
-        yield from parts
-    except BaseException as error:
-        exchange.end(error)
-        raise
-    exchange.end()
-
-
-class _AsyncParts:
-    """No generator around a generator: if the program drops this, the event loop closes httpx's as usual."""
-
-    __slots__ = ("exchange", "parts")
-
-    def __init__(self, parts: Any, exchange: Exchange) -> None:
-        self.parts = parts
-        self.exchange = exchange
-
-    def __aiter__(self) -> Any:
-        return self
-
-    async def __anext__(self) -> Any:
+def _wrap_parts(original: Any) -> Any:
+    def __iter__(self: Any) -> Iterator[bytes]:
+        exchange = vars(self).get(SLOT)
         try:
-            return await self.parts.__anext__()
-        except StopAsyncIteration:
-            self.exchange.end()
-            raise
+            yield from original(self)
         except BaseException as error:
-            self.exchange.end(error)
+            if exchange is not None:
+                exchange.end(error)
             raise
+        if exchange is not None:
+            exchange.end()
 
-    def aclose(self) -> Any:
-        return self.parts.aclose()
+    return __iter__
+
+
+def _wrap_async_parts(original: Any) -> Any:
+    async def __aiter__(self: Any) -> AsyncIterator[bytes]:
+        exchange, parts = vars(self).get(SLOT), original(self)
+        try:
+            async for part in parts:
+                yield part
+        except BaseException as error:
+            if exchange is not None:
+                exchange.end(error)
+            raise
+        finally:
+            await parts.aclose()
+        if exchange is not None:
+            exchange.end()
+
+    return __aiter__
 
 
 def _aclose(original: Any) -> Any:

@@ -202,7 +202,7 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "urllib3, refused": _refused(_urllib3, urllib3.exceptions.HTTPError),
     "urllib.request": _exchange(_urllib),
     "urllib.request, redirected": _exchange(_urllib_redirected, "/redirected"),
-    "http.client": _exchange(_http_client),
+    "http.client": _exchange(_http_client, "/a"),
     "http.client, refused": _refused(_http_client, ConnectionRefusedError),
     "httpx": _exchange(_httpx),
     "httpx, refused": _refused(_httpx, httpx.ConnectError),
