@@ -16,12 +16,11 @@ from autotrace.http_client.exchange import Exchange
 from autotrace.http_client.program_headers import lower_names
 from autotrace.http_client.server_facts import host_of
 from autotrace.patching import Plan, require
-from autotrace.tracing import current, propagate
+from autotrace.tracing import propagate
+from autotrace.tracing.current import enter, get, put, span_of
 from autotrace.tracing.traced_call import argument, end_failed, end_span, with_argument
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from autotrace.http_client.call import Call
     from autotrace.tracing.span import Span
 
@@ -57,22 +56,32 @@ def _request(original: Any) -> Any:
     async def _request(*args: Any, **kwargs: Any) -> Any:
         outer, call = current_call.get(), new_call(PLACE)
         try:
-            current_call.set(call)
-            return await original(*args, **kwargs)
-        except BaseException as error:
-            if call is not None and call.span is not None:
+            try:
+                current_call.set(call)
+                response = await original(*args, **kwargs)
+                leave_call(call, outer)
+            except BaseException as error:
+                leave_call(call, outer)
                 # Cancelled, by the program or by a timeout, of which `error` has the name.
-                end_failed(call.span, error, PLACE)
-            raise
-        finally:
+                _end_call(call, error)
+                raise
+        except BaseException:  # for an interruption of the lines above
             leave_call(call, outer)
-            if call is not None:
-                if call.span is not None:
-                    end_span(call.span, PLACE)
-                # A connection that was made here keeps this context, and must not keep a response by it.
-                call.request = call.span = None
+            raise
+        _end_call(call, None)
+        return response
 
     return _request
+
+
+def _end_call(call: Call | None, error: BaseException | None) -> None:
+    """A connection that was made for the call keeps its context, and must not keep a response by it."""
+    if call is not None:
+        if call.span is not None and error is not None:
+            end_failed(call.span, error, PLACE)
+        elif call.span is not None:
+            end_span(call.span, PLACE)
+        call.request = call.span = None
 
 
 def _connect(original: Any) -> Any:
@@ -86,7 +95,7 @@ def _connect(original: Any) -> Any:
             contained(PLACE)
         if span is None:
             return await original(*args, **kwargs)
-        return await _run_in_span(span, original(*args, **kwargs))
+        return await _run_in_span(span, original, args, kwargs)
 
     return connect
 
@@ -98,26 +107,40 @@ def _start_exchange(call: Call, request: Any) -> Span | None:
     return call.start_exchange(request.method, lower_names(request.headers), request.headers)
 
 
-async def _run_in_span(span: Span, step: Coroutine[Any, Any, Any]) -> Any:
+async def _run_in_span(span: Span, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """One step of an exchange. If cancelled, it leaves the span open, because _request() may know a timeout's name."""
-    token = None
+    outer = get()
     try:
-        token = current.enter(span)
+        try:
+            try:
+                enter(span)
+            except Exception:
+                contained(PLACE)
+            result = await step(*args, **kwargs)
+            _restore(outer, span)
+        except BaseException as error:
+            _restore(outer, span)
+            _note(span, error)
+            raise
+    except BaseException:  # for an interruption of the lines above
+        _restore(outer, span)
+        raise
+    return result
+
+
+def _restore(outer: Any, span: Span) -> None:
+    """Nothing to do in another context, where a coroutine that is thrown away may end."""
+    if span_of(get()) is span:
+        put(outer)
+
+
+def _note(span: Span, error: BaseException) -> None:
+    try:
+        span.fail(error)
+        if isinstance(error, Exception):
+            span.end()
     except Exception:
         contained(PLACE)
-    try:
-        return await step
-    except BaseException as error:
-        try:
-            span.fail(error)
-            if isinstance(error, Exception):
-                span.end()
-        except Exception:
-            contained(PLACE)
-        raise
-    finally:
-        if token is not None:
-            current.leave(token)
 
 
 def _call_of(request: Any) -> Any:
@@ -133,7 +156,7 @@ def _send(original: Any) -> Any:
             return await original(self, *args, **kwargs)
         call.layer = LAYER
         try:
-            call.request = response = await _run_in_span(call.span, original(self, *args, **kwargs))
+            call.request = response = await _run_in_span(call.span, original, (self, *args), kwargs)
         finally:
             call.layer = None
         return response
@@ -162,7 +185,7 @@ def _start(original: Any) -> Any:
         if call is None:
             return await original(self, *args, **kwargs)
         span = call.span
-        result = await _run_in_span(span, original(self, *args, **kwargs))
+        result = await _run_in_span(span, original, (self, *args), kwargs)
         call.span = None
         try:
             span.facts["status"] = self.status

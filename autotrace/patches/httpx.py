@@ -48,10 +48,14 @@ def _send_async(original: Any) -> Any:
     async def send(*args: Any, **kwargs: Any) -> Any:
         outer, call = current_call.get(), new_call(PLACE)
         try:
-            current_call.set(call)
-            return await original(*args, **kwargs)
-        finally:
+            try:
+                current_call.set(call)
+                response = await original(*args, **kwargs)
+            finally:
+                leave_call(call, outer)
+        finally:  # for an interruption of the line above
             leave_call(call, outer)
+        return response
 
     return send
 

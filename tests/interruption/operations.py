@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import http.client
 import io
 import sqlite3
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
+import aiohttp
 import flask
 import httpx
 import pytest
 import requests
 import urllib3
 
+from autotrace.http_client.call import current_call
+from autotrace.tracing import current
 from tests.http_client.http_peer import Peer, free_port, redirect
 
 
@@ -100,6 +104,38 @@ def _urllib_redirected(url: str) -> None:
     with urllib.request.urlopen(url) as answer:
         assert answer.read() == b"hello"
         assert answer.url.endswith("/moved")
+
+
+def _awaited(get: Callable[[str], Coroutine[Any, Any, None]]) -> Callable[[str], None]:
+    """`get` in a task, which leaves its context as it was. What the loop's callbacks raise is raised, too."""
+
+    async def story(url: str) -> None:
+        before = current.get()
+        try:
+            await get(url)
+        finally:
+            assert (current.get(), current_call.get()) == (before, None)
+
+    def run(url: str) -> None:
+        raised: list[Any] = []
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda _, context: raised.append(context.get("exception")))
+        with closing(loop):
+            loop.run_until_complete(story(url))
+        for error in filter(None, raised):
+            raise error
+
+    return run
+
+
+async def _httpx_async(url: str) -> None:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as client:
+        assert (await client.get(url)).status_code == 200
+
+
+async def _aiohttp(url: str) -> None:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        assert await answer.read() == b"hello"
 
 
 def _refused(get: Callable[[str], Any], error: type[Exception]) -> Callable[[], Any]:
@@ -205,6 +241,8 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "http.client": _exchange(_http_client, "/a"),
     "http.client, refused": _refused(_http_client, ConnectionRefusedError),
     "httpx": _exchange(_httpx),
+    "httpx, async": _exchange(_awaited(_httpx_async)),
+    "aiohttp": _exchange(_awaited(_aiohttp)),
     "httpx, refused": _refused(_httpx, httpx.ConnectError),
     "concurrent.futures": pool_submit,
     "threading": thread_start,

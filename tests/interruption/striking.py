@@ -11,8 +11,8 @@ from typing import Any
 import autotrace
 
 OURS = str(Path(autotrace.__file__).parent) + "/"
-FINALIZERS = ("__del__", "_close_pool_connections")
-"""CPython itself swallows whatever is raised in these and in weak references' callbacks: bare programs lose it there, too."""
+FINALIZERS = ("__del__", "_close_pool_connections", "on_eof", "feed_eof")
+"""CPython itself swallows whatever is raised in the first two, aiohttp in the others: bare programs lose it there, too."""
 
 
 class Timeout(Exception):
