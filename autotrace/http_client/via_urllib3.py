@@ -39,12 +39,12 @@ def wrap_send(
     place: str,
     enter: Callable[[Any, Any], Call | None],
     errors: Any,
-    method_of: Callable[[Any, Any], Any],
+    request_of: Callable[[Any, Any], tuple[Any, Any]],
 ) -> Callable[[Any], Any]:
     """For a function that hands a request to urllib3. A span only if one of `errors` comes before anything is sent.
 
     enter(args, kwargs): as enter_layer(), or None for a part of the call in progress.
-    method_of(args, kwargs): the HTTP method.
+    request_of(args, kwargs): the HTTP method and the program's headers, a mapping or None.
     """
 
     def wrap(original: Any) -> Any:
@@ -61,7 +61,7 @@ def wrap_send(
                     return original(*args, **kwargs)
                 except errors as error:
                     if call is not None and call.exchanges == exchanges:
-                        _record_unsent(call, method_of, args, kwargs, error, started, place)
+                        _record_unsent(call, request_of, args, kwargs, error, started, place)
                     raise
                 finally:
                     current_call.set(outer)
@@ -76,11 +76,12 @@ def wrap_send(
 
 
 def _record_unsent(
-    call: Call, method_of: Any, args: Any, kwargs: Any, error: BaseException, started: int, place: str
+    call: Call, request_of: Any, args: Any, kwargs: Any, error: BaseException, started: int, place: str
 ) -> None:
     """A span of a call that was never sent: no name, no proxy, no tunnel. `started`: ns. Never raises."""
     try:
-        span = call.start_exchange(method_of(args, kwargs))
+        method, headers = request_of(args, kwargs)
+        span = call.start_exchange(method, lower_names(headers or ()), headers or ())
         if span is not None:
             span.start_time = started
             span.fail(_reason(error))

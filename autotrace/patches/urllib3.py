@@ -27,7 +27,7 @@ def pools(module: Any, plan: Plan) -> None:
     # urlopen(): every request, redirect and retry, each from within the one before. It knows the URL and counts.
     # A span only for a failure before anything is sent.
     for cls, enter in ((Manager, _enter_manager), (Pool, _enter_pool)):
-        wrap_send = via_urllib3.wrap_send(PLACE, enter, unsent, _method)
+        wrap_send = via_urllib3.wrap_send(PLACE, enter, unsent, _request)
         plan.method(cls, "urlopen", wrap_send, parameters=("method", "url"))
     via_urllib3.trace_exchanges(Pool, Response, plan)
 
@@ -65,5 +65,5 @@ def _full_url(pool: Any, target: str) -> str:
     return origin(pool.scheme == "https", pool.host, pool.port) + target
 
 
-def _method(args: Any, kwargs: Any) -> Any:
-    return argument(args, kwargs, 1, "method")
+def _request(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    return argument(args, kwargs, 1, "method"), kwargs.get("headers")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
+import requests
+import urllib3
 from opentelemetry import context, trace
 
 from autotrace.http_client.call import Call
@@ -180,3 +182,17 @@ def test_names_that_are_no_text_are_nothing() -> None:
     span = Call("urllib3", None, "http://h/").start_exchange("GET", ["traceparent", ""], {"traceparent": 7, 8: "x"})
     assert span is not None
     assert span.parent_id == 0
+
+
+@pytest.mark.parametrize("library", ["requests", "urllib3"])
+def test_a_request_that_is_never_sent_is_in_the_program_s_trace_too(spans: Recorded, library: str) -> None:
+    """No name, no proxy, no tunnel: the span is made afterwards."""
+    proxy, headers = f"http://127.0.0.1:{http_peer.free_port()}", {"traceparent": TRACEPARENT}
+    if library == "requests":
+        with pytest.raises(requests.exceptions.ProxyError):
+            requests.get("https://example.invalid/", headers=headers, proxies={"https": proxy}, timeout=5)
+    else:
+        with pytest.raises(urllib3.exceptions.HTTPError), urllib3.ProxyManager(proxy) as pool:
+            pool.request("GET", "https://example.invalid/", headers=headers, retries=False, timeout=5)
+    assert ids(spans.one()) == (TRACE, SPAN)
+    assert spans.one().failure is not None
