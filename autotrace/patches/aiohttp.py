@@ -11,6 +11,8 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
+from autotrace.http_client import aiohttp_body
+from autotrace.http_client.aiohttp_body import PLACE, SLOT
 from autotrace.http_client.call import current_call, leave_call, new_call
 from autotrace.http_client.exchange import Exchange
 from autotrace.http_client.program_headers import lower_names
@@ -24,10 +26,8 @@ if TYPE_CHECKING:
     from autotrace.http_client.call import Call
     from autotrace.tracing.span import Span
 
-PLACE = "aiohttp"
 LAYER = "aiohttp.http_writer"
 """The layer of a call while the next headers to be written are its own, and not those of a CONNECT to a proxy."""
-SLOT = "_autotrace_exchange"
 _copy = methodcaller("copy")
 
 
@@ -45,11 +45,10 @@ def sessions(module: Any, plan: Plan) -> None:
     # write_headers(): the last place that has the headers. A copy made here goes to the wire alone.
     plan.method(Writer, "write_headers", _write_headers, parameters=("headers",))
     # The methods that may end a body. The span's end.
-    plan.method(Response, "_response_eof", _end_exchange)
-    plan.method(Response, "close", _end_exchange)
-    plan.method(Response, "release", _end_exchange)
-    plan.method(Response, "read", _read)
-    plan.method(Response, "__aexit__", _aexit)
+    for name in ("_response_eof", "close", "release"):
+        plan.method(Response, name, aiohttp_body.wrap_end)
+    plan.method(Response, "read", aiohttp_body.wrap_read)
+    plan.method(Response, "__aexit__", aiohttp_body.wrap_exit)
 
 
 def _request(original: Any) -> Any:
@@ -198,49 +197,3 @@ def _start(original: Any) -> Any:
         return result
 
     return start
-
-
-def _end_exchange(original: Any) -> Any:
-    def end_exchange(self: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = vars(self).get(SLOT)
-        if exchange is not None:
-            exchange.end(_body_error(self))
-        return original(self, *args, **kwargs)
-
-    return end_exchange
-
-
-def _body_error(response: Any) -> Any:
-    """The error that broke off the body. Read before the library's method, which may put an error of its own there."""
-    try:
-        return response.content.exception()
-    except Exception:
-        contained(PLACE)
-        return None
-
-
-def _read(original: Any) -> Any:
-    async def read(self: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = vars(self).pop(SLOT, None)  # a read that fails calls close(), which does not know the error
-        if exchange is None:
-            return await original(self, *args, **kwargs)
-        try:
-            result = await original(self, *args, **kwargs)
-        except BaseException as error:
-            exchange.end(error)
-            raise
-        exchange.end()
-        return result
-
-    return read
-
-
-def _aexit(original: Any) -> Any:
-    async def __aexit__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = vars(self).get(SLOT)
-        error = argument(args, kwargs, 1, "exc_val")
-        if exchange is not None and type(error).__name__ == "CancelledError":
-            exchange.end(error)
-        return await original(self, *args, **kwargs)
-
-    return __aexit__
