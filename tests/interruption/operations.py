@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import http.client
 import io
 import sqlite3
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
@@ -109,7 +111,10 @@ def _urllib_redirected(url: str) -> None:
 def _awaited(get: Callable[[str], Coroutine[Any, Any, None]]) -> Callable[[str], None]:
     """`get` in a task, which leaves its context as it was. What the loop's callbacks raise is raised, too."""
 
+    raised: list[Any] = []
+
     async def story(url: str) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context.get("exception")))
         before = current.get()
         try:
             await get(url)
@@ -117,11 +122,8 @@ def _awaited(get: Callable[[str], Coroutine[Any, Any, None]]) -> Callable[[str],
             assert (current.get(), current_call.get()) == (before, None)
 
     def run(url: str) -> None:
-        raised: list[Any] = []
-        loop = asyncio.new_event_loop()
-        loop.set_exception_handler(lambda _, context: raised.append(context.get("exception")))
-        with closing(loop):
-            loop.run_until_complete(story(url))
+        raised.clear()
+        asyncio.run(story(url))
         for error in filter(None, raised):
             raise error
 
@@ -131,6 +133,19 @@ def _awaited(get: Callable[[str], Coroutine[Any, Any, None]]) -> Callable[[str],
 async def _httpx_async(url: str) -> None:
     async with httpx.AsyncClient(trust_env=False, verify=False) as client:
         assert (await client.get(url)).status_code == 200
+
+
+@contextmanager
+def httpx_async() -> Iterator[Operation]:
+    """A coroutine that is struck where it is resumed drops the one that it awaits. httpcore's clean up by awaiting more,
+    of which Python tells sys.unraisablehook, as in a bare program."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        with _exchange(_awaited(_httpx_async))() as operation:
+            yield operation
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
 
 
 async def _aiohttp(url: str) -> None:
@@ -241,7 +256,7 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "http.client": _exchange(_http_client, "/a"),
     "http.client, refused": _refused(_http_client, ConnectionRefusedError),
     "httpx": _exchange(_httpx),
-    "httpx, async": _exchange(_awaited(_httpx_async)),
+    "httpx, async": httpx_async,
     "aiohttp": _exchange(_awaited(_aiohttp)),
     "httpx, refused": _refused(_httpx, httpx.ConnectError),
     "concurrent.futures": pool_submit,
