@@ -36,8 +36,11 @@ SAMPLERS = (
     "parentbased_ratelimiting",
 )
 SECRETS = (
-    "sig,signature,token,access_token,refresh_token,id_token,auth,password,passwd,pwd,secret,client_secret,key,api_key,apikey,"
-    "X-Goog-Signature,X-Amz-Signature,X-Amz-Credential,X-Amz-Security-Token,AWSAccessKeyId"
+    "sig,signature,token,access_token,refresh_token,id_token,auth_token,csrf_token,jwt,bearer,auth,authorization,code,otp,"
+    "password,passwd,pwd,pass,passphrase,new_password,old_password,secret,client_secret,client_assertion,code_verifier,"
+    "key,api_key,private_key,access_key,credentials,session,session_id,jsessionid,phpsessid,sid,"
+    "oauth_token,oauth_signature,oauth_verifier,SAMLResponse,"
+    "X-Goog-Signature,X-Goog-Credential,X-Amz-Signature,X-Amz-Credential,X-Amz-Security-Token,AWSAccessKeyId"
 )
 
 

@@ -6,6 +6,7 @@ An exchange for which a layer above (urllib3) has made the span is left alone.
 from __future__ import annotations
 
 from functools import partial
+from http.client import HTTPResponse
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,7 @@ from autotrace.http_client.call import Call, current_call
 from autotrace.http_client.exchange import Exchange, header_changes, wrap_close
 from autotrace.http_client.server_facts import origin
 from autotrace.patching import Unpatchable, require
-from autotrace.tracing import current
-from autotrace.tracing.traced_call import argument
+from autotrace.tracing.current import enter, get, put
 
 if TYPE_CHECKING:
     from autotrace.patching import Plan
@@ -33,9 +33,8 @@ def trace_exchanges(module: Any, plan: Plan, own: bool = False) -> None:
     if own:
         plan.step(partial(_trace_own, True), partial(_trace_own, False), "http.client's own requests")
     Connection, Response = require(module, "HTTPConnection"), require(module, "HTTPResponse")
-    # putrequest(): begins every request, those of request() too, but not the CONNECT of a tunnel. The client span.
-    plan.method(Connection, "putrequest", _putrequest, parameters=("method", "url"))
-    # endheaders(): the last place before the headers leave, and where the connection is made.
+    # endheaders(): every request passes it, but not the CONNECT of a tunnel. It has the request line and all headers,
+    # and is where the connection is made. The client span.
     if "_buffer" not in require(Connection, "__init__").__code__.co_names:
         raise Unpatchable("http.client.HTTPConnection keeps its headers elsewhere")
     plan.method(Connection, "endheaders", _endheaders)
@@ -54,33 +53,6 @@ def _trace_own(enabled: bool) -> None:
     traces_own = enabled
 
 
-def _putrequest(original: Any) -> Any:
-    def putrequest(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = original(self, *args, **kwargs)  # touches no network: a request that it refuses is never sent
-        try:
-            _start_exchange(self, argument(args, kwargs, 0, "method"), argument(args, kwargs, 1, "url"))
-        except Exception:
-            contained(LAYER)
-        return result
-
-    return putrequest
-
-
-def _start_exchange(connection: Any, method: str, target: str) -> None:
-    call = current_call.get()
-    if call is not None and call.connection is connection:
-        return
-    if call is not None and call.expects(LAYER):
-        call.connection = connection
-    elif traces_own:
-        call = Call(LAYER, url=_url(connection, target or "/"))
-    else:
-        return
-    span = call.start_exchange(method)
-    if span is not None:
-        vars(connection)[SLOT] = Exchange(span, LAYER)
-
-
 def _url(connection: Any, target: str) -> str:
     if not target.startswith("/") and "://" in target:  # as a proxy is asked
         return target
@@ -92,33 +64,77 @@ def _url(connection: Any, target: str) -> str:
 
 def _endheaders(original: Any) -> Any:
     def endheaders(self: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = vars(self).get(SLOT)
-        if exchange is None:
-            return original(self, *args, **kwargs)
-        token = None
+        outer, exchange = get(), None
         try:
-            _inject(self._buffer, exchange.span)
-            token = current.enter(exchange.span)
-        except Exception:
-            contained(LAYER)
-        try:
-            return original(self, *args, **kwargs)
-        except BaseException as error:
-            exchange.end(error)
+            try:
+                try:
+                    exchange = _start_exchange(self)
+                    if exchange is not None:
+                        enter(exchange.span)
+                except Exception:
+                    contained(LAYER)
+                    exchange = None
+                result = original(self, *args, **kwargs)
+                if exchange is None:
+                    return result
+                put(outer)
+            except BaseException as error:
+                if exchange is not None:
+                    put(outer)
+                    exchange.end(error)
+                raise
+        except BaseException:
+            if exchange is not None:
+                put(outer)
             raise
-        finally:
-            if token is not None:
-                current.leave(token)
+        return result
 
     return endheaders
 
 
-def _inject(lines: list[bytes], span: Span) -> None:
-    """`lines`: the request line and `name: value` of each header, as http.client keeps them until they are sent."""
-    changes = header_changes([line.partition(b":")[0].decode("latin-1") for line in lines[1:]], span)
+def _start_exchange(connection: Any) -> Exchange | None:
+    """The exchange that begins with the request in `_buffer`, whose headers get the trace. None: no span here."""
+    lines = connection._buffer
+    if not lines:
+        return None  # no request: http.client says so
+    call = current_call.get()
+    if call is not None and call.uninjected is not None:
+        _inject(lines, _names(lines), call.uninjected)
+        call.uninjected = None
+        return None
+    if call is not None and call.connection is connection:
+        return None
+    method, _, line = lines[0].decode("latin-1").partition(" ")
+    if call is not None and call.expects(LAYER):
+        call.connection = connection
+    elif traces_own:
+        call = Call(LAYER, url=_url(connection, line.rpartition(" ")[0]))
+    else:
+        return None
+    names = _names(lines)
+    span = call.start_exchange(method, names, map(_pair, lines[1:]))
+    if span is None:
+        return None
+    _inject(lines, names, span)
+    exchange = vars(connection)[SLOT] = Exchange(span, LAYER)
+    return exchange
+
+
+def _names(lines: list[bytes]) -> list[str]:
+    """The names, lower-case. `lines`: the request line and `name: value` of each header, as http.client keeps them."""
+    return [line.partition(b":")[0].decode("latin-1").lower() for line in lines[1:]]
+
+
+def _inject(lines: list[bytes], names: list[str], span: Span) -> None:
+    changes = header_changes(names, span)
     if changes is not None:
         stay, added = changes
         lines[1:] = [*compress(lines[1:], stay), *(f"{name}: {value}".encode("latin-1") for name, value in added)]
+
+
+def _pair(line: bytes) -> tuple[str, str]:
+    name, _, value = line.decode("latin-1").partition(":")
+    return name, value.strip()
 
 
 def _send(original: Any) -> Any:
@@ -155,7 +171,8 @@ def _getresponse(original: Any) -> Any:
 
 def _on_response(connection: Any, exchange: Exchange, response: Any) -> None:
     exchange.span.facts["status"] = response.status
-    if getattr(response, "length", None) == 0 or response.isclosed():
+    # A response of a class that the program has put there may be anything, a mock for instance.
+    if not issubclass(type(response), HTTPResponse) or response.length == 0 or response.isclosed():
         exchange.end()
         return
     vars(response)[SLOT] = exchange

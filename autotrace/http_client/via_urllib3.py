@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
+from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.http_client.call import current_call, leave_call
+from autotrace.http_client import urllib3_body
+from autotrace.http_client.call import current_call
 from autotrace.http_client.exchange import Exchange
+from autotrace.http_client.program_headers import lower_names
 from autotrace.http_client.server_facts import host_of
+from autotrace.http_client.urllib3_body import SLOT
 from autotrace.tracing import propagate
+from autotrace.tracing.span import now
 from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced
 
 if TYPE_CHECKING:
@@ -20,7 +24,6 @@ if TYPE_CHECKING:
     from autotrace.patching import Plan
 
 LAYER = "urllib3"
-SLOT = "_autotrace_exchange"
 
 
 def trace_exchanges(pool: Any, response: Any, plan: Plan) -> None:
@@ -28,58 +31,63 @@ def trace_exchanges(pool: Any, response: Any, plan: Plan) -> None:
     # _make_request(): one attempt on one connection, the last place that has the headers as a mapping. The client span.
     plan.method(pool, "_make_request", _make_request, parameters=("conn", "method", "url"))
     # _error_catcher(): surrounds every read of a body. close(): the program stops reading. The span's end.
-    plan.method(response, "_error_catcher", _error_catcher)
-    plan.method(response, "close", _close)
+    plan.method(response, "_error_catcher", urllib3_body.wrap_error_catcher)
+    plan.method(response, "close", urllib3_body.wrap_close)
 
 
 def wrap_send(
     place: str,
-    enter: Callable[[Any, Any], tuple[Call | None, Any]],
+    enter: Callable[[Any, Any], Call | None],
     errors: Any,
-    method_of: Callable[[Any, Any], Any],
+    request_of: Callable[[Any, Any], tuple[Any, Any]],
 ) -> Callable[[Any], Any]:
     """For a function that hands a request to urllib3. A span only if one of `errors` comes before anything is sent.
 
-    enter(args, kwargs): as enter_layer(), or (None, None) for a part of the call in progress.
-    method_of(args, kwargs): the HTTP method.
+    enter(args, kwargs): as enter_layer(), or None for a part of the call in progress.
+    request_of(args, kwargs): the HTTP method and the program's headers, a mapping or None.
     """
 
     def wrap(original: Any) -> Any:
         def send(*args: Any, **kwargs: Any) -> Any:
-            call = token = None
+            outer, call, started, exchanges = current_call.get(), None, 0, 0
             try:
-                call, token = enter(args, kwargs)
-            except Exception:
-                contained(place)
-            if call is None:
-                return original(*args, **kwargs)
-            started, exchanges = time.time_ns(), call.exchanges
-            try:
-                return original(*args, **kwargs)
-            except errors as error:
-                if call.exchanges == exchanges:
+                try:
                     try:
-                        _record_unsent(call, method_of(args, kwargs), error, started)
+                        call = enter(args, kwargs)
+                        if call is not None:
+                            started, exchanges = now(), call.exchanges
                     except Exception:
                         contained(place)
-                raise
-            finally:
-                call.layer = call.connection = None
-                if token is not None:
-                    leave_call(token)
+                    return original(*args, **kwargs)
+                except errors as error:
+                    if call is not None and call.exchanges == exchanges:
+                        _record_unsent(call, request_of, args, kwargs, error, started, place)
+                    raise
+                finally:
+                    current_call.set(outer)
+                    if call is not None:
+                        call.layer = call.connection = None
+            finally:  # for an interruption of the lines above
+                current_call.set(outer)
 
         return send
 
     return wrap
 
 
-def _record_unsent(call: Call, method: Any, error: BaseException, started: int) -> None:
-    """A span of a call that was never sent: no name, no proxy, no tunnel. `started`: ns."""
-    span = call.start_exchange(method)
-    if span is not None:
-        span.start_time = started
-        span.fail(_reason(error))
-        span.end()
+def _record_unsent(
+    call: Call, request_of: Any, args: Any, kwargs: Any, error: BaseException, started: int, place: str
+) -> None:
+    """A span of a call that was never sent: no name, no proxy, no tunnel. `started`: ns. Never raises."""
+    try:
+        method, headers = request_of(args, kwargs)
+        span = call.start_exchange(method, lower_names(headers or ()), headers or ())
+        if span is not None:
+            span.start_time = started
+            span.fail(_reason(error))
+            span.end()
+    except Exception:
+        contained(place)
 
 
 def _reason(error: BaseException) -> BaseException:
@@ -99,23 +107,39 @@ def _make_request(original: Any) -> Any:
         # Not expected: the program's own use of urllib3 while a body is being sent, which is a call of its own.
         if call is None or not call.expects(LAYER):
             return original(*args, **kwargs)
-        call.connection = argument(args, kwargs, 1, "conn")
         try:
+            call.connection = argument(args, kwargs, 1, "conn")
             return make_traced(*args, **kwargs)
         finally:
-            call.connection = None
+            call.connection = call.uninjected = None
 
     return _make_request
 
 
 def _before(args: Any, kwargs: Any) -> Any:
     call: Any = current_call.get()
-    span = call.start_exchange(argument(args, kwargs, 2, "method"))
+    headers = kwargs.get("headers") or {}
+    store = getattr(headers, "_store", None)
+    names = store if type(store) is OrderedDict else lower_names(headers)
+    span = call.start_exchange(argument(args, kwargs, 2, "method"), names, headers)
     if span is None:
         return None
-    if "headers" in kwargs:
+    if _is_stand_in(argument(args, kwargs, 1, "conn")):
+        call.uninjected = span
+    elif "headers" in kwargs:
         kwargs = {**kwargs, "headers": propagate.injected(kwargs["headers"], span, host_of(span), _copy)}
     return span, args, kwargs
+
+
+def _is_stand_in(connection: Any) -> bool:
+    """Does it keep requests, as vcrpy's connections do, and send them by a connection of http.client's, if at all?
+
+    What it keeps shows no trace headers: they are injected where http.client sends.
+    """
+    if type(connection).__module__ == "urllib3.connection":
+        return False
+    module = getattr(getattr(type(connection), "endheaders", None), "__module__", None)
+    return isinstance(module, str) and not module.startswith(("http.client", "urllib3"))
 
 
 def _copy(headers: Any) -> Any:
@@ -133,61 +157,11 @@ def _after(span: Any, response: Any) -> object:
     if call is None:
         return None
     call.status = response.status
+    if call.uninjected is not None:
+        return LEAVE_OPEN  # nothing was sent: the answer is a recorded one, and nobody holds the span any more
     wire = getattr(response, "_original_response", None) or response
-    # Nothing to read (HEAD, 204), or read already: a response of urllib3's HTTP/2, or a stand-in, has no length.
-    if getattr(wire, "length", 0) == 0 or wire.isclosed():
+    # Read already: a response of urllib3's HTTP/2, or a stand-in. Nothing to read: HEAD, 204.
+    if getattr(type(wire), "isclosed", None) is not HTTPResponse.isclosed or wire.length == 0 or wire.isclosed():
         return None
     call.exchange = vars(wire)[SLOT] = Exchange(span, LAYER)
     return LEAVE_OPEN
-
-
-def _exchange(response: Any) -> Exchange | None:
-    wire = getattr(response, "_original_response", None)
-    return getattr(wire, SLOT, None)
-
-
-class _BodyRead:
-    """urllib3's own context manager of one read of a body, and the exchange, which ends if the body does."""
-
-    __slots__ = ("exchange", "manager", "response")
-
-    def __init__(self, manager: Any, exchange: Exchange, response: Any) -> None:
-        self.manager = manager
-        self.exchange = exchange
-        self.response = response
-
-    def __enter__(self) -> Any:
-        return self.manager.__enter__()
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
-        try:
-            swallowed = self.manager.__exit__(kind, error, trace)
-        except BaseException as translated:
-            self.exchange.end(translated)
-            raise
-        if error is not None:
-            self.exchange.end(error)
-        elif self.response._original_response.isclosed():
-            self.exchange.end()
-        return swallowed
-
-
-def _error_catcher(original: Any) -> Any:
-    def _error_catcher(self: Any, *args: Any, **kwargs: Any) -> Any:
-        manager = original(self, *args, **kwargs)
-        exchange = _exchange(self)
-        return manager if exchange is None else _BodyRead(manager, exchange, self)
-
-    return _error_catcher
-
-
-def _close(original: Any) -> Any:
-    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            exchange = _exchange(self)
-            if exchange is not None:
-                exchange.end()
-
-    return close

@@ -11,23 +11,23 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.http_client.call import current_call, enter_call, leave_call
+from autotrace.http_client import aiohttp_body
+from autotrace.http_client.aiohttp_body import PLACE, SLOT
+from autotrace.http_client.call import current_call, leave_call, new_call
 from autotrace.http_client.exchange import Exchange
+from autotrace.http_client.program_headers import lower_names
 from autotrace.http_client.server_facts import host_of
 from autotrace.patching import Plan, require
-from autotrace.tracing import current, propagate
+from autotrace.tracing import propagate
+from autotrace.tracing.current import enter, get, put, span_of
 from autotrace.tracing.traced_call import argument, end_failed, end_span, with_argument
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from autotrace.http_client.call import Call
     from autotrace.tracing.span import Span
 
-PLACE = "aiohttp"
 LAYER = "aiohttp.http_writer"
 """The layer of a call while the next headers to be written are its own, and not those of a CONNECT to a proxy."""
-SLOT = "_autotrace_exchange"
 _copy = methodcaller("copy")
 
 
@@ -45,32 +45,42 @@ def sessions(module: Any, plan: Plan) -> None:
     # write_headers(): the last place that has the headers. A copy made here goes to the wire alone.
     plan.method(Writer, "write_headers", _write_headers, parameters=("headers",))
     # The methods that may end a body. The span's end.
-    plan.method(Response, "_response_eof", _end_exchange)
-    plan.method(Response, "close", _end_exchange)
-    plan.method(Response, "release", _end_exchange)
-    plan.method(Response, "read", _read)
-    plan.method(Response, "__aexit__", _aexit)
+    for name in ("_response_eof", "close", "release"):
+        plan.method(Response, name, aiohttp_body.wrap_end)
+    plan.method(Response, "read", aiohttp_body.wrap_read)
+    plan.method(Response, "__aexit__", aiohttp_body.wrap_exit)
 
 
 def _request(original: Any) -> Any:
     async def _request(*args: Any, **kwargs: Any) -> Any:
-        call, token = enter_call(PLACE)
+        outer, call = current_call.get(), new_call(PLACE)
         try:
-            return await original(*args, **kwargs)
-        except BaseException as error:
-            if call is not None and call.span is not None:
+            try:
+                current_call.set(call)
+                response = await original(*args, **kwargs)
+                leave_call(call, outer)
+            except BaseException as error:
+                leave_call(call, outer)
                 # Cancelled, by the program or by a timeout, of which `error` has the name.
-                end_failed(call.span, error, PLACE)
+                _end_call(call, error)
+                raise
+        except BaseException:  # for an interruption of the lines above
+            leave_call(call, outer)
             raise
-        finally:
-            leave_call(token)
-            if call is not None:
-                if call.span is not None:
-                    end_span(call.span, PLACE)
-                # A connection that was made here keeps this context, and must not keep a response by it.
-                call.request = call.span = None
+        _end_call(call, None)
+        return response
 
     return _request
+
+
+def _end_call(call: Call | None, error: BaseException | None) -> None:
+    """A connection that was made for the call keeps its context, and must not keep a response by it."""
+    if call is not None:
+        if call.span is not None and error is not None:
+            end_failed(call.span, error, PLACE)
+        elif call.span is not None:
+            end_span(call.span, PLACE)
+        call.request = call.span = None
 
 
 def _connect(original: Any) -> Any:
@@ -84,7 +94,7 @@ def _connect(original: Any) -> Any:
             contained(PLACE)
         if span is None:
             return await original(*args, **kwargs)
-        return await _run_in_span(span, original(*args, **kwargs))
+        return await _run_in_span(span, original, args, kwargs)
 
     return connect
 
@@ -93,29 +103,43 @@ def _start_exchange(call: Call, request: Any) -> Span | None:
     if call.span is not None:  # a middleware has given up this exchange
         end_span(call.span, PLACE)
     call.url, call.request = str(request.url), request
-    return call.start_exchange(request.method)
+    return call.start_exchange(request.method, lower_names(request.headers), request.headers)
 
 
-async def _run_in_span(span: Span, step: Coroutine[Any, Any, Any]) -> Any:
+async def _run_in_span(span: Span, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """One step of an exchange. If cancelled, it leaves the span open, because _request() may know a timeout's name."""
-    token = None
+    outer = get()
     try:
-        token = current.enter(span)
+        try:
+            try:
+                enter(span)
+            except Exception:
+                contained(PLACE)
+            result = await step(*args, **kwargs)
+            _restore(outer, span)
+        except BaseException as error:
+            _restore(outer, span)
+            _note(span, error)
+            raise
+    except BaseException:  # for an interruption of the lines above
+        _restore(outer, span)
+        raise
+    return result
+
+
+def _restore(outer: Any, span: Span) -> None:
+    """Nothing to do in another context, where a coroutine that is thrown away may end."""
+    if span_of(get()) is span:
+        put(outer)
+
+
+def _note(span: Span, error: BaseException) -> None:
+    try:
+        span.fail(error)
+        if isinstance(error, Exception):
+            span.end()
     except Exception:
         contained(PLACE)
-    try:
-        return await step
-    except BaseException as error:
-        try:
-            span.fail(error)
-            if isinstance(error, Exception):
-                span.end()
-        except Exception:
-            contained(PLACE)
-        raise
-    finally:
-        if token is not None:
-            current.leave(token)
 
 
 def _call_of(request: Any) -> Any:
@@ -131,7 +155,7 @@ def _send(original: Any) -> Any:
             return await original(self, *args, **kwargs)
         call.layer = LAYER
         try:
-            call.request = response = await _run_in_span(call.span, original(self, *args, **kwargs))
+            call.request = response = await _run_in_span(call.span, original, (self, *args), kwargs)
         finally:
             call.layer = None
         return response
@@ -160,7 +184,7 @@ def _start(original: Any) -> Any:
         if call is None:
             return await original(self, *args, **kwargs)
         span = call.span
-        result = await _run_in_span(span, original(self, *args, **kwargs))
+        result = await _run_in_span(span, original, (self, *args), kwargs)
         call.span = None
         try:
             span.facts["status"] = self.status
@@ -173,49 +197,3 @@ def _start(original: Any) -> Any:
         return result
 
     return start
-
-
-def _end_exchange(original: Any) -> Any:
-    def end_exchange(self: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = vars(self).get(SLOT)
-        if exchange is not None:
-            exchange.end(_body_error(self))
-        return original(self, *args, **kwargs)
-
-    return end_exchange
-
-
-def _body_error(response: Any) -> Any:
-    """The error that broke off the body. Read before the library's method, which may put an error of its own there."""
-    try:
-        return response.content.exception()
-    except Exception:
-        contained(PLACE)
-        return None
-
-
-def _read(original: Any) -> Any:
-    async def read(self: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = vars(self).pop(SLOT, None)  # a read that fails calls close(), which does not know the error
-        if exchange is None:
-            return await original(self, *args, **kwargs)
-        try:
-            result = await original(self, *args, **kwargs)
-        except BaseException as error:
-            exchange.end(error)
-            raise
-        exchange.end()
-        return result
-
-    return read
-
-
-def _aexit(original: Any) -> Any:
-    async def __aexit__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = vars(self).get(SLOT)
-        error = argument(args, kwargs, 1, "exc_val")
-        if exchange is not None and type(error).__name__ == "CancelledError":
-            exchange.end(error)
-        return await original(self, *args, **kwargs)
-
-    return __aexit__

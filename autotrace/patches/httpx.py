@@ -10,13 +10,13 @@ import sys
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from autotrace.http_client.call import Call, current_call, enter_call, leave_call, wrap_call
+from autotrace.http_client.call import Call, current_call, leave_call, new_call, wrap_call
 from autotrace.http_client.exchange import Exchange, has_no_body, header_changes, wrap_close
 from autotrace.patching import Plan, require
 from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced, traced_await, with_argument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from autotrace.tracing.span import Span
 
@@ -38,19 +38,24 @@ def clients(module: Any, plan: Plan) -> None:
     ):
         plan.method(transport, name, _handle_request(trace), parameters=("request",))
     # The stream of a response's body as it comes from httpcore: read to its end, or closed. The span's end.
-    plan.method(Stream, "__iter__", _wrap_parts(_parts))
+    plan.method(Stream, "__iter__", _wrap_parts)
     plan.method(Stream, "close", wrap_close(SLOT))
-    plan.method(AsyncStream, "__aiter__", _wrap_parts(_AsyncParts))
+    plan.method(AsyncStream, "__aiter__", _wrap_async_parts)
     plan.method(AsyncStream, "aclose", _aclose)
 
 
 def _send_async(original: Any) -> Any:
     async def send(*args: Any, **kwargs: Any) -> Any:
-        _, token = enter_call(PLACE)
+        outer, call = current_call.get(), new_call(PLACE)
         try:
-            return await original(*args, **kwargs)
-        finally:
-            leave_call(token)
+            try:
+                current_call.set(call)
+                response = await original(*args, **kwargs)
+            finally:
+                leave_call(call, outer)
+        finally:  # for an interruption of the line above
+            leave_call(call, outer)
+        return response
 
     return send
 
@@ -61,29 +66,42 @@ def _handle_request(trace: Callable[..., Any]) -> Callable[[Any], Any]:
 
 def _before(args: Any, kwargs: Any) -> Any:
     request = argument(args, kwargs, 1, "request")
+    if _is_mocked(args[0]):
+        return None
     if request.url.scheme not in ("http", "https") or not request.url.host:
         return None  # httpcore will refuse it
     call = current_call.get()
     if call is None or call.component != PLACE:  # a transport that the program uses without a client
         call = Call(PLACE)
     call.url = str(request.url)
-    span = call.start_exchange(request.method)
+    headers = request.headers.raw
+    names = [name.decode("latin-1").lower() for name, _ in headers]
+    span = call.start_exchange(request.method, names, headers)
     if span is None:
         return None
-    return span, *with_argument(args, kwargs, 1, "request", _injected(request, span))
+    return span, *with_argument(args, kwargs, 1, "request", _injected(request, names, span))
 
 
-def _injected(request: Any, span: Span) -> Any:
-    """A copy with new headers and the same body, which copy.copy() loses. The request itself if its host is no target."""
-    raw = request.headers.raw
-    changes = header_changes([name.decode("latin-1") for name, _ in raw], span)
+def _is_mocked(transport: Any) -> bool:
+    """Has somebody (respx) put a function of another name in the place of httpcore's? Nothing is sent then."""
+    pool = type(getattr(transport, "_pool", None))
+    handle = getattr(pool, "handle_request", None) or getattr(pool, "handle_async_request", None)
+    return handle is not None and getattr(handle, "__name__", "") not in ("handle_request", "handle_async_request")
+
+
+def _injected(request: Any, names: list[str], span: Span) -> Any:
+    """A copy with new headers and the same body, which copy.copy() loses. The request itself if its host is no target.
+
+    `names`: those of its headers, lower-case.
+    """
+    changes = header_changes(names, span)
     if changes is None:
         return request
     stay, added = changes
     copy = object.__new__(type(request))
     vars(copy).update(vars(request))
     pairs = [(name.encode(), value.encode("latin-1")) for name, value in added]
-    copy.headers = type(request.headers)([*compress(raw, stay), *pairs])
+    copy.headers = type(request.headers)([*compress(request.headers.raw, stay), *pairs])
     return copy
 
 
@@ -95,53 +113,37 @@ def _after(span: Span, response: Any) -> object:
     return LEAVE_OPEN
 
 
-def _wrap_parts(wrap: Callable[[Any, Exchange], Any]) -> Callable[[Any], Any]:
-    """For __iter__ and __aiter__ of a body's stream: the program gets wrap(parts, exchange), not httpx's parts."""
-
-    def make(original: Any) -> Any:
-        def __iter__(self: Any) -> Any:
-            parts = original(self)
-            exchange = vars(self).get(SLOT)
-            return parts if exchange is None else wrap(parts, exchange)
-
-        return __iter__
-
-    return make
-
-
-def _parts(parts: Any, exchange: Exchange) -> Iterator[bytes]:
-    try:
-        yield from parts
-    except BaseException as error:
-        exchange.end(error)
-        raise
-    exchange.end()
-
-
-class _AsyncParts:
-    """No generator around a generator: if the program drops this, the event loop closes httpx's as usual."""
-
-    __slots__ = ("exchange", "parts")
-
-    def __init__(self, parts: Any, exchange: Exchange) -> None:
-        self.parts = parts
-        self.exchange = exchange
-
-    def __aiter__(self) -> Any:
-        return self
-
-    async def __anext__(self) -> Any:
+def _wrap_parts(original: Any) -> Any:
+    def __iter__(self: Any) -> Iterator[bytes]:
+        exchange = vars(self).get(SLOT)
         try:
-            return await self.parts.__anext__()
-        except StopAsyncIteration:
-            self.exchange.end()
-            raise
+            yield from original(self)
         except BaseException as error:
-            self.exchange.end(error)
+            if exchange is not None:
+                exchange.end(error)
             raise
+        if exchange is not None:
+            exchange.end()
 
-    def aclose(self) -> Any:
-        return self.parts.aclose()
+    return __iter__
+
+
+def _wrap_async_parts(original: Any) -> Any:
+    async def __aiter__(self: Any) -> AsyncIterator[bytes]:
+        exchange, parts = vars(self).get(SLOT), original(self)
+        try:
+            async for part in parts:
+                yield part
+        except BaseException as error:
+            if exchange is not None:
+                exchange.end(error)
+            raise
+        finally:
+            await parts.aclose()
+        if exchange is not None:
+            exchange.end()
+
+    return __aiter__
 
 
 def _aclose(original: Any) -> Any:

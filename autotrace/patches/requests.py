@@ -27,7 +27,7 @@ def sessions(module: Any, plan: Plan) -> None:
     plan.method(Session, "send", wrap_call(PLACE, _session_call), parameters=("request",))
     # HTTPAdapter.send(): one request handed to urllib3, also if authentication sends it again. A span only for a
     # failure before anything is sent (no proxy, no tunnel).
-    wrap_send = via_urllib3.wrap_send(PLACE, _enter_adapter, unreachable, _method)
+    wrap_send = via_urllib3.wrap_send(PLACE, _enter_adapter, unreachable, _request)
     plan.method(Adapter, "send", wrap_send, parameters=("request",))
     # The client spans. The patch of urllib3 needs the same methods; the first of the two patches them.
     Pool = require(sys.modules["urllib3.connectionpool"], "HTTPConnectionPool")
@@ -50,11 +50,12 @@ def _session_call(args: Any, kwargs: Any) -> Call | None:
     return Call(PLACE, session, url, layer=via_urllib3.LAYER, follows=outer)
 
 
-def _enter_adapter(args: Any, kwargs: Any) -> tuple[Call | None, Any]:
+def _enter_adapter(args: Any, kwargs: Any) -> Call | None:
     """The session's call goes on here; an adapter that the program uses without a session has a call of its own."""
     url = getattr(argument(args, kwargs, 1, "request"), "url", None)
-    return enter_layer(PLACE, via_urllib3.LAYER, url) if isinstance(url, str) else (None, None)
+    return enter_layer(PLACE, via_urllib3.LAYER, url) if isinstance(url, str) else None
 
 
-def _method(args: Any, kwargs: Any) -> Any:
-    return argument(args, kwargs, 1, "request").method
+def _request(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    request = argument(args, kwargs, 1, "request")
+    return request.method, request.headers

@@ -27,35 +27,36 @@ def pools(module: Any, plan: Plan) -> None:
     # urlopen(): every request, redirect and retry, each from within the one before. It knows the URL and counts.
     # A span only for a failure before anything is sent.
     for cls, enter in ((Manager, _enter_manager), (Pool, _enter_pool)):
-        wrap_send = via_urllib3.wrap_send(PLACE, enter, unsent, _method)
+        wrap_send = via_urllib3.wrap_send(PLACE, enter, unsent, _request)
         plan.method(cls, "urlopen", wrap_send, parameters=("method", "url"))
     via_urllib3.trace_exchanges(Pool, Response, plan)
 
 
-def _enter_manager(args: Any, kwargs: Any) -> tuple[Call | None, Any]:
-    """(a new call, its token); (None, None) for a redirect, or if a library above sends."""
+def _enter_manager(args: Any, kwargs: Any) -> Call | None:
+    """A new call; None for a redirect, or if a library above sends."""
     manager, url = args[0], argument(args, kwargs, 2, "url")
     call = current_call.get()
     if call is None or not call.expects(LAYER) or (call.component == PLACE and call.owner is not manager):
         return _enter(manager, url)
     if call.owner is manager:
         call.url = url
-    return None, None
+    return None
 
 
-def _enter_pool(args: Any, kwargs: Any) -> tuple[Call | None, Any]:
+def _enter_pool(args: Any, kwargs: Any) -> Call | None:
     pool, target = args[0], argument(args, kwargs, 2, "url")
     call = current_call.get()
     if call is None or not call.expects(LAYER):
         return _enter(pool, _full_url(pool, target))
     if call.owner is pool or "://" not in call.url:  # its own redirect; a URL that was given without a scheme
         call.url = _full_url(pool, target)
-    return None, None
+    return None
 
 
-def _enter(owner: Any, url: str) -> tuple[Call, Any]:
+def _enter(owner: Any, url: str) -> Call:
     call = Call(PLACE, owner, url, layer=LAYER)
-    return call, current_call.set(call)
+    current_call.set(call)
+    return call
 
 
 def _full_url(pool: Any, target: str) -> str:
@@ -64,5 +65,5 @@ def _full_url(pool: Any, target: str) -> str:
     return origin(pool.scheme == "https", pool.host, pool.port) + target
 
 
-def _method(args: Any, kwargs: Any) -> Any:
-    return argument(args, kwargs, 1, "method")
+def _request(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    return argument(args, kwargs, 1, "method"), kwargs.get("headers")

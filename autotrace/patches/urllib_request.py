@@ -9,7 +9,7 @@ from typing import Any
 
 from autotrace.containment import contained
 from autotrace.http_client import via_http_client
-from autotrace.http_client.call import Call, current_call, enter_layer, leave_call, wrap_call
+from autotrace.http_client.call import Call, current_call, enter_layer, wrap_call
 from autotrace.patching import Plan, require
 from autotrace.tracing.traced_call import argument
 
@@ -49,19 +49,21 @@ def _is_response(error: BaseException) -> bool:
 
 def _do_open(original: Any) -> Any:
     def do_open(*args: Any, **kwargs: Any) -> Any:
-        call = token = None
+        outer, call = current_call.get(), None
         try:
-            request = argument(args, kwargs, 2, "req")
-            call, token = enter_layer(PLACE, via_http_client.LAYER, request.full_url)
-            call.request = request
-        except Exception:
-            contained(PLACE)
-        try:
-            return original(*args, **kwargs)
-        finally:
-            if call is not None:
-                call.layer = call.connection = None
-            if token is not None:
-                leave_call(token)
+            try:
+                try:
+                    request = argument(args, kwargs, 2, "req")
+                    call = enter_layer(PLACE, via_http_client.LAYER, request.full_url)
+                    call.request = request
+                except Exception:
+                    contained(PLACE)
+                return original(*args, **kwargs)
+            finally:
+                current_call.set(outer)
+                if call is not None:
+                    call.layer = call.connection = None
+        finally:  # for an interruption of the lines above
+            current_call.set(outer)
 
     return do_open

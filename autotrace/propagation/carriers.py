@@ -5,10 +5,11 @@ from __future__ import annotations
 from autotrace.containment import reraise_interruption
 
 from . import jaeger
+from .header_lines import lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping
+    from collections.abc import Collection, Iterable, Mapping, MutableMapping
     from typing import Any
 
     from . import Propagator
@@ -119,17 +120,29 @@ def inject_http(
     span: SpanContext,
     baggage: Mapping[str, object] | None,
     forwarded: Forwarded,
+    kept: Collection[str] = (),
 ) -> None:
-    """Replace every trace header in `headers`, a copy that belongs to autotrace, by those of `span`."""
+    """Replace every trace header in `headers`, a copy that belongs to autotrace, by those of `span`.
+
+    `kept`: lower-case names that are neither removed nor added.
+    """
     additions = propagator.headers(span, baggage, forwarded)
+    if baggage or forwarded or span.trace_state or kept:
+        additions = [line for pair in additions for line in lines(*pair) if line[0].lower() not in kept]
     replaced = _names(additions) if baggage or forwarded else ()
     for key in [key for key in headers.keys() if _is_stale(propagator, key, replaced)]:  # noqa: SIM118 - may hold pairs
+        if kept and (key.decode("latin-1") if isinstance(key, bytes) else key).lower() in kept:
+            continue
         try:
             del headers[key]
         except KeyError:  # a multi-mapping, which drops all headers of a name at once
             continue
+    if type(headers) is dict:
+        headers.update(additions)
+        return
+    add = getattr(headers, "add", headers.__setitem__)  # a multi-mapping takes a name more than once
     for name, value in additions:
-        headers[name] = value
+        add(name, value)
 
 
 def inject_kafka(

@@ -19,6 +19,8 @@ FORWARD_KEY = "autotrace-forwarded"
 """Context key of the mesh headers to pass on: ((name, value), ...)."""
 SUPPRESS_KEY: str = getattr(context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
 """OpenTelemetry's own key. Where it is set, as by exporters, no spans are made."""
+SUPPRESS_HTTP_KEY: str = getattr(context_api, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation")
+"""OpenTelemetry's key for one HTTP call that has its span already: instrumentations of SDKs set it around their calls."""
 
 context_api.get_current()  # older versions create the runtime on first use
 _runtime: Any = context_api._RUNTIME_CONTEXT

@@ -49,10 +49,13 @@ def is_excluded(url: object) -> bool:
 
 
 def injected(headers: Any, span: Span, host: str, copy: Callable[[Any], Any]) -> Any:
-    """A copy of `headers`, made by `copy`, with `span` in it. `headers` itself for a host that is no target."""
+    """A copy of `headers`, made by `copy`, with `span` in it. `headers` itself for a host that is no target.
+
+    The span's fact `kept`: lower-case names that stay in `headers` as the program has written them.
+    """
     if is_target(host):
         headers = copy(headers)
-        carriers.inject_http(propagator, headers, span, *_baggage_and_forwarded())
+        carriers.inject_http(propagator, headers, span, *_baggage_and_forwarded(), kept=span.facts.get("kept", ()))
     return headers
 
 

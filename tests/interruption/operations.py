@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
+import gc
 import http.client
 import io
 import sqlite3
+import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
+import aiohttp
 import flask
 import httpx
 import pytest
 import requests
 import urllib3
 
-from tests.http_client.http_peer import Peer
+from autotrace.http_client.call import current_call
+from autotrace.tracing import current
+from tests.http_client.http_peer import Peer, free_port, redirect
 
 
 class Operation(NamedTuple):
@@ -51,18 +57,29 @@ def sqlite_failing() -> Iterator[Operation]:
         yield Operation(run, lambda: 0)
 
 
-def _exchange(get: Callable[[str], Any]) -> Callable[[], Any]:
+def _exchange(get: Callable[[str], Any], target: str = "/a?b=c") -> Callable[[], Any]:
     @contextmanager
     def make() -> Iterator[Operation]:
         peer = Peer()
-        yield Operation(lambda: get(f"{peer.url}/a?b=c"), lambda: len(peer.received))
+        peer.answer("/redirected", redirect("/moved"))
+        yield Operation(lambda: get(peer.url + target), lambda: sum(one.target == target for one in peer.received))
 
     return make
 
 
 def _requests(url: str) -> None:
     with requests.Session() as session:
-        assert session.get(url, headers={"a": "b"}).status_code == 200
+        response = session.get(url, headers={"a": "b"})
+        assert response.status_code == 200
+        response.raw._fp.close()  # by a finalizer of C's otherwise, which swallows whatever is raised in it
+
+
+def _requests_redirected(url: str) -> None:
+    with requests.Session() as session:
+        response = session.get(url, headers={"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"})
+        assert [answer.status_code for answer in (*response.history, response)] == [302, 200]
+        for answer in (*response.history, response):
+            answer.raw._fp.close()
 
 
 def _urllib3(url: str) -> None:
@@ -70,8 +87,13 @@ def _urllib3(url: str) -> None:
         assert pool.request("GET", url, retries=False).status == 200
 
 
+def _urllib3_streamed(url: str) -> None:
+    with urllib3.PoolManager() as pool, pool.request("GET", url, retries=False, preload_content=False) as answer:
+        assert answer.read(2) + answer.read() == b"hello"
+
+
 def _httpx(url: str) -> None:
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, verify=False) as client:
         assert client.get(url).status_code == 200
 
 
@@ -80,10 +102,76 @@ def _urllib(url: str) -> None:
         assert answer.read() == b"hello"
 
 
+def _urllib_redirected(url: str) -> None:
+    with urllib.request.urlopen(url) as answer:
+        assert answer.read() == b"hello"
+        assert answer.url.endswith("/moved")
+
+
+def _awaited(get: Callable[[str], Coroutine[Any, Any, None]]) -> Callable[[str], None]:
+    """`get` in a task, which leaves its context as it was. What the loop's callbacks raise is raised, too."""
+
+    raised: list[Any] = []
+
+    async def story(url: str) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context.get("exception")))
+        before = current.get()
+        try:
+            await get(url)
+        finally:
+            assert (current.get(), current_call.get()) == (before, None)
+
+    def run(url: str) -> None:
+        raised.clear()
+        asyncio.run(story(url))
+        for error in filter(None, raised):
+            raise error
+
+    return run
+
+
+async def _httpx_async(url: str) -> None:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as client:
+        assert (await client.get(url)).status_code == 200
+
+
+@contextmanager
+def httpx_async() -> Iterator[Operation]:
+    """A coroutine that is struck where it is resumed drops the one that it awaits. httpcore's clean up by awaiting more,
+    of which Python tells sys.unraisablehook, as in a bare program."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        with _exchange(_awaited(_httpx_async))() as operation:
+            yield operation
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
+
+
+async def _aiohttp(url: str) -> None:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        assert await answer.read() == b"hello"
+
+
+def _refused(get: Callable[[str], Any], error: type[Exception]) -> Callable[[], Any]:
+    @contextmanager
+    def make() -> Iterator[Operation]:
+        url = f"http://127.0.0.1:{free_port()}/a"
+
+        def run() -> None:
+            with pytest.raises(error):
+                get(url)
+
+        yield Operation(run, lambda: 0)
+
+    return make
+
+
 def _http_client(url: str) -> None:
     with closing(http.client.HTTPConnection(url.split("/")[2])) as connection:
         connection.request("GET", "/a")
-        assert connection.getresponse().read() == b"hello"
+        with connection.getresponse() as answer:
+            assert answer.read() == b"hello"
 
 
 @contextmanager
@@ -157,8 +245,20 @@ def thread_start() -> Iterator[Operation]:
 OPERATIONS: dict[str, Callable[[], Any]] = {
     "sqlite3": sqlite_execute,
     "sqlite3, failing": sqlite_failing,
+    "requests": _exchange(_requests),
+    "requests, redirected": _exchange(_requests_redirected, "/redirected"),
+    "requests, refused": _refused(_requests, requests.ConnectionError),
     "urllib3": _exchange(_urllib3),
+    "urllib3, streamed": _exchange(_urllib3_streamed),
+    "urllib3, refused": _refused(_urllib3, urllib3.exceptions.HTTPError),
+    "urllib.request": _exchange(_urllib),
+    "urllib.request, redirected": _exchange(_urllib_redirected, "/redirected"),
+    "http.client": _exchange(_http_client, "/a"),
+    "http.client, refused": _refused(_http_client, ConnectionRefusedError),
     "httpx": _exchange(_httpx),
+    "httpx, async": httpx_async,
+    "aiohttp": _exchange(_awaited(_aiohttp)),
+    "httpx, refused": _refused(_httpx, httpx.ConnectError),
     "concurrent.futures": pool_submit,
     "threading": thread_start,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 import autotrace
 
 OURS = str(Path(autotrace.__file__).parent) + "/"
-FINALIZERS = ("__del__", "_close_pool_connections")
-"""CPython itself swallows whatever is raised in these and in weak references' callbacks: bare programs lose it there, too."""
+FINALIZERS = ("__del__", "_close_pool_connections", "on_eof", "feed_eof")
+"""CPython itself swallows whatever is raised in the first two, aiohttp in the others: bare programs lose it there, too."""
 
 
 class Timeout(Exception):
@@ -64,15 +65,21 @@ def strikes(
 ) -> Iterator[tuple[Strike, BaseException | None]]:
     """(the strike, what run() raised) for the first boundary, the second, … until run() has no more of them."""
     nth = 1
-    while True:
-        strike = Strike(make("struck"), nth)
-        raised: BaseException | None = None
-        try:
-            with strike:
-                run()
-        except BaseException as error:
-            raised = error
-        if not strike.where:
-            return
-        yield strike, raised
-        nth += every
+    gc.disable()  # finalizers must not run within a strike, because CPython swallows what is raised in them
+    try:
+        while True:
+            strike = Strike(make("struck"), nth)
+            raised: BaseException | None = None
+            try:
+                with strike:
+                    run()
+            except BaseException as error:
+                raised = error
+            if not strike.where:
+                return
+            yield strike, raised
+            nth += every
+            if not nth % 100:
+                gc.collect()
+    finally:
+        gc.enable()

@@ -6,6 +6,7 @@ import pytest
 from opentelemetry import trace
 
 from autotrace import containment
+from autotrace.http_client.call import current_call
 from autotrace.tracing import current
 from tests.interruption.operations import OPERATIONS
 from tests.interruption.striking import Timeout, strikes
@@ -29,6 +30,9 @@ def test_it_reaches_the_program_nothing_stays_current_and_the_call_ran_once_at_m
             if current.get() is not outer:
                 wrong.append(f"{strike.where}: {trace.get_current_span()} left current")
                 current.put(outer)
+            if current_call.get() is not None:
+                wrong.append(f"{strike.where}: an HTTP call left in progress")
+                current_call.set(None)
             runs += 1
         assert operation.done() <= runs + 1, "a struck call ran twice"  # the last run is not struck
     assert wrong == []

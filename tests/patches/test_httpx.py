@@ -15,7 +15,7 @@ import pytest
 
 from autotrace import containment
 from autotrace.http_client import call
-from autotrace.http_client.call import Call, current_call, leave_call
+from autotrace.http_client.call import Call, current_call
 from autotrace.patches import httpx as patch
 from autotrace.patching import Plan
 from tests import programs
@@ -278,7 +278,7 @@ def test_a_transport_without_a_client(peer: Peer, spans: Recorded) -> None:
         response = transport.handle_request(httpx.Request("GET", peer.url + "/x"))
         assert b"".join(response.stream) == b"hello"  # type: ignore[arg-type]
         assert tags(spans.one())["http.url"] == peer.url + "/x"
-    leave_call(token)
+    current_call.reset(token)
     assert (other.url, other.exchanges, resends(spans)) == ("http://other/", 3, [None])
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from autotrace.semantics import database, http, messaging, peer, span_reader, url
 from autotrace.semantics.family import Family, SharedFacts
+from autotrace.settings import Settings
 
 CONNECTION = {
     "component": "psycopg2",
@@ -22,7 +23,7 @@ CONNECTION = {
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer, "names", {})
-    monkeypatch.setattr(url, "_secret", url.values_of(("sig", "signature", "token", "password", "secret", "key")))
+    monkeypatch.setattr(url, "_secrets", url.secret_names(("sig", "signature", "token", "password", "secret", "key")))
 
 
 def read(family: Family, facts: dict[str, Any], convention: str) -> tuple[str, dict[str, Any]]:
@@ -272,6 +273,25 @@ def test_which_status_is_an_error(family: Family, status: int, convention: str, 
         ("http://[::1]:80/p?token=", "http://[::1]:80/p?token=REDACTED"),
         ("/p?token=1", "/p?token=REDACTED"),
         ("", ""),
+        ("http://h/a;password=x/b;c=d?e=f", "http://h/a;password=REDACTED/b;c=d?e=f"),
+        ("http://h/a;v=1;Token=x?sig=y", "http://h/a;v=1;Token=REDACTED?sig=REDACTED"),
+        ("http://h/a%3Btoken%3Dx%3Bb/c", "http://h/a%3Btoken%3DREDACTED/c"),
+        ("http://h/a;password=x%2Fy%3Bz", "http://h/a;password=REDACTED"),
+        ("http://h/date=1/key=5", "http://h/date=1/key=REDACTED"),
+        (
+            "http://h/?access-token=x&accessToken=y&ACCESS_TOKEN=z",
+            "http://h/?access-token=x&accessToken=y&ACCESS_TOKEN=z",
+        ),
+        ("http://h/?token[]=x&user[password]=y", "http://h/?token[]=REDACTED&user[password]=REDACTED"),
+        ("http://h/?user%5Bpassword%5D=y&a.secret.b=z", "http://h/?user%5Bpassword%5D=REDACTED&a.secret.b=REDACTED"),
+        ("http://h/?to%6ben=x", "http://h/?to%6ben=REDACTED"),
+        ("http://h/?next=/a?token=x/y&z=1", "http://h/?next=/a?token=REDACTED&z=1"),
+        ("http://h/?next=%2Fa%3Fb%3D1%26token%3Dx%26c&z=1", "http://h/?next=%2Fa%3Fb%3D1%26token%3DREDACTED&z=1"),
+        ("http://h/?u=http://me:pw@h/&v=1", "http://h/?u=http://REDACTED@h/&v=1"),
+        ("http://h/?u=http%3A%2F%2Fme%3Apw%40h%2F", "http://h/?u=http%3A%2F%2FREDACTED%40h%2F"),
+        ("/p?token=a&next=http://h/?sig=b", "/p?token=REDACTED&next=http://h/?sig=REDACTED"),
+        ("http://h/?tokens=1&mytoken=2&token", "http://h/?tokens=1&mytoken=2&token"),
+        ("http://h/?token==a=b&=c&&", "http://h/?token=REDACTED&=c&&"),
     ],
 )
 def test_urls_are_shown_without_their_secrets(raw: str, shown: str) -> None:
@@ -279,10 +299,44 @@ def test_urls_are_shown_without_their_secrets(raw: str, shown: str) -> None:
 
 
 def test_which_parameters_are_secret_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(url, "_secret", url.values_of(("X-Goog-Signature",)))
+    monkeypatch.setattr(url, "_secrets", url.secret_names(("X-Goog-Signature",)))
     assert url.redacted("http://h/?x-goog-signature=1&token=2") == "http://h/?x-goog-signature=REDACTED&token=2"
-    monkeypatch.setattr(url, "_secret", url.values_of(()))
+    monkeypatch.setattr(url, "_secrets", url.secret_names(()))
     assert url.redacted("http://h/?token=2") == "http://h/?token=2"
+
+
+@pytest.mark.parametrize(
+    "name", ["access_token", "access-token", "accessToken", "AccessToken", "ACCESS.TOKEN", "access%5Ftoken"]
+)
+def test_a_secret_s_name_has_many_spellings(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(url, "_secrets", url.secret_names(("access_token",)))
+    assert url.redacted(f"http://h/?{name}=x&b=1") == f"http://h/?{name}=REDACTED&b=1"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "access-token",
+        "jwt",
+        "code",
+        "session",
+        "pass",
+        "jsessionid",
+        "PHPSESSID",
+        "apiKey",
+        "X-Amz-Signature",
+        "samlResponse",
+    ],
+)
+def test_what_is_secret_by_default_shows_nowhere(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(url, "_secrets", url.secret_names(Settings({}).secret_parameters))
+    raw = f"http://h/a;{name}=SECRET/b?x=1&{name}=SECRET"
+    facts = {"method": "GET", "url": raw}
+    for family in (http.CLIENT, http.SERVER):
+        shown = dict(family.tags(facts, "both"))
+        assert "SECRET" not in str(shown), shown
+    assert url.path(raw) == f"/a;{name}=REDACTED/b"
+    assert url.query(raw) == f"x=1&{name}=REDACTED"
 
 
 @pytest.mark.parametrize("key", [b"\xff\xfe", b"x" * 65, "y" * 65, 5, None, object()])
