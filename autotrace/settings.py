@@ -103,7 +103,7 @@ TABLE = (
     Setting("dbapi", ("AUTOTRACE_DBAPI",), names(), "",
             "database drivers without a patch of their own (`mydriver,other.module`), traced through the interface of PEP 249"),
     Setting("secret_parameters", ("AUTOTRACE_SECRET_PARAMETERS",), names(), SECRETS,
-            "query parameters whose values are redacted in URLs"),
+            "parameters whose values are redacted in URLs, in any spelling of their names"),
     Setting("queue_size", ("AUTOTRACE_QUEUE_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE"), whole(1, 1 << 24), "10000",
             "spans that may wait for export; when the queue is full, new spans are dropped and counted"),
     Setting("flush_seconds", ("AUTOTRACE_FLUSH_SECONDS",), seconds, "1",
