@@ -77,15 +77,25 @@ def test_a_library_passes_its_own_tests_as_without_the_agent(
 ) -> None:
     suite = SUITES[name]
     folder, variables = _surroundings(name, tmp_path, request)
-    without = _run(suite, tmp_path / "bare", folder, variables)
+    different = _differences(suite, tmp_path / "first", folder, variables)
+    if different:  # a busy machine fails tests of libraries that wait for a time; autotrace would fail them each time
+        different &= _differences(suite, tmp_path / "second", folder, variables)
+    assert sorted(different) == []
+
+
+def _differences(suite: Suite, results: Path, folder: Path, variables: dict[str, str]) -> set[str]:
+    """The tests that end otherwise bare and traced."""
+    results.mkdir()
+    without = _run(suite, results / "bare", folder, variables)
     with Receiver() as receiver:
         agent = {"AUTOTRACE_EXPORTER": "jaeger", "AUTOTRACE_ENDPOINT": receiver.http_url}
-        within = _run(suite, tmp_path / "traced", folder, {**variables, **agent})
+        within = _run(suite, results / "traced", folder, {**variables, **agent})
         receiver.wait(suite.spans, seconds=0)  # and each of them decodes
     assert sum(outcome.endswith(" passed") for outcome in without.outcomes) >= suite.passing
-    different = (without.outcomes - within.outcomes) + (within.outcomes - without.outcomes)
-    assert [test for test in sorted(different) if not any(known in test for known in suite.exceptions)] == []
     assert "autotrace:" not in within.stderr  # a failure of ours would say so
+    different = (without.outcomes - within.outcomes) + (within.outcomes - without.outcomes)
+    tests = {outcome.rpartition(" ")[0] for outcome in different}
+    return {test for test in tests if not any(known in test for known in suite.exceptions)}
 
 
 def _surroundings(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Path, dict[str, str]]:
