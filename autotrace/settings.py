@@ -11,7 +11,7 @@ from autotrace.setting_aliases import (
     otel_propagators,
     otel_resource_service,
 )
-from autotrace.setting_types import choice, flag, inverted, names, number, pairs, ratio, seconds, text, whole
+from autotrace.setting_types import choice, flag, inverted, names, number, pairs, ratio, seconds, shown, text, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,6 +127,10 @@ TABLE = (
             "query parameters whose values are redacted in URLs"),
     Setting("queue_size", ("AUTOTRACE_QUEUE_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE"), whole(1, 1 << 24), "10000",
             "spans waiting for export; when full, new ones are dropped and counted"),
+    Setting("queue_bytes", ("AUTOTRACE_QUEUE_BYTES",), whole(1 << 16, 1 << 40), "67108864",
+            "bytes that these spans may hold, as their texts are measured; when full, new ones are dropped and counted"),
+    Setting("attribute_limit", ("AUTOTRACE_ATTRIBUTE_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"), whole(0, 1 << 20), "16384",
+            "characters that are kept of a text which the program gives to a span: an attribute, an event, a name"),
     Setting("flush_seconds", ("AUTOTRACE_FLUSH_SECONDS",), seconds, "1",
             "how often spans are sent"),
     Setting("exit_seconds", ("AUTOTRACE_EXIT_SECONDS",), seconds, "1",
@@ -172,6 +176,8 @@ class Settings:
     dbapi: tuple[str, ...]
     secret_parameters: tuple[str, ...]
     queue_size: int
+    queue_bytes: int
+    attribute_limit: int
     flush_seconds: float
     exit_seconds: float
     log: str
@@ -198,7 +204,7 @@ class Settings:
                     continue
                 value = row.kind(given)
             except ValueError as wrong:
-                self.problems.append(f"{name}={raw!r}: {wrong}; it is ignored")
+                self.problems.append(f"{name}={shown(raw)}: {wrong}; it is ignored")
                 continue
             self.chosen[row.attribute] = name
             return value

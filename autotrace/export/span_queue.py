@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _thread
 import sys
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -18,60 +17,44 @@ from autotrace.containment import contained
 from autotrace.export.background_thread import BackgroundThread
 from autotrace.export.loss_report import ORPHANED, WORKING, LossReport
 from autotrace.export.sender import Sender
-from autotrace.settings import EXPORTERS
-from autotrace.tracing import current, tracer
+from autotrace.export.sink import make_sink
+from autotrace.tracing import current
+from autotrace.tracing.clock import monotonic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from autotrace.settings import Settings
     from autotrace.tracing.span import Span
 
 SHORTEST_INTERVAL = 0.01
 """Seconds between two flushes, at least."""
-DAEMON_INTERVAL = 0.1
-"""Seconds between two flushes, at most, in daemonic children of multiprocessing, because `with Pool()` kills those."""
+SHORT_LIVED_INTERVAL = 0.1
+"""Seconds between two flushes, at most, in daemonic children of multiprocessing, because `with Pool()` kills those.
+
+Also in children that were forked in a thread: they end when the program's last thread does, and must be seen to.
+"""
 
 
 class SpanQueue:
     """The thread starts with the first span. It dies with the process and delays nothing."""
 
-    def __init__(self, settings: Settings, report: LossReport | None = None) -> None:
+    def __init__(self, settings: Settings, report: LossReport | None = None, *, rootless: bool = False) -> None:
+        """`rootless`: no main thread will run exit handlers, because this process was forked in another thread."""
         self.settings = settings
-        self.report = report or LossReport(settings.queue_size)
+        self.report = report or LossReport(settings.queue_size, queue_bytes=settings.queue_bytes)
+        self.rootless = rootless
         self.sender = Sender(settings, self.report)
         self.spans: deque[Span] = deque()
-        self.sink: Callable[[Span], None] = self._make_sink()
+        self.sink = make_sink(self.spans, settings, self.report, self._start_or_wake)
         self.flush_requests: deque[tuple[float, Any, list[bool]]] = deque()
         """Each: the deadline, the lock to release, the list for the answer."""
         self.thread: BackgroundThread | None = None
         self._start_token: deque[None] = deque((None,))  # whoever pops it starts the thread
 
-    def _make_sink(self) -> Callable[[Span], None]:
-        spans, append, count, report = self.spans, self.spans.append, len, self.report
-        size = self.settings.queue_size
-        half = max(1, size // 2)
-
-        def sink(span: Span) -> None:
-            """0.1 us. Never waits and takes no lock, because the garbage collector may call it at any moment."""
-            waiting = count(spans)
-            if 0 < waiting < half:
-                append(span)
-            elif waiting < size:
-                append(span)
-                self._start_or_wake()
-            else:
-                report.lost += 1
-
-        if EXPORTERS[self.settings.exporter]:
-            return sink
-        processors = tracer.provider.processors
-        return lambda span: sink(span) if processors else None
-
     def _start_or_wake(self) -> None:
         thread = self.thread
         if thread is None:
-            self.start()
+            if self.sender.exit_deadline is None:  # else no thread is to run while the interpreter is taken down
+                self.start()
         elif len(self.spans) > 1 and self.report.state is WORKING:  # half full
             thread.wake()
 
@@ -94,14 +77,17 @@ class SpanQueue:
     def _run(self, thread: BackgroundThread) -> None:
         try:
             current.put(Context({current.SUPPRESS_KEY: True}))
-            seconds = max(SHORTEST_INTERVAL, _interval(self.settings.flush_seconds))
+            seconds = self._interval()
             while not thread.stopping:
                 thread.sleep(seconds)
                 if self.thread is not thread:
                     break
                 self._answer_flush_requests()
-                if not thread.stopping and time.monotonic() >= self.sender.retry_at:
+                if not thread.stopping and monotonic() >= self.sender.retry_at:
                     self.sender.drain(self.spans)
+                if self.rootless and len(sys._current_frames()) == 1:
+                    thread.stopping = True
+                    self._end_process()
         except BaseException:
             if self.report.state is not ORPHANED:
                 contained("the export thread")
@@ -112,14 +98,29 @@ class SpanQueue:
                 if not thread.stopping:
                     self.resume()
 
-    def pause(self) -> None:
-        """End the thread before a fork. That takes 0.1 ms if the thread is idle; a busy one is not waited for long.
+    def _interval(self) -> float:
+        seconds = max(SHORTEST_INTERVAL, self.settings.flush_seconds)
+        process = sys.modules.get("multiprocessing.process")
+        daemon = process and process.parent_process() is not None and process.current_process().daemon
+        return min(seconds, SHORT_LIVED_INTERVAL) if daemon or self.rootless else seconds
 
-        One that imports is waited for, because the child would find the import locks held for ever.
+    def _end_process(self) -> None:
+        """The program's last thread has ended, and the process ends with ours."""
+        self.sender.exit_deadline = monotonic() + self.settings.exit_seconds
+        self._drain(self.sender.exit_deadline)
+        self.report.leave(len(self.spans) + len(self.sender.batch))
+
+    def pause(self) -> None:
+        """End the thread before a fork. That takes 0.1 ms if it is idle. One that waits for a network is not waited for.
+
+        One that imports is, for a second, because the child would find the import locks held for ever.
         """
         thread = self.thread
-        if thread is not None and thread.native and not thread.stop(0.05) and self.sender.importing:
-            thread.stop(1.0)
+        if thread is None or not thread.native:
+            return
+        for attempt in range(500):
+            if thread.stop(0.002) or self.sender.sending or (attempt >= 25 and not self.sender.importing):
+                return
 
     def resume(self) -> None:
         """Start the thread again, if there is something to do."""
@@ -127,12 +128,12 @@ class SpanQueue:
         if thread is not None:
             thread.stopping = False
         # Looked at again, because the thread may have ended just before `stopping` was taken back.
-        if self.thread is None and (self.spans or self.flush_requests or self.sender.batch):
+        if self.thread is None and (self.flush_requests or self.waits()):
             self.start()
 
     def flush(self, seconds: float) -> bool:
         """Send the spans that have ended. False: not all were sent, or not within `seconds`."""
-        until = time.monotonic() + seconds
+        until = monotonic() + seconds
         # The attempt ends a little before the time is over, so that there is time to report its outcome.
         deadline = until - 0.05 * seconds
         if self.thread is None:
@@ -156,7 +157,7 @@ class SpanQueue:
 
     def _flush_here(self, deadline: float) -> bool:
         """Without a thread, because there is nothing to send or because none can be started any more."""
-        if not self.spans and not self.sender.batch and self.sender.exit_deadline is None:
+        if not self.waits() and self.sender.exit_deadline is None:
             return True
         token = current.put(Context({**current.get(), current.SUPPRESS_KEY: True}))
         try:
@@ -172,26 +173,24 @@ class SpanQueue:
 
     def shutdown(self) -> None:
         """The last flush. multiprocessing may call it before atexit does: all calls share one deadline."""
-        now = time.monotonic()
+        now, last = monotonic(), self.sender.taken + len(self.spans)
         if self.sender.exit_deadline is None:
             self.sender.exit_deadline = now + self.settings.exit_seconds
         if self.flush(max(0.0, self.sender.exit_deadline - now)):
-            self.report.sum_up()
+            self.report.leave(0)
             self.pause()  # no thread of the agent runs while the interpreter is taken down
-        elif self.report.state is WORKING:
-            waiting = len(self.spans) + len(self.sender.batch)
-            self.report.give_up(waiting, f"not done within {self.settings.exit_seconds:g} s")
+        else:
+            # Without those that a thread of the program has ended since.
+            waiting = max(0, last - self.sender.taken) + len(self.sender.batch)
+            self.report.leave(waiting, f"not done within {self.settings.exit_seconds:g} s")
 
-    def of_child(self) -> SpanQueue:
+    def waits(self) -> bool:
+        """Spans are not sent yet."""
+        return bool(self.spans or self.sender.batch)
+
+    def of_child(self, *, rootless: bool) -> SpanQueue:
         """The queue of a forked child. This one is its copy of the parent's, whose spans the parent sends."""
         report = self.report.of_child()
         if self.thread is not None:
             self.thread.orphan()
-        return SpanQueue(self.settings, report)
-
-
-def _interval(seconds: float) -> float:
-    process = sys.modules.get("multiprocessing.process")
-    if process is None or process.parent_process() is None or not process.current_process().daemon:
-        return seconds
-    return min(seconds, DAEMON_INTERVAL)
+        return SpanQueue(self.settings, report, rootless=rootless or self.rootless)

@@ -166,7 +166,7 @@ def test_a_pool_that_is_terminated_loses_at_most_the_last_moment(receiver: Recei
     assert counted(receiver) == Counter(["parent", *(f"child {i}" for i in range(4))])
 
 
-def test_a_child_of_a_process_in_an_outage_does_not_repeat_its_line(tmp_path: Path) -> None:
+def test_a_child_of_a_process_in_an_outage_does_not_repeat_its_line_and_tells_its_own_losses(tmp_path: Path) -> None:
     source = """
 import os, sys
 work('parent'); trace.get_tracer_provider().force_flush()
@@ -174,8 +174,10 @@ child = os.fork()
 work('both')
 if child: os.waitpid(child, 0)
 """
-    ended = run(tmp_path, source, nowhere(), flush_seconds=60)
-    assert len(ended.said) == 1
+    url = nowhere()
+    ended = run(tmp_path, source, url, flush_seconds=60)
+    refused = f"autotrace: spans cannot be sent: {url}: Connection refused; "
+    assert ended.said == [f"{refused}1 wait, kept until the queue is full", f"{refused}1 are lost", f"{refused}2 are lost"]
 
 
 def test_a_child_of_a_process_whose_collector_hangs_leaves_within_its_deadline(tmp_path: Path) -> None:

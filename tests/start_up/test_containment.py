@@ -21,26 +21,26 @@ def fail(place: str, text: str = "x") -> None:
         containment.contained(place)
 
 
-def test_a_place_is_told_once_and_counted_each_time(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_place_is_told_once_and_counted_each_time(capfd: pytest.CaptureFixture[str]) -> None:
     for text in "abc":
         fail("here", text)
     fail("there")
-    lines = capsys.readouterr().err.splitlines()
+    lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 2
     assert "internal failure in here: KeyError: 'a'" in lines[0]
     assert containment.failures == {"here": (3, "KeyError: 'a'"), "there": (1, "KeyError: 'x'")}
 
 
-def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_shows_the_traceback(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containment, "verbose", True)
     fail("here")
-    assert "Traceback" in capsys.readouterr().err
+    assert "Traceback" in capfd.readouterr().err
 
 
-def test_off_is_silent_and_still_counts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_off_is_silent_and_still_counts(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containment, "silent", True)
     fail("here")
-    assert capsys.readouterr().err == ""
+    assert capfd.readouterr().err == ""
     assert containment.failures["here"][0] == 1
 
 

@@ -102,7 +102,7 @@ class TestASpanThatIsTooLarge:
         assert (exporter.sent, exporter.dropped) == (1, 0)
 
     def test_is_dropped_counted_and_reported_if_that_does_not_help(
-        self, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+        self, receiver: Receiver, capfd: pytest.CaptureFixture[str]
     ) -> None:
         span, small = named("hopeless"), ended(named("small"))
         for number in range(128):
@@ -112,7 +112,7 @@ class TestASpanThatIsTooLarge:
         send(exporter, [span, small, span])
         assert [got.name for got in receiver.wait(1)] == ["small"]
         assert (exporter.sent, exporter.dropped) == (1, 2)
-        assert capsys.readouterr().err.count("autotrace: ") == 1
+        assert capfd.readouterr().err.count("autotrace: ") == 1
 
     def test_tags_of_the_process_leave_room_for_spans(self, receiver: Receiver) -> None:
         exporter = jaeger.make(settings(endpoint=endpoint_of(receiver, "udp")))

@@ -1,0 +1,51 @@
+"""Where a span goes when it ends: into the queue, or nowhere if that is full. It runs on the program's thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autotrace.export.span_weight import EVERY, MeanWeight
+from autotrace.settings import EXPORTERS
+from autotrace.tracing import tracer
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable
+
+    from autotrace.export.loss_report import LossReport
+    from autotrace.settings import Settings
+    from autotrace.tracing.span import Span
+
+
+def make_sink(
+    spans: deque[Span], settings: Settings, report: LossReport, start_or_wake: Callable[[], None]
+) -> Callable[[Span], None]:
+    """`start_or_wake` is called for the first span of an empty queue, and for each one once it is half full."""
+    append, count, size = spans.append, len, settings.queue_size
+    allowed, half = size, max(1, size // 2)
+    mean, between = MeanWeight(settings.queue_bytes), EVERY - 1
+
+    def sink(span: Span) -> None:
+        """0.1 us. Never waits and takes no lock, because the garbage collector may call it at any moment."""
+        nonlocal allowed, half
+        waiting = count(spans)
+        if waiting & between and waiting < half:
+            append(span)
+        elif waiting < allowed:
+            if not waiting & between:
+                if not waiting:
+                    mean.forget()
+                allowed = min(size, mean.spans_allowed(span))
+                half = max(1, allowed // 2)
+            append(span)
+            if not waiting or waiting >= half:
+                start_or_wake()
+        else:
+            report.lost += 1
+            if allowed < size:
+                report.too_heavy += 1
+
+    if EXPORTERS[settings.exporter]:
+        return sink
+    processors = tracer.provider.processors
+    return lambda span: sink(span) if processors else None
