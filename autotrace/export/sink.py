@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autotrace.export.span_weight import EVERY, MeanWeight
+from autotrace.export.span_weight import MeanWeight
 from autotrace.settings import EXPORTERS
 from autotrace.tracing import tracer
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from autotrace.export.loss_report import LossReport
     from autotrace.settings import Settings
     from autotrace.tracing.span import Span
+
+EVERY = 128
+"""A power of two. One span in that many is weighed, and each one once the bytes are few."""
 
 
 def make_sink(
@@ -32,7 +35,7 @@ def make_sink(
         if waiting & between and waiting < half:
             append(span)
         elif waiting < allowed:
-            if not waiting & between:
+            if allowed < size or not waiting & between:
                 if not waiting:
                     mean.forget()
                 allowed = min(size, mean.spans_allowed(span))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from autotrace.http_client.call import current_call, leave_call
 from autotrace.http_client.exchange import Exchange
 from autotrace.http_client.server_facts import host_of
 from autotrace.tracing import propagate
+from autotrace.tracing.clock import time_ns
 from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def wrap_send(
                 contained(place)
             if call is None:
                 return original(*args, **kwargs)
-            started, exchanges = time.time_ns(), call.exchanges
+            started, exchanges = time_ns(), call.exchanges
             try:
                 return original(*args, **kwargs)
             except errors as error:

@@ -5,12 +5,12 @@ Limit: indexing and slicing make no record current. Passing a list on to a threa
 
 from __future__ import annotations
 
-import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
 from autotrace.messaging.consumer_span import PLACE, UNREAD, Scope, begin, refer
+from autotrace.tracing.clock import time_ns
 from autotrace.tracing.span import LINKS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Batch:
         self.reading = reading
         self.shared = shared
         self.facts = facts
-        self.start_time = time.time_ns()
+        self.start_time = time_ns()
         self.turned = 0
         """ns: when the program asked for more, which ends its work on these."""
         self.finished = False

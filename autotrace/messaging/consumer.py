@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from autotrace.containment import contained
 from autotrace.messaging.batches import Records, recorded
 from autotrace.messaging.consumer_span import PLACE, Scope
 from autotrace.messaging.record_context import settle
+from autotrace.tracing.clock import time_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,7 @@ class Work:
             for reference in lists:
                 batch = reference()
                 if batch is not None:
-                    batch.turned = time.time_ns()
+                    batch.turned = time_ns()
                     if finish:
                         batch.finish()
         except Exception:

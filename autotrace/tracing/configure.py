@@ -8,7 +8,7 @@ from opentelemetry import trace
 
 from autotrace.semantics import database, peer, span_reader, topics, url
 from autotrace.sql import comments
-from autotrace.tracing import propagate, tracer
+from autotrace.tracing import kept, propagate, tracer
 
 if TYPE_CHECKING:
     from autotrace.settings import Settings
@@ -19,6 +19,7 @@ def begin(settings: Settings) -> None:
     propagate.configure(settings.propagators, settings.forward_headers, settings.propagation_targets)
     propagate.exclude(settings.excluded_urls)
     topics.configure(settings.kafka_excluded_topics, settings.kafka_commits)
+    kept.configure(settings.attribute_limit)
     tracer.consumer_relation = settings.consumer_relation
     span_reader.convention = settings.conventions
     peer.names = settings.peer_names

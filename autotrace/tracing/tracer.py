@@ -13,6 +13,7 @@ from opentelemetry.util._decorator import _agnosticcontextmanager
 from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED, SHORT
 from autotrace.tracing import forks, program_provider, sampling
 from autotrace.tracing.current import SPAN_KEY, SUPPRESS_KEY, get
+from autotrace.tracing.kept import kept
 from autotrace.tracing.span import Span
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Tracer(trace.Tracer):
         span = self._new(context, kind)
         if span is None:
             return trace.INVALID_SPAN
-        span.given_name = name
+        span.given_name = kept(name)
         span.scope = self.name
         if start_time:
             span.start_time = start_time

@@ -177,7 +177,11 @@ if child: os.waitpid(child, 0)
     url = nowhere()
     ended = run(tmp_path, source, url, flush_seconds=60)
     refused = f"autotrace: spans cannot be sent: {url}: Connection refused; "
-    assert ended.said == [f"{refused}1 wait, kept until the queue is full", f"{refused}1 are lost", f"{refused}2 are lost"]
+    assert ended.said == [
+        f"{refused}1 wait, kept until the queue is full",
+        f"{refused}1 are lost",
+        f"{refused}2 are lost",
+    ]
 
 
 def test_a_child_of_a_process_whose_collector_hangs_leaves_within_its_deadline(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from autotrace.export.otel.jaeger_package import load
 from autotrace.export.transport import Unavailable
 from autotrace.export.transport.http import Http
 from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED, SHORT
+from autotrace.tracing import kept
 from autotrace.tracing.span import FOLLOWS_FROM, Span
 from test_services.jaeger import Jaeger
 from test_services.receiver import Receiver
@@ -135,6 +136,7 @@ def test_a_span_that_cannot_be_encoded_costs_no_other(receiver: Receiver) -> Non
 class TestAFailure:
     def test_leaves_the_spans_that_were_not_sent(self, monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
         """Spans that a collector took are not sent again, and no others are counted as sent."""
+        monkeypatch.setattr(kept, "limit", 1 << 20)
         spans = []
         for number in range(4):
             span = named(f"{number}")
