@@ -47,9 +47,13 @@ class BackgroundThread:
             _thread.start_new_thread(self._main, (run,))
             return
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        # Twice, because an exception may strike in the first `finally` too, and the program's signals must not stay blocked.
         try:
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
-            _thread.start_new_thread(self._main, (run,))
+            try:
+                signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
+                _thread.start_new_thread(self._main, (run,))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -1,4 +1,4 @@
-"""Ends of a process that run no exit handler: os._exit() ends it, os.exec*() makes it another program. Spans are sent before.
+"""Ends of a process that run no exit handler: os._exit(), os.exec*(), the last thread of a child. Spans are sent before.
 
 The functions of `os` are replaced, because nothing else tells of such an end. Where no span waits, they cost a look at the queue.
 Limits: a name that was imported from `os` before, and the functions of `posix`, end the process at once.
@@ -47,7 +47,7 @@ def watch(queue_in_force: Queue) -> None:
 def _last_flush(queue: SpanQueue | None) -> None:
     """No exception of any kind may keep the process from its end."""
     try:
-        if queue is None or queue.sender.exit_deadline is not None:  # it has been
+        if queue is None or queue.sender.exiting:  # it has been
             return
         if queue.waits():
             queue.shutdown()
@@ -70,3 +70,10 @@ def _flush(queue: SpanQueue | None) -> None:
             queue.flush(queue.settings.exit_seconds)
     except Exception:
         contained("os.exec")
+
+
+def last_thread_ends(queue: SpanQueue) -> None:
+    """On the export thread, where a child that was forked in a thread has no thread of the program's left: it ends with this one."""
+    queue.sender.exit_deadline = monotonic() + queue.settings.exit_seconds
+    queue.drain(queue.sender.exit_deadline)
+    queue.report.leave(len(queue.spans) + len(queue.sender.batch))

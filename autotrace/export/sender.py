@@ -49,6 +49,10 @@ class Sender:
         self._exporter: Any = None
         self._resource: Any = None
 
+    @property
+    def exiting(self) -> bool:
+        return self.exit_deadline is not None
+
     def drain(self, queue: deque[Span], deadline: float | None = None) -> bool:
         """Send what waits now; spans that end meanwhile wait for the next time. Raises no Exception.
 
@@ -64,8 +68,7 @@ class Sender:
                 raise
             except OSError as failure:
                 # Nobody took the batch, so it is sent again. If only the answer got lost, the batch arrives twice.
-                self._postpone()
-                self.report.failed(failure, len(queue) + len(self.batch), exiting=self.exit_deadline is not None)
+                self._postpone(failure, len(queue) + len(self.batch))
                 return False
             except BaseException as failure:
                 if self.report.state is ORPHANED:
@@ -73,21 +76,24 @@ class Sender:
                 complete = False
                 self._give_up_batch(failure)
                 if isinstance(failure, Unusable):
-                    self._postpone()
                     return False
             else:
                 self.batch = []
                 self._pause = self.retry_at = 0.0
-                self.report.succeeded(exiting=self.exit_deadline is not None)
+                self.report.succeeded(exiting=self.exiting)
         return complete
 
     def _give_up_batch(self, failure: BaseException) -> None:
         """It was refused or cannot be encoded. It would fail again, and all spans behind it would wait."""
         lost, self.batch = len(self.batch), []
         self.report.lose(lost, f"they were refused: {first_line(failure)}")
-        self.report.failed(failure, 0, exiting=self.exit_deadline is not None)
+        if isinstance(failure, Unusable):
+            self._postpone(failure, 0)
+        else:
+            self.report.failed(failure, 0, exiting=self.exiting)
 
-    def _postpone(self) -> None:
+    def _postpone(self, failure: BaseException, waiting: int) -> None:
+        self.report.failed(failure, waiting, exiting=self.exiting)
         self._pause = min(2 * self._pause or self.settings.flush_seconds or 0.1, LONGEST_PAUSE)
         self.retry_at = monotonic() + self._pause
 

@@ -24,9 +24,9 @@ def make_sink(
     spans: deque[Span], settings: Settings, report: LossReport, start_or_wake: Callable[[], None]
 ) -> Callable[[Span], None]:
     """`start_or_wake` is called for the first span of an empty queue, and for each one once it is half full."""
-    append, count, size = spans.append, len, settings.queue_size
-    allowed, half = size, max(1, size // 2)
-    mean, between = MeanWeight(settings.queue_bytes), EVERY - 1
+    append, count, mean = spans.append, len, MeanWeight(settings.queue_bytes)
+    size = allowed = settings.queue_size
+    half, between = max(1, size // 2), EVERY - 1
 
     def sink(span: Span) -> None:
         """0.1 us. Never waits and takes no lock, because the garbage collector may call it at any moment."""
@@ -36,9 +36,7 @@ def make_sink(
             append(span)
         elif waiting < allowed:
             if allowed < size or not waiting & between:
-                if not waiting:
-                    mean.forget()
-                allowed = min(size, mean.spans_allowed(span))
+                allowed = min(size, mean.spans_allowed(span, waiting))
                 half = max(1, allowed // 2)
             append(span)
             if not waiting or waiting >= half:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context.context import Context
 
-from autotrace.containment import contained
+from autotrace.containment import contained, reraise_interruption
+from autotrace.export import process_end
 from autotrace.export.background_thread import BackgroundThread
 from autotrace.export.loss_report import ORPHANED, WORKING, LossReport
 from autotrace.export.sender import Sender
@@ -60,19 +61,23 @@ class SpanQueue:
 
     def start(self) -> None:
         """If the process can have no more threads, nothing happens: shutdown() then sends the spans itself."""
+        thread = None
         try:
-            self._start_token.pop()
-        except IndexError:  # another thread is starting it, or it is just ending
-            return
-        try:
-            self.thread = BackgroundThread()
-            self.thread.start(self._run)
+            try:
+                self._start_token.pop()
+            except IndexError:  # another thread is starting it, or it is just ending
+                return
+            thread = self.thread = BackgroundThread()
+            thread.start(self._run)
         except BaseException as failure:
-            # After the program's own Ctrl-C it may have started. It ends when it sees that it is not self.thread.
-            self.thread = None
-            self._start_token.append(None)
+            # After an exception of the program's it may have started. It ends when it sees that it is not self.thread.
+            if self.thread is thread:
+                self.thread = None
+                if not self._start_token:
+                    self._start_token.append(None)
             if not isinstance(failure, Exception):
                 raise
+            reraise_interruption()
 
     def _run(self, thread: BackgroundThread) -> None:
         try:
@@ -87,7 +92,7 @@ class SpanQueue:
                     self.sender.drain(self.spans)
                 if self.rootless and len(sys._current_frames()) == 1:
                     thread.stopping = True
-                    self._end_process()
+                    process_end.last_thread_ends(self)
         except BaseException:
             if self.report.state is not ORPHANED:
                 contained("the export thread")
@@ -103,12 +108,6 @@ class SpanQueue:
         process = sys.modules.get("multiprocessing.process")
         daemon = process and process.parent_process() is not None and process.current_process().daemon
         return min(seconds, SHORT_LIVED_INTERVAL) if daemon or self.rootless else seconds
-
-    def _end_process(self) -> None:
-        """The program's last thread has ended, and the process ends with ours."""
-        self.sender.exit_deadline = monotonic() + self.settings.exit_seconds
-        self._drain(self.sender.exit_deadline)
-        self.report.leave(len(self.spans) + len(self.sender.batch))
 
     def pause(self) -> None:
         """End the thread before a fork. That takes 0.1 ms if it is idle. One that waits for a network is not waited for.
@@ -151,7 +150,7 @@ class SpanQueue:
         while self.flush_requests:
             deadline, answered, answer = self.flush_requests.popleft()
             try:
-                answer.append(self._drain(deadline))
+                answer.append(self.drain(deadline))
             finally:
                 answered.release()
 
@@ -159,13 +158,17 @@ class SpanQueue:
         """Without a thread, because there is nothing to send or because none can be started any more."""
         if not self.waits() and self.sender.exit_deadline is None:
             return True
-        token = current.put(Context({**current.get(), current.SUPPRESS_KEY: True}))
+        outer = current.get()
         try:
-            return self._drain(deadline)
-        finally:
-            current.leave(token)
+            try:
+                current.put(Context({**outer, current.SUPPRESS_KEY: True}))
+                return self.drain(deadline)
+            finally:
+                current.put(outer)
+        finally:  # an exception of the program's may strike in the first one
+            current.put(outer)
 
-    def _drain(self, deadline: float) -> bool:
+    def drain(self, deadline: float) -> bool:
         sent = self.sender.drain(self.spans, deadline)
         if self.sender.exit_deadline is not None:
             self.sender.close()

@@ -28,11 +28,10 @@ class MeanWeight:
         self._most_bytes = most_bytes
         self._sum = self._count = 0
 
-    def forget(self) -> None:
-        self._sum = self._count = 0
-
-    def spans_allowed(self, span: Span) -> int:
+    def spans_allowed(self, span: Span, waiting: int) -> int:
         """How many spans may wait, if they are like this one and those before it."""
+        if not waiting:
+            self._sum = self._count = 0
         self._sum += weight(span)
         self._count += 1
         return max(1, self._most_bytes * self._count // self._sum)
