@@ -10,8 +10,9 @@ from __future__ import annotations
 import _thread
 import signal
 import sys
-import time
 from typing import TYPE_CHECKING, Any
+
+from autotrace.tracing.clock import sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +99,7 @@ class BackgroundThread:
 def _wait_until_fewer(threads: int) -> None:
     """4 ms at most. A thread that has released its last lock takes the GIL once more, and the kernel needs a moment."""
     for _ in range(20):
-        time.sleep(0.0001)
+        sleep(0.0001)
         if _thread._count() < threads:
-            time.sleep(0.0001)
+            sleep(0.0001)
             return

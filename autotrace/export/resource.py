@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import builtins
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -36,7 +37,7 @@ def _in_namespace(namespace: str) -> str:
     """`<program>.<namespace>`, because Kiali knows a workload's service by this name."""
     if not namespace:
         try:
-            with open(NAMESPACE_FILE, encoding="utf-8") as file:
+            with builtins.open(NAMESPACE_FILE, encoding="utf-8") as file:
                 namespace = file.read(256).strip()
         except (OSError, ValueError):
             namespace = ""

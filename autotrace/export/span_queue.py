@@ -90,7 +90,7 @@ class SpanQueue:
                 self._answer_flush_requests()
                 if not thread.stopping and monotonic() >= self.sender.retry_at:
                     self.sender.drain(self.spans)
-                if self.rootless and len(sys._current_frames()) == 1:
+                if self.rootless and thread.native and len(sys._current_frames()) == 1:
                     thread.stopping = True
                     process_end.last_thread_ends(self)
         except BaseException:

@@ -28,3 +28,5 @@ def _own_copy() -> Any:
 _time = _own_copy()
 time_ns: Callable[[], int] = _time.time_ns
 monotonic: Callable[[], float] = _time.monotonic
+sleep: Callable[[float], None] = _time.sleep
+"""For native threads only: gevent's stands in `time`."""

@@ -9,9 +9,11 @@ import _socket
 import _thread
 import os
 import sys
+import time
 from typing import Any
 
 from autotrace.export.transport import seconds_left
+from autotrace.tracing import clock
 
 TCP, UDP = _socket.SOCK_STREAM, _socket.SOCK_DGRAM
 
@@ -23,6 +25,11 @@ def module() -> Any:
         return _socket
     modules = sys.modules
     return modules.get("gevent.socket") or modules.get("eventlet.green.socket") or modules["socket"]
+
+
+def sleep(seconds: float) -> None:
+    """Past the mocks that stand in for time.sleep(), but not past that of greenlets."""
+    (clock.sleep if module() is _socket else time.sleep)(seconds)
 
 
 class Connection:
@@ -83,14 +90,17 @@ class Connection:
 
     def is_idle(self) -> bool:
         """Nothing has arrived unasked: neither the end nor a farewell, such as 408."""
+        return self._arrived() is None
+
+    def _arrived(self) -> bytes | None:
         try:
             self._socket.settimeout(0)
-            self._socket.recv(1, _socket.MSG_PEEK)
-            return False
+            first: bytes = self._socket.recv(1, _socket.MSG_PEEK)
+            return first
         except BlockingIOError:
-            return True
+            return None
         except OSError:
-            return False
+            return b""
 
     def _is_ours(self) -> bool:
         try:
@@ -120,16 +130,16 @@ class TlsConnection(Connection):
             sent += self._step(lambda: self._tls.write(memoryview(data)[sent : sent + 65536]), deadline)  # noqa: B023
 
     def receive(self, deadline: float, most: int = 1 << 16) -> bytes:
-        from ssl import SSLZeroReturnError
+        from ssl import SSLEOFError, SSLZeroReturnError
 
         try:
             received: bytes = self._step(lambda: self._tls.read(most), deadline)
             return received
-        except SSLZeroReturnError:
+        except (SSLZeroReturnError, SSLEOFError):
             return b""
 
     def is_idle(self) -> bool:
-        return True  # what has arrived may be the protocol's own, such as a session ticket
+        return self._arrived() != b""  # other bytes may be the protocol's own, such as a session ticket
 
     def _step(self, operation: Any, deadline: float) -> Any:
         """Do `operation`, moving bytes between the socket and the buffers as long as it asks for more."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from autotrace.export.transport import Rejected, Transport, Unavailable, reason, sockets
 from autotrace.tracing.clock import monotonic
 
@@ -30,7 +28,7 @@ class Udp(Transport):
         if len(datagram) > LIMIT:
             raise Rejected(f"{self.target}: {len(datagram)} bytes are more than the {LIMIT} of one datagram")
         if monotonic() - self._last < PAUSE:
-            time.sleep(PAUSE)
+            sockets.sleep(PAUSE)
         try:
             if self.connection is not None and not self.connection.usable():
                 self.close()
