@@ -6,7 +6,7 @@ another tree.
 
 from __future__ import annotations
 
-import io
+import _io
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +109,6 @@ def _process_stderr() -> Any:
     """Not sys.stderr: what a program puts there for a while (redirect_stderr, capsys) is to hold the program's lines only."""
     at_start = sys.__stderr__
     try:
-        return at_start and io.open(2, "w", encoding=at_start.encoding, errors="backslashreplace", closefd=False)  # noqa: UP020
+        return at_start and _io.open(2, "w", encoding=at_start.encoding, errors="backslashreplace", closefd=False)
     except OSError:  # closed
         return None

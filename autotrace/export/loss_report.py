@@ -109,5 +109,5 @@ class LossReport:
         return ", and ".join(f"{reason} ({count})" for reason, count in found)
 
 
-def first_line(failure: BaseException) -> str:
+def first_line(failure: BaseException | None) -> str:
     return str(failure).partition("\n")[0] or type(failure).__name__

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _io
 import _socket
-import builtins
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ def _in_namespace(namespace: str) -> str:
     """`<program>.<namespace>`, because Kiali knows a workload's service by this name."""
     if not namespace:
         try:
-            with builtins.open(NAMESPACE_FILE, encoding="utf-8") as file:
+            with _io.open(NAMESPACE_FILE, encoding="utf-8") as file:
                 namespace = file.read(256).strip()
         except (OSError, ValueError):
             namespace = ""
@@ -124,5 +124,5 @@ def _own_address() -> str:
             return str(probe.getsockname()[0])
         finally:
             probe.close()
-    except OSError:
+    except Exception:  # no route, or an audit hook of the program's
         return ""

@@ -86,10 +86,12 @@ class Sender:
     def _give_up_batch(self, failure: BaseException) -> None:
         """It was refused or cannot be encoded. It would fail again, and all spans behind it would wait."""
         lost, self.batch = len(self.batch), []
-        self.report.lose(lost, f"they were refused: {first_line(failure)}")
+        reason = first_line(failure)
         if isinstance(failure, Unusable):
+            self.report.lose(lost, reason)
             self._postpone(failure, 0)
         else:
+            self.report.lose(lost, f"they were refused: {reason}")
             self.report.failed(failure, 0, exiting=self.exiting)
 
     def _postpone(self, failure: BaseException, waiting: int) -> None:
@@ -155,14 +157,15 @@ class Sender:
         The next batch tries again: what stands in the way now (a guard, a limit of descriptors) may go.
         """
         name = self.settings.exporter
-        reason = ""
+        failure: Exception | None = None
         for _ in range(2):
             try:
                 self._own_resource()
                 return __import__(EXPORTERS[name], fromlist=["make"]).make(self.settings)
-            except Exception as failure:
-                reason = first_line(failure)
-        raise Unusable(f"the exporter {name!r} cannot be used: {reason}")
+            except Exception as error:
+                failure = error
+        lasting = isinstance(failure, ImportError)
+        raise (Unusable if lasting else OSError)(f"the exporter {name!r} cannot be used: {first_line(failure)}")
 
     def _own_resource(self) -> Any:
         if self._resource is None:

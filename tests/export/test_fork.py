@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from test_services.receiver import Receiver
-from tests.export.collector import collecting, hanging
+from tests.export.collector import Collector, collecting, hanging
 from tests.export.programs import end, environment, nowhere, run, start
 
 
@@ -93,6 +96,39 @@ trace.get_tracer_provider().force_flush(); count(); print(*threads)
     assert ended.out == "2 2 1\n2 2 2\n"
     assert ended.said == []
     assert counted(receiver) == Counter(["sent", "waiting", "after"])
+
+
+def slow_to_answer(collector: Collector, connection: socket.socket) -> None:
+    """The head in two halves, then the body, so that a fork meets the exporter in each of them."""
+    while collector.read(connection):
+        for part in (b"HTTP/1.1 202 Acc", b"epted\r\nContent-Length: 2\r\n", b"\r\no", b"k"):
+            time.sleep(0.03)
+            connection.sendall(part)
+
+
+def test_a_fork_amid_an_answer_neither_hangs_nor_doubles_nor_loses(tmp_path: Path) -> None:
+    source = """
+import os, sys, time
+slowest = 0
+for i in range(30):
+    work(f'parent {i:02}.')
+    time.sleep(0.017)
+    began = time.monotonic()
+    child = os.fork()
+    if not child:
+        work(f'child {i:02}.'); sys.exit()
+    slowest = max(slowest, time.monotonic() - began)
+while True:
+    try: os.wait()
+    except ChildProcessError: break
+print(slowest)
+"""
+    with collecting(slow_to_answer) as collector:
+        ended = run(tmp_path, source, collector.url, "-W", "ignore", flush_seconds=0.01, exit_seconds=20, seconds=60)
+        arrived = Counter(re.findall(rb"(?:parent|child) [0-9]{2}\.", b"".join(collector.bodies)))
+    assert (ended.code, ended.said) == (0, [])
+    assert arrived == Counter(b"%b %02d." % (who, i) for who in (b"parent", b"child") for i in range(30))
+    assert float(ended.out) < 0.5
 
 
 MULTI = """
