@@ -39,7 +39,7 @@ class MeanWeight:
 
 def weight(span: Span) -> int:
     try:
-        total = BARE + sum(map(getsizeof, span.facts.values()))
+        total = BARE + sum(map(getsizeof, span.facts.values())) + getsizeof(span.given_name)
         if span.attributes:
             total += _held(span.attributes)
         for event in span.events or ():
@@ -48,6 +48,8 @@ def weight(span: Span) -> int:
             total += ATTRIBUTE + _held(link.attributes)
         if span.failure is not None:
             total += getsizeof(span.failure.message)
+        if span.status is not None:
+            total += getsizeof(span.status[1])
         return total
     except Exception:  # the program's __sizeof__ may do anything
         reraise_interruption()
