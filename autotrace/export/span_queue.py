@@ -84,7 +84,8 @@ class SpanQueue:
             current.put(Context({current.SUPPRESS_KEY: True}))
             seconds = self._interval()
             while not thread.stopping:
-                thread.sleep(seconds)
+                if not self.flush_requests:  # one may have been meant for the thread before
+                    thread.sleep(seconds)
                 if self.thread is not thread:
                     break
                 self._answer_flush_requests()
@@ -135,8 +136,7 @@ class SpanQueue:
         until = monotonic() + seconds
         # The attempt ends a little before the time is over, so that there is time to report its outcome.
         deadline = until - 0.05 * seconds
-        if self.thread is None:
-            self.resume()
+        self.resume()
         thread = self.thread
         if thread is None:
             return self._flush_here(deadline)
