@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.trace import SpanKind
 
+from autotrace.export.span_queue import SpanQueue
 from autotrace.export.span_weight import weight
 from autotrace.tracing.span import Span
 from tests.export.programs import nowhere, run
@@ -22,12 +23,15 @@ def heavy(number: int, characters: int) -> Span:
     return made
 
 
-def offline() -> Scripted:
-    return Scripted(*[ConnectionRefusedError("refused")] * 1000)
+def unsent(make: Make, **settings: object) -> SpanQueue:
+    """A queue without a thread."""
+    queue = make(Scripted(), **settings)
+    queue.start = lambda: None  # type: ignore[method-assign]
+    return queue
 
 
 def test_heavy_spans_fill_the_queue_and_are_counted_exactly(make: Make, said: list[str]) -> None:
-    queue = make(offline(), queue_bytes=LIMIT)
+    queue = unsent(make, queue_bytes=LIMIT)
     for number in range(1000):
         queue.sink(heavy(number, 10_000))
     waiting = len(queue.spans)
@@ -55,7 +59,7 @@ def test_the_line_names_the_limit_that_was_met(make: Make, said: list[str]) -> N
 
 
 def test_light_spans_after_a_heavy_one_are_kept(make: Make) -> None:
-    queue = make(offline(), queue_bytes=LIMIT, queue_size=500)
+    queue = unsent(make, queue_bytes=LIMIT, queue_size=500)
     queue.sink(heavy(0, 16_000))
     for number in range(1, 400):
         queue.sink(span(number))
@@ -63,7 +67,7 @@ def test_light_spans_after_a_heavy_one_are_kept(make: Make) -> None:
 
 
 def test_heavy_spans_after_light_ones_are_bounded(make: Make) -> None:
-    queue = make(offline(), queue_bytes=LIMIT)
+    queue = unsent(make, queue_bytes=LIMIT)
     for number in range(150):
         queue.sink(span(number))
     for number in range(2000):
