@@ -84,7 +84,7 @@ def _before_fork() -> None:
     global _forks_in_thread
     # Not only for the child: Python 3.12 and later warn of a fork while threads run, and this may be the only one.
     try:
-        threading = sys.modules.get("threading")
+        threading = forks.imported("threading")
         _forks_in_thread = threading is not None and threading.main_thread().ident != _thread.get_ident()
         if _queue is not None:
             _queue.pause()
@@ -134,7 +134,7 @@ def _shut_down_with_multiprocessing(*, starting: bool = False) -> None:
     register_after_fork(), and such a hook registers shutdown(). If tracing starts only in the child, that call may be
     over, so that shutdown() is registered directly too.
     """
-    util, process = sys.modules.get("multiprocessing.util"), sys.modules.get("multiprocessing.process")
+    util, process = forks.imported("multiprocessing.util"), forks.imported("multiprocessing.process")
     if util is None or process is None:
         return
     try:

@@ -19,7 +19,7 @@ from autotrace.export.background_thread import BackgroundThread
 from autotrace.export.loss_report import ORPHANED, WORKING, LossReport
 from autotrace.export.sender import Sender
 from autotrace.export.sink import make_sink
-from autotrace.tracing import current
+from autotrace.tracing import current, forks
 from autotrace.tracing.clock import monotonic
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class SpanQueue:
 
     def _interval(self) -> float:
         seconds = max(SHORTEST_INTERVAL, self.settings.flush_seconds)
-        process = sys.modules.get("multiprocessing.process")
+        process = forks.imported("multiprocessing.process")
         daemon = process and process.parent_process() is not None and process.current_process().daemon
         return min(seconds, SHORT_LIVED_INTERVAL) if daemon or self.rootless else seconds
 

@@ -233,3 +233,23 @@ if child: os.waitpid(child, 0)
         ended = run(tmp_path, source, collector.url, *warnings, flush_seconds=0.05, exit_seconds=0.3)
     assert ended.code == 0
     assert all("cannot be sent" in line for line in ended.said)
+
+
+def test_the_thread_may_start_while_another_imports_multiprocessing(receiver: Receiver, tmp_path: Path) -> None:
+    """Names are missing in a module that is being imported."""
+    source = """
+import importlib.util, sys, time
+for name in ('multiprocessing', 'multiprocessing.process', 'multiprocessing.util', 'threading'):
+    spec = importlib.util.find_spec(name)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec._initializing = True
+work('a'); time.sleep(0.3)
+import os
+child = os.fork()
+if not child: work('b'); os._exit(0)
+os.waitpid(child, 0)
+for name in ('multiprocessing', 'multiprocessing.process', 'multiprocessing.util', 'threading'): del sys.modules[name]
+"""
+    ended = run(tmp_path, source, receiver.http_url, "-W", "ignore", flush_seconds=0.05)
+    assert [line for line in ended.said if "autotrace: " in line] == []
+    assert counted(receiver) == Counter("ab")
