@@ -75,7 +75,7 @@ PATCHES = {
     "wsgiref": {"wsgiref.handlers": "handlers"},
 }
 
-# Ways to carry the context, and gevent, which changes what our thread stands on. They trace nothing themselves, so they are
+# Ways to carry the context, and what changes that on which we stand: gevent, time-machine. They trace nothing themselves, so they are
 # watched from the first patch of the table above on.
 CARRIERS = {
     "threading": {"threading": "threads"},
@@ -84,6 +84,7 @@ CARRIERS = {
         "faststream.broker.subscriber.usecase": "subscribers",  # before 0.6
     },
     "gevent": {"gevent.events": "patching"},
+    "time_machine": {"time_machine": "travel"},
     "concurrent.futures": {"concurrent.futures.thread": "executors", "concurrent.futures.process": "processes"},
     "multiprocessing.pool": {"multiprocessing.pool": "pools"},
 }
