@@ -39,7 +39,8 @@ class MeanWeight:
 
 def weight(span: Span) -> int:
     try:
-        total = BARE + sum(map(getsizeof, span.facts.values())) + getsizeof(span.given_name)
+        total = BARE + sum(map(getsizeof, span.facts.values()))
+        total += getsizeof(span.given_name) + getsizeof(span.trace_state)
         if span.attributes:
             total += _held(span.attributes)
         for event in span.events or ():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from autotrace.export.span_queue import SpanQueue
@@ -108,6 +109,20 @@ def test_an_object_whose_size_cannot_be_asked_harms_nobody(make: Make) -> None:
     queue.sink(one)
     assert queue.flush(20)
     assert exporter.ids == [1]
+
+
+def test_every_text_of_a_span_counts() -> None:
+    def made(text: str) -> Span:
+        one = Span(1, 1, 0, 1, text, SpanKind.INTERNAL, None, {"fact": text}, None)
+        one.set_attribute("a", [text])
+        one.add_event("e", {"a": text})
+        one.add_link(trace.SpanContext(1, 2, True), {"a": text})
+        one.update_name(text)
+        one.set_status(trace.StatusCode.ERROR, text)
+        one.fail(ValueError(text))
+        return one
+
+    assert weight(made("x" * 1000)) - weight(made("")) == 8 * 1000
 
 
 MEMORY = """
