@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 SHORTEST_INTERVAL = 0.01
 """Seconds between two flushes, at least."""
 SHORT_LIVED_INTERVAL = 0.1
-"""Seconds between two flushes, at most, in daemonic children of multiprocessing, because `with Pool()` kills those.
-
-Also in children that were forked in a thread: they end when the program's last thread does, and must be seen to.
-"""
+"""Seconds between two flushes, at most: of daemonic children of multiprocessing, because `with Pool()` kills those;
+of rootless processes, because they end with the program's last thread."""
 
 
 class SpanQueue:
@@ -46,17 +44,17 @@ class SpanQueue:
         self.sender = Sender(settings, self.report)
         self.spans: deque[Span] = deque()
         self.sink = make_sink(self.spans, settings, self.report, self._start_or_wake)
+        # Each: the deadline, the lock to release, the list for the answer.
         self.flush_requests: deque[tuple[float, Any, list[bool]]] = deque()
-        """Each: the deadline, the lock to release, the list for the answer."""
         self.thread: BackgroundThread | None = None
+        self._due = 0.0  # when the thread sends next, also if a fork ends it before; 0 to begin an interval
         self._start_token: deque[None] = deque((None,))  # whoever pops it starts the thread
 
     def _start_or_wake(self) -> None:
         thread = self.thread
-        if thread is None:
-            if self.sender.exit_deadline is None:  # else no thread is to run while the interpreter is taken down
-                self.start()
-        elif len(self.spans) > 1 and self.report.state is WORKING:  # half full
+        if thread is None and self.sender.exit_deadline is None:  # none is to run while the interpreter is taken down
+            self.start()
+        elif thread is not None and len(self.spans) > 1 and self.report.state is WORKING:  # half full
             thread.wake()
 
     def start(self) -> None:
@@ -82,15 +80,18 @@ class SpanQueue:
     def _run(self, thread: BackgroundThread) -> None:
         try:
             current.put(Context({current.SUPPRESS_KEY: True}))
-            seconds = self._interval()
             while not thread.stopping:
-                if not self.flush_requests:  # one may have been meant for the thread before
-                    thread.sleep(seconds)
+                self._due = self._due or monotonic() + self._interval()
+                left = self._due - monotonic()
+                if left > 0 and not self.flush_requests:  # one may have been meant for the thread before
+                    thread.sleep(left)
                 if self.thread is not thread:
                     break
                 self._answer_flush_requests()
-                if not thread.stopping and monotonic() >= self.sender.retry_at:
-                    self.sender.drain(self.spans)
+                if not thread.stopping:
+                    self._due = 0.0
+                    if monotonic() >= self.sender.retry_at:
+                        self.sender.drain(self.spans)
                 if self.rootless and thread.native and len(sys._current_frames()) == 1:
                     thread.stopping = True
                     process_end.last_thread_ends(self)
@@ -111,10 +112,8 @@ class SpanQueue:
         return min(seconds, SHORT_LIVED_INTERVAL) if daemon or self.rootless else seconds
 
     def pause(self) -> None:
-        """End the thread before a fork. That takes 0.1 ms if it is idle. One that waits for a network is not waited for.
-
-        One that imports is, for a second, because the child would find the import locks held for ever.
-        """
+        """End the thread before a fork: in 0.1 ms if it is idle. One that waits for a network is not waited for.
+        One that imports is, for a second, because the child would find the import locks held for ever."""
         thread = self.thread
         if thread is None or not thread.native:
             return

@@ -98,6 +98,23 @@ trace.get_tracer_provider().force_flush(); count(); print(*threads)
     assert counted(receiver) == Counter(["sent", "waiting", "after"])
 
 
+def test_a_program_that_forks_all_the_time_goes_on_sending(receiver: Receiver, tmp_path: Path) -> None:
+    """Each fork ends the thread; its interval goes on."""
+    source = """
+import os, time
+ends = time.monotonic() + 1.5
+work('first')
+while time.monotonic() < ends:
+    child = os.fork()
+    if not child: os._exit(0)
+    os.waitpid(child, 0); work('more'); time.sleep(0.02)
+os.kill(os.getpid(), 9)
+"""
+    assert run(tmp_path, source, receiver.http_url, "-W", "ignore", flush_seconds=0.4).code == -9
+    assert counted(receiver)["first"] == 1
+    assert counted(receiver)["more"] > 5
+
+
 def slow_to_answer(collector: Collector, connection: socket.socket) -> None:
     """The head in two halves, then the body, so that a fork meets the exporter in each of them."""
     while collector.read(connection):
