@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 verbose = False
@@ -9,6 +10,9 @@ verbose = False
 
 silent = False
 """AUTOTRACE_LOG=off: nothing is printed; contained errors are still counted."""
+
+LONGEST_LINE = 1000
+"""Characters of a line on stderr. It may quote what others wrote: a collector's answer, a setting."""
 
 failures: dict[str, tuple[int, str]] = {}
 """Place -> (how often, the first error there as one line)."""
@@ -29,7 +33,7 @@ def contained(place: str) -> None:
             if verbose:
                 import traceback
 
-                traceback.print_exception(kind, error, trace)
+                write("".join(traceback.format_exception(kind, error, trace)))
         failures[place] = (count + 1, first)
         del trace  # its frames would hold the program's objects
     except Exception:
@@ -46,10 +50,20 @@ def reraise_interruption() -> None:
 
 
 def say(text: str) -> None:
-    """Print one line on stderr, prefixed. A closed or missing stderr is ignored."""
+    """Print one line on stderr, prefixed, cut, without control characters. A closed or missing stderr is ignored."""
     if silent:
         return
     try:
-        sys.stderr.write(f"autotrace: {text}\n")
+        line = "".join(one if one.isprintable() else "?" for one in text[: LONGEST_LINE + 1])
+        write(f"autotrace: {line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 3] + '...'}\n")
     except Exception:
         pass
+
+
+def write(text: str) -> None:
+    """To the process's stderr, never to what stands in `sys.stderr` for a while: redirect_stderr() and capsys are the program's.
+
+    As bytes, because a stream has a lock, which a fork in another thread would find held. Nothing, if there was no stderr at start-up.
+    """
+    if sys.__stderr__ is not None:
+        os.write(2, text.encode("utf-8", "backslashreplace"))

@@ -76,8 +76,8 @@ PATCHES = {
     "wsgiref": {"wsgiref.handlers": "handlers"},
 }
 
-# Libraries that carry the context to other threads and processes; and gevent, whose patching must not meet autotrace's
-# thread at work. They trace nothing themselves, so that they are watched only after the first patch of PATCHES.
+# Libraries that carry the context to other threads and processes; and those that change what autotrace stands on: gevent,
+# time-machine. They trace nothing themselves, so that they are watched only after the first patch of PATCHES.
 CARRIERS = {
     "threading": {"threading": "threads"},
     "faststream": {
@@ -85,6 +85,7 @@ CARRIERS = {
         "faststream.broker.subscriber.usecase": "subscribers",  # before 0.6
     },
     "gevent": {"gevent.events": "patching"},
+    "time_machine": {"time_machine": "travel"},
     "concurrent.futures": {"concurrent.futures.thread": "executors", "concurrent.futures.process": "processes"},
     "multiprocessing.pool": {"multiprocessing.pool": "pools"},
 }

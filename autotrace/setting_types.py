@@ -37,6 +37,11 @@ class Setting:
         return [source if isinstance(source, str) else source[0] for source in self.sources]
 
 
+def shown(value: str) -> str:
+    """As a message quotes it: cut, control characters escaped."""
+    return repr(value if len(value) <= 100 else value[:97] + "...")
+
+
 def text(value: str) -> str:
     return value
 
@@ -72,7 +77,7 @@ def names(*allowed: str) -> Callable[[str], tuple[str, ...]]:
         found = tuple(item.strip() for item in value.split(",") if item.strip())
         for item in found:
             if allowed and item not in allowed:
-                raise ValueError(f"{item!r} is not known; write some of " + ", ".join(allowed))
+                raise ValueError(f"{shown(item)} is not known; write some of " + ", ".join(allowed))
         return found
 
     return read
@@ -85,7 +90,7 @@ def pairs(value: str) -> dict[str, str]:
         if item.strip():
             key, equals, content = item.partition("=")
             if not equals or not key.strip():
-                raise ValueError(f"{item.strip()!r} is not key=value")
+                raise ValueError(f"{shown(item.strip())} is not key=value")
             found[key.strip()] = content.strip()
     return found
 
@@ -103,20 +108,22 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def number(least: float) -> Callable[[str], float]:
+def number(least: float, most: float = float("inf")) -> Callable[[str], float]:
     def read(value: str) -> float:
         try:
             result = float(value)
         except ValueError:
             result = least - 1
-        if not least <= result < float("inf"):
-            raise ValueError(f"write a number of at least {least:g}")
+        if not least <= result <= most or result == float("inf"):
+            limits = f"of at least {least:g}" if most == float("inf") else f"from {least:g} to {most:g}"
+            raise ValueError(f"write a number {limits}")
         return result
 
     return read
 
 
-seconds = number(0)
+seconds = number(0, 86400)
+"""To a day: what waits longer than the platform can is an error wherever it is used."""
 
 
 def ratio(value: float) -> None:

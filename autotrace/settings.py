@@ -11,7 +11,20 @@ from autotrace.setting_aliases import (
     otel_propagators,
     otel_resource_service,
 )
-from autotrace.setting_types import Setting, choice, flag, inverted, names, number, pairs, ratio, seconds, text, whole
+from autotrace.setting_types import (
+    Setting,
+    choice,
+    flag,
+    inverted,
+    names,
+    number,
+    pairs,
+    ratio,
+    seconds,
+    shown,
+    text,
+    whole,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,6 +119,10 @@ TABLE = (
             "parameters whose values are redacted in URLs, in any spelling of their names"),
     Setting("queue_size", ("AUTOTRACE_QUEUE_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE"), whole(1, 1 << 24), "10000",
             "spans that may wait for export; when the queue is full, new spans are dropped and counted"),
+    Setting("queue_bytes", ("AUTOTRACE_QUEUE_BYTES",), whole(1 << 16, 1 << 40), "67108864",
+            "bytes that these spans may hold, measured by their texts; when the queue is full, new spans are dropped and counted"),
+    Setting("attribute_limit", ("AUTOTRACE_ATTRIBUTE_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"), whole(0, 1 << 20), "16384",
+            "characters that are kept of a text which the program gives to a span: an attribute, an event, a name"),
     Setting("flush_seconds", ("AUTOTRACE_FLUSH_SECONDS",), seconds, "1",
             "how often spans are sent"),
     Setting("exit_seconds", ("AUTOTRACE_EXIT_SECONDS",), seconds, "1",
@@ -155,6 +172,8 @@ class Settings:
     dbapi: tuple[str, ...]
     secret_parameters: tuple[str, ...]
     queue_size: int
+    queue_bytes: int
+    attribute_limit: int
     flush_seconds: float
     exit_seconds: float
     log: str
@@ -181,7 +200,7 @@ class Settings:
                     continue
                 value = row.kind(given)
             except ValueError as wrong:
-                self.problems.append(f"{name}={raw!r}: {wrong}; this value is ignored")
+                self.problems.append(f"{name}={shown(raw)}: {wrong}; this value is ignored")
                 continue
             self.chosen[row.attribute] = name
             return value

@@ -10,8 +10,9 @@ from __future__ import annotations
 import _thread
 import signal
 import sys
-import time
 from typing import TYPE_CHECKING, Any
+
+from autotrace.tracing.clock import sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,9 +48,13 @@ class BackgroundThread:
             _thread.start_new_thread(self._main, (run,))
             return
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        # Twice, because an exception may strike in the first `finally` too, and the program's signals must not stay blocked.
         try:
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
-            _thread.start_new_thread(self._main, (run,))
+            try:
+                signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
+                _thread.start_new_thread(self._main, (run,))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -94,7 +99,7 @@ class BackgroundThread:
 def _wait_until_fewer(threads: int) -> None:
     """4 ms at most. A thread that has released its last lock takes the GIL once more, and the kernel needs a moment."""
     for _ in range(20):
-        time.sleep(0.0001)
+        sleep(0.0001)
         if _thread._count() < threads:
-            time.sleep(0.0001)
+            sleep(0.0001)
             return

@@ -6,13 +6,14 @@ another tree.
 
 from __future__ import annotations
 
+import _io
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from autotrace.export import tree
 from autotrace.export.relations import CHILD_OF, REMOTE_PARENT, references
 from autotrace.semantics import span_reader
+from autotrace.tracing.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +29,9 @@ MOST_WAITING = 10_000
 
 
 class Console:
-    """`stream` returns where to print. It is called for each tree, because a program may replace sys.stderr."""
+    """`stream` is where to print, None for nowhere."""
 
-    def __init__(self, stream: Callable[[], Any] = lambda: sys.stderr, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, stream: Any, clock: Callable[[], float] = monotonic) -> None:
         self._stream = stream
         self._clock = clock
         self._waiting: dict[int, _Trace] = {}
@@ -57,7 +58,7 @@ class Console:
 
     def _print(self, trace: _Trace) -> None:
         try:
-            stream = self._stream()
+            stream = self._stream
             colours = bool(stream.isatty())
             text = tree.render([_node(span, trace.service) for span in trace.spans], colours)
             encoding = getattr(stream, "encoding", None) or "utf-8"
@@ -101,4 +102,13 @@ def _node(span: Span, service: str) -> tree.Node:
 
 
 def make(settings: Settings) -> Console:
-    return Console()
+    return Console(_process_stderr())
+
+
+def _process_stderr() -> Any:
+    """Not sys.stderr: what a program puts there for a while (redirect_stderr, capsys) is to hold the program's lines only."""
+    at_start = sys.__stderr__
+    try:
+        return at_start and _io.open(2, "w", encoding=at_start.encoding, errors="backslashreplace", closefd=False)
+    except OSError:  # closed
+        return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import sys
 from typing import TYPE_CHECKING
 
 from autotrace.containment import contained
+from autotrace.export import process_end
 from autotrace.export.span_queue import SpanQueue
 from autotrace.tracing import forks, tracer
 from autotrace.tracing.span import Span
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from autotrace.settings import Settings
 
 _queue: SpanQueue | None = None
+_forks_in_thread = False
+"""The fork that is under way was called in another thread than the main one."""
 
 
 def start(settings: Settings) -> None:
@@ -24,6 +28,7 @@ def start(settings: Settings) -> None:
     if first:
         forks.before(_before_fork, _in_parent, _resume_with_next_span)
         forks.in_child(_in_child)
+        process_end.watch(lambda: _queue)
     _shut_down_with_multiprocessing(starting=True)
 
 
@@ -76,8 +81,11 @@ def _use(queue: SpanQueue) -> None:
 
 
 def _before_fork() -> None:
+    global _forks_in_thread
     # Not only for the child: Python 3.12 and later warn of a fork while threads run, and this may be the only one.
     try:
+        threading = forks.imported("threading")
+        _forks_in_thread = threading is not None and threading.main_thread().ident != _thread.get_ident()
         if _queue is not None:
             _queue.pause()
     except Exception:
@@ -113,7 +121,7 @@ def _in_child() -> None:
     """The child has its own queue, thread and locks. The parent sends the spans that were waiting."""
     try:
         if _queue is not None:
-            _use(_queue.of_child())
+            _use(_queue.of_child(rootless=_forks_in_thread))
             _shut_down_with_multiprocessing()
     except Exception:
         contained("after a fork, in the child")
@@ -126,7 +134,7 @@ def _shut_down_with_multiprocessing(*, starting: bool = False) -> None:
     register_after_fork(), and such a hook registers shutdown(). If tracing starts only in the child, that call may be
     over, so that shutdown() is registered directly too.
     """
-    util, process = sys.modules.get("multiprocessing.util"), sys.modules.get("multiprocessing.process")
+    util, process = forks.imported("multiprocessing.util"), forks.imported("multiprocessing.process")
     if util is None or process is None:
         return
     try:

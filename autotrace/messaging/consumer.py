@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from autotrace.containment import contained
 from autotrace.messaging.batches import traced_list
 from autotrace.messaging.consumer_span import PLACE, ConsumerSpan
 from autotrace.messaging.record_context import drop_ended
+from autotrace.tracing.clock import time_ns
 
 if TYPE_CHECKING:
     from autotrace.messaging.batches import Remaining, TracedList
@@ -72,7 +72,7 @@ class ConsumerState:
             for reference in lists:
                 remaining = reference()
                 if remaining is not None:
-                    remaining.left_at = time.time_ns()
+                    remaining.left_at = time_ns()
                     if finish:
                         remaining.finish()
         except Exception:

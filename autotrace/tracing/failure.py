@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import NamedTuple
 
 from autotrace.containment import reraise_interruption
+from autotrace.tracing import clock, kept
 
 FRAMES = 32
 """Frames of a traceback that are kept, the outermost ones."""
@@ -37,8 +37,8 @@ def failure_of(error: BaseException, time_: int | None = None) -> Failure:
         frames.append((sys.intern(code.co_filename), trace_.tb_lineno, code.co_name))
         trace_ = trace_.tb_next
     try:
-        message = str(error)
+        message = str(error)[: kept.message_limit]
     except Exception:  # the program's own __str__ may raise
         reraise_interruption()
         message = "(its text cannot be read)"
-    return Failure(time_ or time.time_ns(), type_name(type(error)), message, tuple(frames))
+    return Failure(time_ or clock.time_ns(), type_name(type(error)), message, tuple(frames))

@@ -6,7 +6,8 @@ gevent's patching needs the same as a fork: autotrace's thread must not be in th
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,3 +46,9 @@ def forked() -> None:
     """Do the work of the child after such a fork. Harmless if Python has learned of the fork after all."""
     for work in _in_child:
         work()
+
+
+def imported(name: str) -> Any:
+    """A module that the program has imported. None, too, while another thread is at it, because names are missing in it then."""
+    module = sys.modules.get(name)
+    return None if getattr(getattr(module, "__spec__", None), "_initializing", False) else module

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
+
+from autotrace.tracing.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ def _ratio(ratio: float) -> Decide:
 class RateLimit:
     """Jaeger's ratelimiting: at most `rate` new traces a second. The bucket holds one second's traces, at least one."""
 
-    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, rate: float, clock: Callable[[], float] = monotonic) -> None:
         self.rate = rate
         self.most = max(rate, 1.0)
         self.balance = self.most

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import trace
@@ -10,6 +9,7 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags, T
 
 from autotrace.propagation.context import SAMPLED
 from autotrace.semantics import span_reader
+from autotrace.tracing import clock, kept
 from autotrace.tracing.failure import Failure, failure_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from autotrace.semantics.family import Family, SharedFacts
 
-now = time.time_ns
+now = clock.time_ns
 EVENTS, LINKS, ATTRIBUTES = 128, 128, 128
 """Limits of a span, OpenTelemetry's defaults. Everything beyond them is counted in `dropped`."""
 
@@ -134,7 +134,7 @@ class Span(trace.Span):
             if self.attributes is None:
                 self.attributes = {}
             if key in self.attributes or len(self.attributes) < ATTRIBUTES:
-                self.attributes[key] = tuple(value) if isinstance(value, list) else value
+                self.attributes[key] = kept.kept(value)
             else:
                 self.dropped += 1
 
@@ -147,13 +147,13 @@ class Span(trace.Span):
             if self.events is None:
                 self.events = []
             if len(self.events) < EVENTS:
-                self.events.append(Event(name, timestamp or now(), dict(attributes or {})))
+                self.events.append(Event(kept.kept(name), timestamp or now(), kept.kept_items(attributes)))
             else:
                 self.dropped += 1
 
     def add_link(self, context: SpanContext, attributes: Any = None) -> None:
         if context is not None and context.is_valid:
-            self.link(context.trace_id, context.span_id, dict(attributes or {}))
+            self.link(context.trace_id, context.span_id, kept.kept_items(attributes))
 
     def link(self, trace_id: int, span_id: int, attributes: Mapping[str, Any]) -> None:
         if self.is_recording():
@@ -166,7 +166,7 @@ class Span(trace.Span):
 
     def update_name(self, name: str) -> None:
         if self.is_recording():
-            self.given_name = name
+            self.given_name = kept.kept(name)
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         """As OpenTelemetry says: OK is final, UNSET changes nothing."""
@@ -176,7 +176,7 @@ class Span(trace.Span):
             (status, description) if isinstance(status, StatusCode) else (status.status_code, status.description)
         )
         if code is not StatusCode.UNSET:
-            self.status = (code, text if code is StatusCode.ERROR else None)
+            self.status = (code, kept.kept(text) if code is StatusCode.ERROR else None)
 
     def record_exception(
         self, exception: BaseException, attributes: Any = None, timestamp: int | None = None, escaped: bool = False

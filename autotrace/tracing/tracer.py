@@ -11,6 +11,7 @@ from opentelemetry.util._decorator import _agnosticcontextmanager
 from autotrace.settings import in_force
 from autotrace.tracing import program_provider
 from autotrace.tracing.current import SPAN_KEY, SUPPRESS_KEY, get
+from autotrace.tracing.kept import kept
 from autotrace.tracing.new_span import bits, start_from_parent, start_from_remote
 from autotrace.tracing.span import Span
 
@@ -87,7 +88,7 @@ class Tracer(trace.Tracer):
         span = self._new(context, kind)
         if span is None:
             return trace.INVALID_SPAN
-        span.given_name = name
+        span.given_name = kept(name)
         span.scope = self.name
         if start_time:
             span.start_time = start_time

@@ -219,7 +219,7 @@ class DatabaseContract:
         step: str,
         statement: str,
         monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
+        capfd: pytest.CaptureFixture[str],
     ) -> None:
         """At every step, with a statement that runs exactly once (its key is unique) and with a refused one."""
 
@@ -243,7 +243,7 @@ class DatabaseContract:
         coded = self.unknown_table is not None or self.unknown_errno is not None
         fails = {"fail": refused, "facts": coded if refused else self.tells_rows}.get(step, True)
         assert (containment.failures != {}) is fails, containment.failures
-        assert capsys.readouterr().err.count("\n") == (1 if fails else 0)
+        assert capfd.readouterr().err.count("\n") == (1 if fails else 0)
         assert len(recorded) <= 1
 
 

@@ -192,19 +192,19 @@ def test_a_class_as_connect_stays_a_class(spans: Recorded) -> None:
     assert tags(spans.one())["peer.hostname"] == "h"
 
 
-def test_a_module_without_connect_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_module_without_connect_is_told_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(Unpatchable):
         any_driver.driver(made_up("cursor = 1", "no_driver"), Plan())
-    said = capsys.readouterr().err
+    said = capfd.readouterr().err
     assert said.count("\n") == 1 and "AUTOTRACE_DBAPI=no_driver: the module has no connect()" in said
 
 
-def test_what_is_no_connection_is_told_in_one_line_and_handed_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_connection_is_told_in_one_line_and_handed_on(capfd: pytest.CaptureFixture[str]) -> None:
     module, plan = made_up("def connect(): return 7", "odd_driver"), Plan()
     any_driver.driver(module, plan)
     plan.apply()
     assert module.connect() == 7
-    said = capsys.readouterr().err
+    said = capfd.readouterr().err
     assert said.count("\n") == 1 and "AUTOTRACE_DBAPI=odd_driver: connect() returned an object without cursor()" in said
 
 

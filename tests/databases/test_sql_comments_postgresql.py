@@ -295,7 +295,7 @@ class TestPsycopg:
             assert any("._execute_send " in what for _, _, what in plan._steps) is expected
 
     def test_a_psycopg_that_sends_otherwise_has_its_spans_and_one_line(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(in_force(), "sql_comments", "static")
         monkeypatch.delattr(patch._owner(psycopg.Cursor, "_execute_send"), "_execute_send")
@@ -303,7 +303,7 @@ class TestPsycopg:
         patch.driver(psycopg, plan)
         assert hasattr(psycopg.Cursor.execute, MARK) or any(".execute " in what for _, _, what in plan._steps)
         effect = "AUTOTRACE_SQL_COMMENTS=static has no effect on this psycopg"
-        assert capsys.readouterr().err == f"autotrace: {effect}: psycopg.Cursor has no _execute_send\n"
+        assert capfd.readouterr().err == f"autotrace: {effect}: psycopg.Cursor has no _execute_send\n"
 
 
 class TestPg8000:

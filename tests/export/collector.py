@@ -100,6 +100,20 @@ def closing_after_each(collector: Collector, connection: socket.socket) -> None:
         connection.close()
 
 
+def raw(*answers: bytes, closing: bool = False) -> Behaviour:
+    """Give these answers in turn, on all connections together; then the last one for ever."""
+    left = list(answers)
+
+    def behave(collector: Collector, connection: socket.socket) -> None:
+        while collector.read(connection):
+            connection.sendall(left.pop(0) if len(left) > 1 else left[0])
+            if closing:
+                connection.close()
+                return
+
+    return behave
+
+
 @contextmanager
 def collecting(behaviour: Behaviour, port: int = 0) -> Iterator[Collector]:
     collector = Collector(behaviour, port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import time
 from typing import Any
@@ -29,7 +30,7 @@ class Watch:
     def __init__(self, stream: Any = None) -> None:
         self.stream = io.StringIO() if stream is None else stream
         self.now = 100.0
-        self.console = Console(lambda: self.stream, lambda: self.now)
+        self.console = Console(self.stream, lambda: self.now)
 
     def export(self, *spans: Span) -> str:
         """The text that is written meanwhile."""
@@ -140,7 +141,7 @@ def test_a_programs_text_cannot_command_the_terminal_or_break_the_tree() -> None
 
 @pytest.mark.parametrize("stream", [None, io.TextIOWrapper(io.BytesIO(), "ascii")], ids=["none", "ascii"])
 def test_a_poor_stderr_is_nobodys_failure(stream: Any) -> None:
-    console = Console(lambda: stream)
+    console = Console(stream)
     console.export(story(), Resource("é"), 0)
     if stream is not None:
         assert b"INSERT orders" in stream.buffer.getvalue()
@@ -149,9 +150,13 @@ def test_a_poor_stderr_is_nobodys_failure(stream: Any) -> None:
     console.close()
 
 
-def test_make_writes_to_the_stderr_of_the_moment(capsys: pytest.CaptureFixture[str]) -> None:
-    make(settings(exporter="console")).export(story(), Resource(), 0)
-    assert "GET /checkout" in capsys.readouterr().err
+def test_trees_go_to_the_stderr_of_the_process_never_to_what_a_program_captures(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with contextlib.redirect_stderr(io.StringIO()) as captured:
+        make(settings(exporter="console")).export(story(), Resource(), 0)
+    assert captured.getvalue() == ""
+    assert "GET /checkout" in capfd.readouterr().err
 
 
 class TestTheTree:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from test_services.receiver import Receiver
-from tests.export.collector import collecting, hanging
+from tests.export.collector import Collector, collecting, hanging
 from tests.export.programs import end, environment, nowhere, run, start
 
 
@@ -95,6 +98,56 @@ trace.get_tracer_provider().force_flush(); count(); print(*threads)
     assert counted(receiver) == Counter(["sent", "waiting", "after"])
 
 
+def test_a_program_that_forks_all_the_time_goes_on_sending(receiver: Receiver, tmp_path: Path) -> None:
+    """Each fork ends the thread; its interval goes on."""
+    source = """
+import os, time
+ends = time.monotonic() + 1.5
+work('first')
+while time.monotonic() < ends:
+    child = os.fork()
+    if not child: os._exit(0)
+    os.waitpid(child, 0); work('more'); time.sleep(0.02)
+os.kill(os.getpid(), 9)
+"""
+    assert run(tmp_path, source, receiver.http_url, "-W", "ignore", flush_seconds=0.4).code == -9
+    assert counted(receiver)["first"] == 1
+    assert counted(receiver)["more"] > 5
+
+
+def slow_to_answer(collector: Collector, connection: socket.socket) -> None:
+    """The head in two halves, then the body, so that a fork meets the exporter in each of them."""
+    while collector.read(connection):
+        for part in (b"HTTP/1.1 202 Acc", b"epted\r\nContent-Length: 2\r\n", b"\r\no", b"k"):
+            time.sleep(0.03)
+            connection.sendall(part)
+
+
+def test_a_fork_amid_an_answer_neither_hangs_nor_doubles_nor_loses(tmp_path: Path) -> None:
+    source = """
+import os, sys, time
+slowest = 0
+for i in range(30):
+    work(f'parent {i:02}.')
+    time.sleep(0.017)
+    began = time.monotonic()
+    child = os.fork()
+    if not child:
+        work(f'child {i:02}.'); sys.exit()
+    slowest = max(slowest, time.monotonic() - began)
+while True:
+    try: os.wait()
+    except ChildProcessError: break
+print(slowest)
+"""
+    with collecting(slow_to_answer) as collector:
+        ended = run(tmp_path, source, collector.url, "-W", "ignore", flush_seconds=0.01, exit_seconds=20, seconds=60)
+        arrived = Counter(re.findall(rb"(?:parent|child) [0-9]{2}\.", b"".join(collector.bodies)))
+    assert (ended.code, ended.said) == (0, [])
+    assert arrived == Counter(b"%b %02d." % (who, i) for who in (b"parent", b"child") for i in range(30))
+    assert float(ended.out) < 0.5
+
+
 MULTI = """
 import multiprocessing, sys
 from concurrent.futures import ProcessPoolExecutor
@@ -166,7 +219,7 @@ def test_a_pool_that_is_terminated_loses_at_most_the_last_moment(receiver: Recei
     assert counted(receiver) == Counter(["parent", *(f"child {i}" for i in range(4))])
 
 
-def test_a_child_of_a_process_in_an_outage_does_not_repeat_its_line(tmp_path: Path) -> None:
+def test_a_child_of_a_process_in_an_outage_does_not_repeat_its_line_and_tells_its_own_losses(tmp_path: Path) -> None:
     source = """
 import os, sys
 work('parent'); trace.get_tracer_provider().force_flush()
@@ -174,8 +227,14 @@ child = os.fork()
 work('both')
 if child: os.waitpid(child, 0)
 """
-    ended = run(tmp_path, source, nowhere(), flush_seconds=60)
-    assert len(ended.said) == 1
+    url = nowhere()
+    ended = run(tmp_path, source, url, flush_seconds=60)
+    refused = f"autotrace: spans cannot be sent: {url}: Connection refused; "
+    assert ended.said == [
+        f"{refused}1 wait, kept until the queue is full",
+        f"{refused}1 are lost",
+        f"{refused}2 are lost",
+    ]
 
 
 def test_a_child_of_a_process_whose_collector_hangs_leaves_within_its_deadline(tmp_path: Path) -> None:
@@ -191,3 +250,23 @@ if child: os.waitpid(child, 0)
         ended = run(tmp_path, source, collector.url, *warnings, flush_seconds=0.05, exit_seconds=0.3)
     assert ended.code == 0
     assert all("cannot be sent" in line for line in ended.said)
+
+
+def test_the_thread_may_start_while_another_imports_multiprocessing(receiver: Receiver, tmp_path: Path) -> None:
+    """Names are missing in a module that is being imported."""
+    source = """
+import importlib.util, sys, time
+for name in ('multiprocessing', 'multiprocessing.process', 'multiprocessing.util', 'threading'):
+    spec = importlib.util.find_spec(name)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec._initializing = True
+work('a'); time.sleep(0.3)
+import os
+child = os.fork()
+if not child: work('b'); os._exit(0)
+os.waitpid(child, 0)
+for name in ('multiprocessing', 'multiprocessing.process', 'multiprocessing.util', 'threading'): del sys.modules[name]
+"""
+    ended = run(tmp_path, source, receiver.http_url, "-W", "ignore", flush_seconds=0.05)
+    assert [line for line in ended.said if "autotrace: " in line] == []
+    assert counted(receiver) == Counter("ab")

@@ -97,7 +97,7 @@ def test_a_collector_that_hangs_costs_no_more_than_the_deadline(
 def test_a_collector_that_is_away_is_one_line(tmp_path: Path) -> None:
     ended = run(tmp_path, BEFORE + PATCH + WITHIN, nowhere(), flush_seconds=0.05)
     assert ended.code == 0
-    assert len(ended.said) == 1 and "Connection refused" in ended.said[0]
+    assert len(ended.said) == 2 and "Connection refused" in ended.said[0] and "6 are lost" in ended.said[1]
 
 
 def test_while_the_programs_loop_is_blocked_the_agent_does_not_run_and_nothing_is_lost(

@@ -190,10 +190,10 @@ def test_ugreen_is_refused_because_requests_would_mix(monkeypatch: pytest.Monkey
         patch.server(stand_in(ugreen=True), Plan())
 
 
-def test_without_threads_one_line_says_what_to_add(server: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_threads_one_line_says_what_to_add(server: Any, capfd: pytest.CaptureFixture[str]) -> None:
     server.has_threads = 0
     patch.server(server, Plan())
-    assert capsys.readouterr().err.count("enable-threads = true") == 1
+    assert capfd.readouterr().err.count("enable-threads = true") == 1
 
 
 def test_a_module_of_the_program_s_with_that_name_is_refused() -> None:

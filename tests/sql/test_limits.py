@@ -93,10 +93,10 @@ class TestCache:
                 assert describe("SELECT 1 FROM t") is first
 
     def test_failure_of_ours_is_contained(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(containment, "failures", {})
         monkeypatch.setattr(sql, "_read", lambda *_: 1 / 0)
         assert describe("SELECT 1").text == ""
         assert "sql.describe" in containment.failures
-        assert capsys.readouterr().err.count("\n") == 1
+        assert capfd.readouterr().err.count("\n") == 1

@@ -21,32 +21,55 @@ def fail(place: str, text: str = "x") -> None:
         containment.contained(place)
 
 
-def test_the_first_error_of_a_place_is_printed_and_each_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_error_of_a_place_is_printed_and_each_is_counted(capfd: pytest.CaptureFixture[str]) -> None:
     for text in "abc":
         fail("here", text)
     fail("there")
-    lines = capsys.readouterr().err.splitlines()
+    lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 2
     assert "internal error in here: KeyError: 'a'" in lines[0]
     assert containment.failures == {"here": (3, "KeyError: 'a'"), "there": (1, "KeyError: 'x'")}
 
 
-def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_shows_the_traceback(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containment, "verbose", True)
     fail("here")
-    assert "Traceback" in capsys.readouterr().err
+    assert "Traceback" in capfd.readouterr().err
 
 
-def test_off_is_silent_and_still_counts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_off_is_silent_and_still_counts(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containment, "silent", True)
     fail("here")
-    assert capsys.readouterr().err == ""
+    assert capfd.readouterr().err == ""
     assert containment.failures["here"][0] == 1
 
 
-def test_a_missing_stderr_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stderr", None)
+@pytest.mark.parametrize("name", ["stderr", "__stderr__"])
+def test_a_missing_stderr_is_no_failure(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(sys, name, None)
     fail("here")
+
+
+def test_a_closed_stderr_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> int:
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr("os.write", closed)
+    fail("here")
+
+
+def test_a_line_is_one_line_cut_and_without_control_characters(capfd: pytest.CaptureFixture[str]) -> None:
+    containment.say("evil\x1b[2J\nsecond\r\x9b31m é \ud800" + "x" * 100_000)
+    containment.say("y" * containment.LONGEST_LINE)
+    first, second = capfd.readouterr().err.splitlines()
+    assert first.startswith("autotrace: evil?[2J?second??31m é ?xxx") and first.endswith("x...")
+    assert len(first) == len(second) == len("autotrace: ") + containment.LONGEST_LINE
+    assert second.endswith("yyyy")
+
+
+def test_what_stands_in_sys_stderr_for_a_while_is_the_programs(capfd: pytest.CaptureFixture[str]) -> None:
+    containment.say("not for you")
+    assert capfd.readouterr().err == ""
 
 
 def test_an_error_whose_text_cannot_be_made_is_contained_too() -> None:

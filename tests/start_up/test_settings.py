@@ -89,6 +89,12 @@ def test_ours_wins_over_opentelemetrys_and_that_over_jaegers(row: Setting) -> No
         ({"JAEGER_DISABLED": "true"}, "enabled", False),
         ({"OTEL_SDK_DISABLED": "true", "AUTOTRACE_ENABLED": "1"}, "enabled", True),
         ({"AUTOTRACE_DISABLED_PATCHES": " kafka , requests,"}, "disabled_patches", ("kafka", "requests")),
+        ({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "100"}, "attribute_limit", 100),
+        (
+            {"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": "50", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "9"},
+            "attribute_limit",
+            50,
+        ),
         ({"AUTOTRACE_PEER_NAMES": "10.0.0.1=db"}, "peer_names", {"10.0.0.1": "db"}),
         ({"AUTOTRACE_SERVICE_NAME": "  "}, "service_name", ""),
     ],
@@ -121,6 +127,10 @@ def test_a_variable_means_what_its_system_means(variables: dict[str, str], attri
         ({"AUTOTRACE_ENABLED": "maybe"}, "AUTOTRACE_ENABLED='maybe': write true or false", "enabled", True),
         ({"AUTOTRACE_EXPORTER": "zipkin"}, "AUTOTRACE_EXPORTER='zipkin': write one of jaeger", "exporter", "jaeger"),
         ({"AUTOTRACE_QUEUE_SIZE": "0"}, "AUTOTRACE_QUEUE_SIZE='0': write a whole number", "queue_size", 10000),
+        ({"AUTOTRACE_QUEUE_BYTES": "10"}, "write a whole number from 65536 to", "queue_bytes", 1 << 26),
+        ({"AUTOTRACE_FLUSH_SECONDS": "1e10"}, "='1e10': write a number from 0 to 86400", "flush_seconds", 1.0),
+        ({"AUTOTRACE_EXIT_SECONDS": "9223372036"}, "write a number from 0 to 86400", "exit_seconds", 1.0),
+        ({"AUTOTRACE_EXIT_SECONDS": "inf"}, "write a number from 0 to 86400", "exit_seconds", 1.0),
         ({"AUTOTRACE_TAGS": "a=1,b"}, "'b' is not key=value", "tags", {}),
         (
             {"JAEGER_SAMPLER_TYPE": "remote"},
@@ -161,3 +171,13 @@ def test_a_bad_value_of_ours_lets_anothers_good_one_count() -> None:
 def test_any_of_matches_what_one_glob_matches(globs: tuple[str, ...], text: str, matches: bool | None) -> None:
     pattern = any_of(globs)
     assert (None if pattern is None else pattern.match(text) is not None) is matches
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.attribute)
+@pytest.mark.parametrize(
+    "value", ["=,\x1b[2J\n" * 10_000, "x" * 100_000, "9" * 5000, "-1e999"], ids=["odd", "x", "9", "-"]
+)
+def test_a_refused_value_is_quoted_cut_and_without_control_characters(row: Setting, value: str) -> None:
+    for problem in Settings({row.variables[0]: value}).problems:
+        assert len(problem) < 600
+        assert problem.isprintable()

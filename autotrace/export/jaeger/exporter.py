@@ -12,7 +12,7 @@ from autotrace.containment import contained, say
 from autotrace.export.jaeger import thrift_binary, thrift_compact
 from autotrace.export.jaeger.encoder import Encoder
 from autotrace.export.jaeger.endpoint import Agent, endpoint
-from autotrace.export.transport import udp
+from autotrace.export.transport import Rejected, udp
 from autotrace.export.transport.http import Http
 from autotrace.export.transport.udp import Udp
 
@@ -31,13 +31,14 @@ LIST_HEAD = 8
 
 
 class Exporter:
-    """export() raises if spans were not taken. `sent` and `dropped` count spans in any case."""
+    """export() raises if spans were not taken. `sent`, `refused` and `dropped` count spans in any case."""
 
     def __init__(
         self, thrift: Thrift, frame: Callable[[bytes, list[bytes]], bytes], transport: Http | Udp, limit: int
     ) -> None:
         """`frame` makes the bytes to send, at most `limit`, of the process and the spans."""
         self.sent = 0
+        self.refused = 0
         self.dropped = 0
         self.limit = limit
         self._frame = frame
@@ -49,10 +50,11 @@ class Exporter:
     def export(self, spans: list[Span], resource: Resource, deadline: float) -> None:
         """Encode and send. What is sent or dropped is removed from `spans`, so that a failure leaves the others in it.
 
-        `deadline` is a time.monotonic(). Raises the transport's exceptions, whose text is one line.
+        `deadline` is a monotonic() time. Raises the transport's exceptions, whose text is one line.
         """
         process = self._process_of(resource)
         room = self.limit - len(self._frame(process, [])) - LIST_HEAD
+        refusals: list[Rejected] = []
         bodies: list[bytes] = []
         size = 0
         for span in list(spans):
@@ -61,21 +63,28 @@ class Exporter:
                 del spans[len(bodies)]  # at once, or it would be dropped and counted again after a failure
                 continue
             if size + len(body) > room:
-                self._send(process, bodies, deadline)
+                self._send(process, bodies, deadline, refusals)
                 del spans[: len(bodies)]
                 bodies, size = [], 0
             bodies.append(body)
             size += len(body)
         if bodies:
-            self._send(process, bodies, deadline)
+            self._send(process, bodies, deadline, refusals)
             del spans[: len(bodies)]
+        if refusals:
+            raise refusals[0]
 
     def close(self) -> None:
         self._transport.close()
 
-    def _send(self, process: bytes, bodies: list[bytes], deadline: float) -> None:
-        self._transport.send(self._frame(process, bodies), deadline)
-        self.sent += len(bodies)
+    def _send(self, process: bytes, bodies: list[bytes], deadline: float, refusals: list[Rejected]) -> None:
+        """A refused message goes to `refusals`, because what comes after it may be taken."""
+        try:
+            self._transport.send(self._frame(process, bodies), deadline)
+            self.sent += len(bodies)
+        except Rejected as refusal:
+            self.refused += len(bodies)
+            refusals.append(refusal)
 
     def _body(self, span: Span, room: int) -> bytes | None:
         """None if the span cannot be encoded, or not in `room` bytes: it is dropped, and the others are sent."""

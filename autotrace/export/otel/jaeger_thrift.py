@@ -5,7 +5,6 @@ Limit: the package reports success in any case. Over HTTP the status is read fro
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanContext, TraceFlags
@@ -16,6 +15,7 @@ from autotrace.export.jaeger.endpoint import Agent, endpoint
 from autotrace.export.otel.jaeger_package import new_exporter
 from autotrace.export.otel.readable_span import to_readable
 from autotrace.propagation.context import DEBUG, SAMPLED
+from autotrace.tracing.clock import monotonic
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -42,7 +42,7 @@ class JaegerThrift:
         if collector is None:
             self._exporter.export(readable)
             return
-        left = deadline - time.monotonic()
+        left = deadline - monotonic()
         if left <= 0:
             raise TimeoutError(f"{collector.thrift_url}: no time left")
         collector.http_transport.setTimeout(left * 1000)

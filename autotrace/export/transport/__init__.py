@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 import weakref
 from typing import Any
 
 from autotrace.tracing import forks
+from autotrace.tracing.clock import monotonic
 
 
 class Unavailable(OSError):
@@ -33,7 +33,7 @@ class Transport:
 
 def seconds_left(deadline: float) -> float:
     """Raises TimeoutError if the deadline, a time.monotonic(), is over."""
-    left = deadline - time.monotonic()
+    left = deadline - monotonic()
     if left <= 0:
         raise TimeoutError("no answer in time")
     return left
@@ -49,7 +49,7 @@ def reason(failure: BaseException) -> str:
 
 
 def first_line(text: bytes) -> str:
-    return text.strip().partition(b"\n")[0][:200].decode("utf-8", "replace").strip()
+    return text.strip().partition(b"\n")[0][:200].decode("utf-8", "replace").strip()  # say() masks control characters
 
 
 _open: weakref.WeakSet[Transport] = weakref.WeakSet()

@@ -1,19 +1,20 @@
-"""HTTP POSTs to one URL over one kept connection. A POST is repeated only if the kept connection proves closed."""
+"""HTTP POSTs to one URL over one kept connection. A POST is repeated only if the kept connection proves closed.
+
+Not http.client: its debuglevel prints, programs put spies and recorders into it, and its buffered readers hold a lock that a fork
+would find held. Limits: HTTP/1.1, no redirects, no proxies.
+"""
 
 from __future__ import annotations
 
-import io
-import socket
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
-from autotrace.export.transport import Rejected, Transport, Unavailable, first_line, reason, seconds_left
+from autotrace.export.transport import Rejected, Transport, Unavailable, first_line, reason
+from autotrace.export.transport.http_answer import Answer
+from autotrace.export.transport.sockets import TCP, Connection, TlsConnection
 
-if TYPE_CHECKING:
-    from http.client import HTTPConnection, HTTPResponse
-
-_READ_AT_MOST = 1 << 16  # bytes of a response that are read to keep the connection; a longer response costs it
 _RETRYABLE = (408, 425, 429)
+_PRINTABLE = "".join(map(chr, range(33, 127)))
 
 
 class Http(Transport):
@@ -26,86 +27,70 @@ class Http(Transport):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is not a URL such as http://host:14268/api/traces")
-        super().__init__(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
-        self.host, self.port, self.secure = parts.hostname, parts.port, parts.scheme == "https"
-        self.path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self.headers = {"Content-Type": content_type, **_authorization(parts)}
-        self._client: Any = __import__("http.client", fromlist=["client"])  # 10 ms and more: not before it is needed
+        authority = parts.netloc.rpartition("@")[2]
+        super().__init__(f"{parts.scheme}://{authority}{parts.path}")
+        secure = parts.scheme == "https"
+        self.host, self.port = parts.hostname, parts.port or (443 if secure else 80)
+        self._tls = _tls_context() if secure else None
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        lines = [
+            f"POST {quote(path, _PRINTABLE)} HTTP/1.1",
+            f"Host: {authority if authority.isascii() else authority.encode('idna').decode()}",
+            f"Content-Type: {content_type}",
+            *_authorization(parts),
+            "Content-Length: ",
+        ]
+        self._head = "\r\n".join(lines).encode()
 
     def send(self, body: bytes, deadline: float) -> None:
         """Returns after a 2xx response. Raises Unavailable (not reached, too late, 408, 425, 429, 5xx) or Rejected."""
         try:
-            response = self._exchange(body, deadline)
-            text = response.read(_READ_AT_MOST)
-            # A longer response is not worth reading. A connection that the server closes is not worth keeping.
-            if response.will_close or not response.isclosed():
+            answer = self._exchange(body, deadline)
+            text = answer.body(deadline)
+            if answer.will_close:
                 self.close()
-        except (OSError, self._client.HTTPException) as failure:
-            self.close()
-            raise Unavailable(f"{self.target}: {reason(failure)}") from failure
-        except BaseException:
+        except BaseException as failure:
             self.close()  # it stopped in the middle of an exchange and cannot be used again
-            raise
-        if not 200 <= response.status < 300:
-            message = f"{self.target}: {response.status} {response.reason} {first_line(text)}".rstrip()
-            retryable = response.status in _RETRYABLE or response.status >= 500
+            # Also for what a guard of the program's raises: whatever stands between us and the collector may go away.
+            if not isinstance(failure, Exception):
+                raise
+            raise Unavailable(f"{self.target}: {reason(failure)}") from failure
+        if not 200 <= answer.status < 300:
+            message = f"{self.target}: {answer.status} {answer.phrase} {first_line(text)}".rstrip()
+            retryable = answer.status in _RETRYABLE or answer.status >= 500
             raise (Unavailable if retryable else Rejected)(message)
 
-    def _exchange(self, body: bytes, deadline: float) -> HTTPResponse:
+    def _exchange(self, body: bytes, deadline: float) -> Answer:
         """Once; a second time if the server had closed the kept connection before it sent any byte of a response."""
         if self.connection is not None:
-            try:
-                return self._request(self.connection, body, deadline)
-            except ConnectionError:  # http.client.RemoteDisconnected is one
-                self.close()
-        self.connection = self._connect(deadline)
-        return self._request(self.connection, body, deadline)
+            if self.connection.usable() and self.connection.is_idle():
+                try:
+                    return self._post(body, deadline)
+                except ConnectionError:
+                    pass
+            self.close()
+        if self._tls is None:
+            self.connection = Connection(self.host, self.port, TCP, deadline)
+        else:
+            self.connection = TlsConnection(self.host, self.port, self._tls, deadline)
+        return self._post(body, deadline)
 
-    def _connect(self, deadline: float) -> HTTPConnection:
-        kind = self._client.HTTPSConnection if self.secure else self._client.HTTPConnection
-        connection: HTTPConnection = kind(self.host, self.port, timeout=seconds_left(deadline))
-        connection.connect()
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
-
-    def _request(self, connection: Any, body: bytes, deadline: float) -> HTTPResponse:
-        connection.sock.settimeout(seconds_left(deadline))
-        # A socket's timeout starts again with every packet; a server that trickles would pass any deadline.
-        connection.response_class = lambda sock, *args, **named: self._client.HTTPResponse(
-            _DeadlineSocket(sock, deadline), *args, **named
-        )
-        connection.request("POST", self.path, body, self.headers)
-        response: HTTPResponse = connection.getresponse()
-        return response
+    def _post(self, body: bytes, deadline: float) -> Answer:
+        self.connection.send(b"%b%d\r\n\r\n%b" % (self._head, len(body), body), deadline)
+        return Answer(self.connection, deadline)
 
 
-class _DeadlineSocket:
-    """A socket as HTTPResponse sees it. Each read may take as long as is left until the deadline."""
+def _tls_context() -> Any:
+    import ssl  # 15 ms: not before it is needed
 
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self.sock, self.deadline = sock, deadline
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_DeadlineReader(self.sock, self.deadline))
+    # The one that http.client uses: a program may have chosen another for all of its HTTPS.
+    return ssl._create_default_https_context()
 
 
-class _DeadlineReader(io.RawIOBase):
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self.sock, self.deadline = sock, deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self.sock.settimeout(seconds_left(self.deadline))
-        return self.sock.recv_into(buffer)
-
-
-def _authorization(parts: Any) -> dict[str, str]:
+def _authorization(parts: Any) -> list[str]:
     if parts.username is None:
-        return {}
-    from base64 import b64encode
-    from urllib.parse import unquote
+        return []
+    from binascii import b2a_base64
 
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return {"Authorization": "Basic " + b64encode(pair.encode()).decode()}
+    return ["Authorization: Basic " + b2a_base64(pair.encode(), newline=False).decode()]

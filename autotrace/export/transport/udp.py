@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
-import time
-
-from autotrace.export.transport import Rejected, Transport, Unavailable, reason, seconds_left
+from autotrace.export.transport import Rejected, Transport, Unavailable, reason, sockets
+from autotrace.tracing.clock import monotonic
 
 LIMIT = 65000
 """Bytes of one datagram that a Jaeger agent takes."""
@@ -29,36 +27,25 @@ class Udp(Transport):
         """Raises Unavailable, or Rejected for a datagram that is too long."""
         if len(datagram) > LIMIT:
             raise Rejected(f"{self.target}: {len(datagram)} bytes are more than the {LIMIT} of one datagram")
-        if time.monotonic() - self._last < PAUSE:
-            time.sleep(PAUSE)
+        if monotonic() - self._last < PAUSE:
+            sockets.sleep(PAUSE)
         try:
+            if self.connection is not None and not self.connection.usable():
+                self.close()
             if self.connection is None:
-                self.connection = _connected(self.host, self.port)
-            self.connection.settimeout(seconds_left(deadline))
-            self.connection.send(datagram)
+                self.connection = sockets.Connection(self.host, self.port, sockets.UDP, deadline)
+            self.connection.send(datagram, deadline)
             if not self._port_is_open:
                 self._await_refusal(self.connection, deadline)
                 self._port_is_open = True
-        except OSError as failure:
+        except Exception as failure:
             self._port_is_open = False
             self.close()
             raise Unavailable(f"{self.target}: {reason(failure)}") from failure
-        self._last = time.monotonic()
+        self._last = monotonic()
 
-    def _await_refusal(self, connection: socket.socket, deadline: float) -> None:
-        connection.settimeout(min(REFUSAL_SECONDS, seconds_left(deadline)))
+    def _await_refusal(self, connection: sockets.Connection, deadline: float) -> None:
         try:
-            connection.recv(1)
+            connection.receive(min(monotonic() + REFUSAL_SECONDS, deadline), 1)
         except TimeoutError:
             pass
-
-
-def _connected(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    connection = socket.socket(family, kind, protocol)
-    try:
-        connection.connect(address)
-    except OSError:
-        connection.close()
-        raise
-    return connection

@@ -42,16 +42,16 @@ def test_without_an_endpoint_the_agent_counts_and_then_the_default() -> None:
     "wrong",
     ["collector:14268", "ftp://x", "http://", "udp://h:0x", "http://h:99999", "udp://h/api/traces", "http://[::1"],
 )  # fmt: skip
-def test_a_bad_endpoint_is_one_line_and_the_default_is_used(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_endpoint_is_one_line_and_the_default_is_used(wrong: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert endpoint(settings(endpoint=wrong)) == Collector(DEFAULT_URL)
-    err = capsys.readouterr().err
+    err = capfd.readouterr().err
     assert err.startswith(f"autotrace: AUTOTRACE_ENDPOINT={wrong!r}: ")
     assert err.count("\n") == 1
     assert DEFAULT_URL in err
 
 
-def test_a_password_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_password_is_not_printed(capfd: pytest.CaptureFixture[str]) -> None:
     endpoint(Settings({"JAEGER_ENDPOINT": "tcp://me:secret@host:1"}))
-    err = capsys.readouterr().err
+    err = capfd.readouterr().err
     assert err.startswith("autotrace: JAEGER_ENDPOINT=")
     assert "secret" not in err

@@ -13,6 +13,7 @@ from autotrace.export.otel.jaeger_package import load
 from autotrace.export.transport import Unavailable
 from autotrace.export.transport.http import Http
 from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED, SHORT
+from autotrace.tracing import kept
 from autotrace.tracing.span import FOLLOWS_FROM, Span
 from test_services.jaeger import Jaeger
 from test_services.receiver import Receiver
@@ -102,7 +103,7 @@ class TestASpanThatIsTooLarge:
         assert (exporter.sent, exporter.dropped) == (1, 0)
 
     def test_is_dropped_counted_and_reported_if_that_does_not_help(
-        self, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+        self, receiver: Receiver, capfd: pytest.CaptureFixture[str]
     ) -> None:
         span, small = named("hopeless"), ended(named("small"))
         for number in range(128):
@@ -112,7 +113,7 @@ class TestASpanThatIsTooLarge:
         send(exporter, [span, small, span])
         assert [got.name for got in receiver.wait(1)] == ["small"]
         assert (exporter.sent, exporter.dropped) == (1, 2)
-        assert capsys.readouterr().err.count("autotrace: ") == 1
+        assert capfd.readouterr().err.count("autotrace: ") == 1
 
     def test_tags_of_the_process_leave_room_for_spans(self, receiver: Receiver) -> None:
         exporter = jaeger.make(settings(endpoint=endpoint_of(receiver, "udp")))
@@ -135,6 +136,7 @@ def test_a_span_that_cannot_be_encoded_costs_no_other(receiver: Receiver) -> Non
 class TestAFailure:
     def test_leaves_the_spans_that_were_not_sent(self, monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
         """Spans that a collector took are not sent again, and no others are counted as sent."""
+        monkeypatch.setattr(kept, "limit", 1 << 20)
         spans = []
         for number in range(4):
             span = named(f"{number}")

@@ -97,16 +97,16 @@ class TestOpenTelemetrysPackage:
         assert (done.returncode, done.stderr) == (0, "")
         assert [span.name for span in receiver.wait(1)] == ["SELECT"]
 
-    def test_to_a_port_of_another_protocol_is_reported(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_to_a_port_of_another_protocol_is_reported(self, capfd: pytest.CaptureFixture[str]) -> None:
         jaeger_thrift.make(settings(exporter="jaeger_thrift", endpoint="udp://127.0.0.1:6832")).close()
-        assert "6832" in capsys.readouterr().err
+        assert "6832" in capfd.readouterr().err
 
     def test_missing_is_reported_with_the_remedy_and_the_exporter_jaeger_is_used(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(jaeger_package, "NAME", "opentelemetry.exporter.jaeger.absent")
         assert isinstance(jaeger_thrift.make(settings(exporter="jaeger_thrift")), jaeger.Exporter)
-        err = capsys.readouterr().err
+        err = capfd.readouterr().err
         assert "pip install autotrace-agent[jaeger_thrift]" in err
         assert err.count("\n") == 1
 
