@@ -67,9 +67,9 @@ def test_a_line_is_one_line_cut_and_without_control_characters(capfd: pytest.Cap
     assert second.endswith("yyyy")
 
 
-def test_what_stands_in_sys_stderr_for_a_while_is_the_programs(capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_stands_in_sys_stderr_for_a_while_is_the_programs(capsys: pytest.CaptureFixture[str]) -> None:
     containment.say("not for you")
-    assert capfd.readouterr().err == ""
+    assert capsys.readouterr().err == ""
 
 
 def test_an_error_whose_text_cannot_be_made_is_contained_too() -> None:
