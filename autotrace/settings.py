@@ -211,3 +211,8 @@ def in_force() -> Settings:
 def run_pid() -> str:
     """The process that `autotrace-run` became, '' without it. Its children do not repeat what it has said of the settings."""
     return os.environ.get(RUN_PID, "")
+
+
+def names_tracer_provider() -> bool:
+    """Has the program chosen OpenTelemetry's tracer provider by the variable that its API reads?"""
+    return "OTEL_PYTHON_TRACER_PROVIDER" in os.environ

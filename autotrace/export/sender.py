@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from autotrace import own_imports
 from autotrace.containment import contained
 from autotrace.export.loss_report import ORPHANED, LossReport, Unusable, first_line
 from autotrace.settings import EXPORTERS
@@ -140,6 +141,7 @@ class Sender:
             return work()
         finally:
             self.importing = False
+            own_imports.settle()
 
 
 class _Refusing:
