@@ -135,12 +135,13 @@ class _Loader:
     def exec_module(self, module: ModuleType) -> None:
         real: Any = self._real
         spec: Any = module.__spec__
+        name = module.__name__ if spec is None else spec.name  # gevent's C modules rename themselves while they run
         if spec is not None and spec.loader is self:
             spec.loader = real
         if getattr(module, "__loader__", None) is self:
             module.__loader__ = real
         real.exec_module(module)
-        self._watcher.imported(module.__name__, sys.modules.get(module.__name__, module))
+        self._watcher.imported(name, sys.modules.get(name, module))
 
 
 def _apply(library: str, function: str, module: ModuleType) -> str:
