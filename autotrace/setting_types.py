@@ -6,8 +6,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable
+    from typing import Any
 
-    Source = str | tuple[str, Callable[[str], str | None]]
+    Source = str | tuple[str, Callable[[str], str | dict[str, str] | None]]
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
@@ -22,7 +23,7 @@ class Setting:
         self,
         attribute: str,
         sources: tuple[Source, ...],
-        kind: Callable[[str], object],
+        kind: Callable[[Any], object],
         default: str,
         meaning: str,
     ) -> None:
@@ -78,8 +79,10 @@ def names(*allowed: str) -> Callable[[str], tuple[str, ...]]:
     return read
 
 
-def pairs(value: str) -> dict[str, str]:
-    """`key=value,key=value`."""
+def pairs(value: str | dict[str, str]) -> dict[str, str]:
+    """`key=value,key=value`, or what an alias has made of another spelling."""
+    if isinstance(value, dict):
+        return value
     found = {}
     for item in value.split(","):
         if item.strip():
@@ -103,20 +106,22 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def number(least: float) -> Callable[[str], float]:
+def number(least: float, most: float = float("inf")) -> Callable[[str], float]:
     def read(value: str) -> float:
         try:
             result = float(value)
         except ValueError:
             result = least - 1
-        if not least <= result < float("inf"):
-            raise ValueError(f"write a number of at least {least:g}")
+        if not least <= result <= most or result == float("inf"):
+            raise ValueError(
+                f"write a number of at least {least:g}" + (f" and at most {most:g}" if most < float("inf") else "")
+            )
         return result
 
     return read
 
 
-seconds = number(0)
+seconds = number(0, 86400)
 
 
 def ratio(value: float) -> None:

@@ -9,6 +9,7 @@ from autotrace.setting_aliases import (
     jaeger_sampler,
     otel_exporter,
     otel_propagators,
+    otel_resource,
     otel_resource_service,
 )
 from autotrace.setting_types import Setting, choice, flag, inverted, names, number, pairs, ratio, seconds, text, whole
@@ -49,7 +50,7 @@ TABLE = (
             "name of the service; unset: the program's name"),
     Setting("namespace", ("AUTOTRACE_NAMESPACE", "POD_NAMESPACE"), text, "",
             "appended to an unset service name (`<program>.<namespace>`), as Kiali expects; unset: read from the Kubernetes service account"),
-    Setting("tags", ("AUTOTRACE_TAGS", "OTEL_RESOURCE_ATTRIBUTES", "JAEGER_TAGS"), pairs, "",
+    Setting("tags", ("AUTOTRACE_TAGS", ("OTEL_RESOURCE_ATTRIBUTES", otel_resource), "JAEGER_TAGS"), pairs, "",
             "`key=value,…` added to the process (resource)"),
     Setting("exporter", ("AUTOTRACE_EXPORTER", ("OTEL_TRACES_EXPORTER", otel_exporter(*EXPORTERS))), choice(*EXPORTERS), "jaeger",
             "`jaeger`, `console` (a tree on stderr), `jaeger_thrift` (OpenTelemetry's exporter package), `none`"),
@@ -175,7 +176,7 @@ class Settings:
                     continue
                 value = row.kind(given)
             except ValueError as wrong:
-                self.problems.append(f"{name}={raw!r}: {wrong}; this value is ignored")
+                self.problems.append(f"{name}={_cut(repr(raw))}: {_cut(str(wrong))}; this value is ignored")
                 continue
             self.chosen[row.attribute] = name
             return value
@@ -195,6 +196,10 @@ class Settings:
                 f"{self.chosen.get('sampler_arg', 'sampler_arg')}={self.sampler_arg:g}: {wrong}; 1 is used"
             )
             self.sampler_arg = 1.0
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 200 else text[:200] + "…"
 
 
 _in_force: Settings | None = None
