@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
+from autotrace.containment import reraise_interruption
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -70,8 +72,11 @@ class Plan:
         for do, undo, what in self._steps:
             try:
                 do()
-            except Exception as failure:
+            except BaseException as failure:
                 self.undo()
+                reraise_interruption()
+                if not isinstance(failure, Exception):
+                    raise
                 raise Unpatchable(f"{what}: {failure}") from failure
             self._undo.append(undo)
 

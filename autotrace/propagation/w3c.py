@@ -5,6 +5,8 @@ Sources: w3.org/TR/trace-context-2 (its grammar, the random flag), /TR/baggage.
 
 from __future__ import annotations
 
+from autotrace.containment import reraise_interruption
+
 from .context import OWS, RANDOM, SAMPLED, identify, is_hex
 
 TYPE_CHECKING = False
@@ -144,5 +146,6 @@ def quoted(items: Mapping[str, object], unquoted: str) -> Headers:
         try:
             pairs.append((key, quote(str(value), safe=unquoted, errors="replace")))
         except Exception:  # the __str__ of the program's value fails: this item alone is left out
+            reraise_interruption()
             continue
     return pairs

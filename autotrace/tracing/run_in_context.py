@@ -20,12 +20,20 @@ def capture_context() -> Context:
 
 
 def run_in_context(context: Context, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """work(*args, **kwargs) with `context` as the current context, on this thread."""
-    token = current.put(context)
+    """work(*args, **kwargs) with `context` as the current context, on this thread.
+
+    An exception may interrupt this at any instruction. The second handler restores the context if the first is struck.
+    """
+    outer = current.get()
     try:
-        return work(*args, **kwargs)
-    finally:
-        current.leave(token)
+        try:
+            current.put(context)
+            return work(*args, **kwargs)
+        finally:
+            current.put(outer)
+    except BaseException:
+        current.put(outer)
+        raise
 
 
 def submitting(original: Callable[..., Any], place: str) -> Callable[..., Any]:
