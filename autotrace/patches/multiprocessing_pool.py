@@ -27,8 +27,8 @@ def pools(module: Any, plan: Plan) -> None:
 
 
 def _without_context(original: Any) -> Any:
-    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
-        run_in_context.run_in_context(Context(), original, self, *args, **kwargs)
+    def __init__(*args: Any, **kwargs: Any) -> None:
+        run_in_context.run_in_context(Context(), original, *args, **kwargs)
 
     return __init__
 

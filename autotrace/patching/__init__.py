@@ -56,7 +56,7 @@ class Plan:
         if lacking:
             raise Unpatchable(f"{_path(owners[0])}.{name} has no parameter {lacking[0]!r}")
         replacement = make(original)
-        update_wrapper(replacement, original)
+        show_as(replacement, original)
         setattr(replacement, MARK, original)
         for owner in owners:
             self.value(owner, name, replacement)
@@ -104,6 +104,27 @@ class _Replacing:
             delattr(self.owner, self.name)
         else:
             setattr(self.owner, self.name, self.before)
+
+
+def show_as(replacement: Any, original: Any) -> None:
+    """Let inspect see the original's name, signature and defaults in the function that replaces it.
+
+    Defaults are copied only where the replacement has no parameter that they could fill. Of an original that wraps another
+    function itself, signature() follows the whole chain, and getfullargspec() follows none.
+    """
+    from inspect import signature  # OpenTelemetry's API has imported it
+
+    update_wrapper(replacement, original)
+    code = getattr(replacement, "__code__", None)
+    if code is not None and not code.co_argcount and getattr(original, "__defaults__", None):
+        replacement.__defaults__ = original.__defaults__
+    if code is not None and not code.co_kwonlyargcount and getattr(original, "__kwdefaults__", None):
+        replacement.__kwdefaults__ = original.__kwdefaults__
+    if not hasattr(original, "__wrapped__"):
+        try:
+            replacement.__signature__ = signature(original)
+        except (TypeError, ValueError):  # C functions without one
+            pass
 
 
 def require(owner: Any, *names: str) -> Any:

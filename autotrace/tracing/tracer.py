@@ -14,7 +14,7 @@ from autotrace.propagation.context import SAMPLED
 from autotrace.settings import in_force, names_tracer_provider
 from autotrace.tracing import program_provider
 from autotrace.tracing.current import SPAN_KEY, SUPPRESS_KEY, get
-from autotrace.tracing.manual_arguments import text_of
+from autotrace.tracing.manual_arguments import moment, text_of
 from autotrace.tracing.new_span import bits, start_from_parent, start_from_remote
 from autotrace.tracing.span import Span
 
@@ -88,17 +88,18 @@ class Tracer(trace.Tracer):
                 return other.get_tracer(self.name, *self.identity).start_span(
                     name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
                 )
-        span = self._new(context, kind if isinstance(kind, SpanKind) else SpanKind.INTERNAL)
+        span = self._new(context, kind if type(kind) is SpanKind else SpanKind.INTERNAL)
         if span is None:
             return trace.INVALID_SPAN
-        span.given_name = text_of(name)
+        span.given_name = name if type(name) is str else text_of(name)
         span.scope = self.name
-        if isinstance(start_time, int) and start_time > 0:
-            span.start_time = start_time
+        if start_time is not None:
+            span.start_time = moment(start_time)
         if attributes:
             span.set_attributes(attributes)
-        for link in links if isinstance(links, Sequence) else ():
-            span.add_link(getattr(link, "context", trace.INVALID_SPAN_CONTEXT), getattr(link, "attributes", None))
+        if links and isinstance(links, Sequence):
+            for link in links:
+                span.add_link(getattr(link, "context", trace.INVALID_SPAN_CONTEXT), getattr(link, "attributes", None))
         if provider.processors:
             on_start(span, context)
         return span
