@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import warnings
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,9 @@ def _state(library: str, modules: list[str]) -> str:
     there = []
     for module in modules:
         try:
-            importlib.import_module(module)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # nobody has chosen these libraries here
+                importlib.import_module(module)
         except Exception as failure:
             absent = failure.name if isinstance(failure, ModuleNotFoundError) else None
             if absent and "." in absent and f"{module}.".startswith(f"{absent}."):

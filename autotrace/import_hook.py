@@ -1,11 +1,15 @@
-"""The import watcher: applies a library's patch once its module has been imported. Standard library only."""
+"""The import watcher: applies a library's patch once its module has been imported. Standard library only.
+
+own_imports.py says where modules come from that autotrace itself imports.
+"""
 
 from __future__ import annotations
 
 import sys
 from _thread import get_ident
 
-from autotrace.containment import contained
+from autotrace import own_imports
+from autotrace.containment import contained, reraise_interruption
 from autotrace.registry import DISABLED, NOT_IMPORTED, ON, states
 
 TYPE_CHECKING = False
@@ -19,13 +23,16 @@ if TYPE_CHECKING:
 class Watcher:
     """A meta path finder that leaves the search to all other finders, and is called when a watched module has run.
 
-    `start` is called before each patch. If it returns False, the module is not patched.
+    `start` is called before each patch. If it returns False, the module waits for patch_pending(): another thread is starting
+    tracing at this moment. That thread is not waited for, because it may need a module whose import lock this thread holds.
     """
 
     def __init__(self, start: Callable[[], bool]) -> None:
+        own_imports.keep_loaded()
         self.start = start
         self.watched: dict[str, tuple[str, str]] = {}
         self.busy: set[tuple[int, str]] = set()
+        self.pending: list[tuple[str, ModuleType]] = []
         self.asked: Callable[[str], None] | None = None
         """Called with the name of every module that is not imported yet, before it is searched. Never raises."""
 
@@ -52,7 +59,7 @@ class Watcher:
         if self.asked is not None:
             self.asked(fullname)
         if fullname not in self.watched:
-            return None
+            return own_imports.find_spec(fullname, path)
         key = (get_ident(), fullname)
         if key in self.busy:  # another watcher asks this one, which is just asking it
             return None
@@ -66,12 +73,31 @@ class Watcher:
         return spec
 
     def imported(self, name: str, module: ModuleType) -> None:
-        """Patch a watched module that has run. Never raises."""
-        library, function = self.watched[name]
+        """Patch a watched module that has run. Raises nothing of its own."""
+        self.pending.append((name, module))
         try:
             if self.start():
-                states[library, name] = _apply(library, function, module)
+                self.patch_pending()
+        except Exception:
+            contained("the start of tracing")
+        finally:
+            own_imports.settle()
+
+    def patch_pending(self) -> None:
+        """Patch what has been imported until now. Each module is taken by one thread."""
+        while self.pending:
+            try:
+                name, module = self.pending.pop(0)
+            except IndexError:  # another thread was faster
+                return
+            self._patch(name, module)
+
+    def _patch(self, name: str, module: ModuleType) -> None:
+        library, function = self.watched[name]
+        try:
+            states[library, name] = _apply(library, function, module)
         except Exception as failure:
+            reraise_interruption()
             states[library, name] = f"failed: {type(failure).__name__}: {failure}"
             contained(f"the patch of {library}")
 
@@ -109,12 +135,13 @@ class _Loader:
     def exec_module(self, module: ModuleType) -> None:
         real: Any = self._real
         spec: Any = module.__spec__
+        name = module.__name__ if spec is None else spec.name  # gevent's C modules rename themselves while they run
         if spec is not None and spec.loader is self:
             spec.loader = real
         if getattr(module, "__loader__", None) is self:
             module.__loader__ = real
         real.exec_module(module)
-        self._watcher.imported(module.__name__, sys.modules.get(module.__name__, module))
+        self._watcher.imported(name, sys.modules.get(name, module))
 
 
 def _apply(library: str, function: str, module: ModuleType) -> str:
@@ -126,7 +153,21 @@ def _apply(library: str, function: str, module: ModuleType) -> str:
     try:
         getattr(patches, function)(module, plan)
         plan.apply()
-    # A missing symbol means another version, or another library of that name.
-    except (patching.Unpatchable, AttributeError, ImportError) as reason:
+    except patching.Unpatchable as reason:
+        return f"refused: {reason}"
+    except (AttributeError, ImportError) as reason:
+        reraise_interruption()
+        if not _is_of_another(reason):
+            raise
         return f"refused: {reason}"
     return ON
+
+
+def _is_of_another(error: AttributeError | ImportError) -> bool:
+    """Does a library lack the name, as another version, or another library of that name? Otherwise the fault is ours."""
+    if isinstance(error, ImportError):
+        owner = error.name
+    else:
+        owner = getattr(error.obj, "__module__", None) or getattr(error.obj, "__name__", None)
+        owner = owner if isinstance(owner, str) else type(error.obj).__module__
+    return (owner or "").partition(".")[0] not in ("", "autotrace", "builtins")

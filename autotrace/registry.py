@@ -84,7 +84,8 @@ CARRIERS = {
         "faststream._internal.endpoint.subscriber.usecase": "subscribers",
         "faststream.broker.subscriber.usecase": "subscribers",  # before 0.6
     },
-    "gevent": {"gevent.events": "patching"},
+    "gevent": {"gevent.events": "patching", "gevent.greenlet": "greenlet", "gevent.threadpool": "pool"},
+    "eventlet": {"eventlet.greenthread": "greenthread", "eventlet.tpool": "thread_pool"},
     "time_machine": {"time_machine": "travel"},
     "concurrent.futures": {"concurrent.futures.thread": "executors", "concurrent.futures.process": "processes"},
     "multiprocessing.pool": {"multiprocessing.pool": "pools"},

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from autotrace.setting_types import pairs
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def otel_resource(value: str) -> dict[str, str]:
+    """OTEL_RESOURCE_ATTRIBUTES: `key=value,…`, both percent-encoded."""
+    return {_decoded(key): _decoded(content) for key, content in pairs(value).items()}
 
 
 def otel_resource_service(value: str) -> str | None:
@@ -12,16 +19,26 @@ def otel_resource_service(value: str) -> str | None:
     for item in value.split(","):
         key, _, content = item.partition("=")
         if key.strip() == "service.name" and content.strip():
-            return content.strip()
+            return _decoded(content.strip())
     return None
 
 
-def otel_exporter(*known: str) -> Callable[[str], str | None]:
-    """OTEL_TRACES_EXPORTER. An exporter that autotrace lacks (otlp) leaves the choice to autotrace's default."""
+def _decoded(text: str) -> str:
+    if "%" not in text:
+        return text
+    from urllib.parse import unquote  # late, because it costs start-up and few values need it
 
-    def first(value: str) -> str | None:
+    return unquote(text)
+
+
+def otel_exporter(*known: str) -> Callable[[str], str]:
+    """OTEL_TRACES_EXPORTER: the first of its exporters. One that autotrace lacks (otlp) leaves the choice to the default."""
+
+    def first(value: str) -> str:
         name = value.partition(",")[0].strip()
-        return name if name in known else None
+        if name not in known:
+            raise ValueError(f"autotrace has no exporter {name!r}, only " + ", ".join(known))
+        return name
 
     return first
 

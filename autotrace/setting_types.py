@@ -6,8 +6,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable
+    from typing import Any
 
-    Source = str | tuple[str, Callable[[str], str | None]]
+    Source = str | tuple[str, Callable[[str], str | dict[str, str] | None]]
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
@@ -22,7 +23,7 @@ class Setting:
         self,
         attribute: str,
         sources: tuple[Source, ...],
-        kind: Callable[[str], object],
+        kind: Callable[[Any], object],
         default: str,
         meaning: str,
     ) -> None:
@@ -83,8 +84,10 @@ def names(*allowed: str) -> Callable[[str], tuple[str, ...]]:
     return read
 
 
-def pairs(value: str) -> dict[str, str]:
-    """`key=value,key=value`."""
+def pairs(value: str | dict[str, str]) -> dict[str, str]:
+    """`key=value,key=value`, or what an alias has made of another spelling."""
+    if isinstance(value, dict):
+        return value
     found = {}
     for item in value.split(","):
         if item.strip():

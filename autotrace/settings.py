@@ -9,6 +9,7 @@ from autotrace.setting_aliases import (
     jaeger_sampler,
     otel_exporter,
     otel_propagators,
+    otel_resource,
     otel_resource_service,
 )
 from autotrace.setting_types import (
@@ -67,7 +68,7 @@ TABLE = (
             "if no service name is set, it is `<program>.<namespace>`, as Kiali expects; unset: read from the Kubernetes service account"),
     Setting("cluster_id", ("AUTOTRACE_CLUSTER_ID", "ISTIO_META_CLUSTER_ID"), text, "",
             "the mesh's name of this cluster (Istio's default: `Kubernetes`), sent as the process tag `istio.cluster_id`; Kiali searches traces by it"),
-    Setting("tags", ("AUTOTRACE_TAGS", "OTEL_RESOURCE_ATTRIBUTES", "JAEGER_TAGS"), pairs, "",
+    Setting("tags", ("AUTOTRACE_TAGS", ("OTEL_RESOURCE_ATTRIBUTES", otel_resource), "JAEGER_TAGS"), pairs, "",
             "`key=value,…` tags of the process, on every span (OpenTelemetry: resource attributes)"),
     Setting("exporter", ("AUTOTRACE_EXPORTER", ("OTEL_TRACES_EXPORTER", otel_exporter(*EXPORTERS))), choice(*EXPORTERS), "jaeger",
             "`jaeger`, `console` (a tree on stderr), `jaeger_thrift` (OpenTelemetry's exporter package), `none`"),
@@ -236,3 +237,8 @@ def in_force() -> Settings:
 def run_pid() -> str:
     """The process that `autotrace-run` became, '' without it. Its children do not repeat what it has said of the settings."""
     return os.environ.get(RUN_PID, "")
+
+
+def names_tracer_provider() -> bool:
+    """Has the program chosen OpenTelemetry's tracer provider by the variable that its API reads?"""
+    return "OTEL_PYTHON_TRACER_PROVIDER" in os.environ

@@ -87,3 +87,80 @@ def test_patches_that_are_undone_leave_their_libraries_as_they_were() -> None:
     assert {package for package, changed, _, _ in rows if not changed} == {*SILENT, *OUR_OWN, *WHILE_IMPORTED}
     assert {package for package, _, _, refusal in rows if refusal} == {*WHILE_IMPORTED}
     assert [name for _, _, left, _ in rows for name in left] == []
+
+
+OWED = {
+    "asyncpg": ("CursorIterator.__anext__ getfullargspec",),
+    "confluent_kafka": (
+        "AIOConsumer.__init__ __defaults__",
+        "AsyncDeserializingConsumer.consume __defaults__",
+        "DeserializingShareConsumer.poll __defaults__",
+    ),
+    "http": (
+        "HTTPConnection.endheaders __defaults__",
+        "HTTPConnection.putrequest __defaults__",
+        "HTTPResponse.read __defaults__",
+        "HTTPResponse.read1 __defaults__",
+        "HTTPResponse.readline __defaults__",
+    ),
+    "httpx": ("ResponseStream.__iter__ isgeneratorfunction", "AsyncResponseStream.__aiter__ isasyncgenfunction"),
+    "mysql": tuple(
+        f"{name} __defaults__"
+        for name in ("MySQLCursor.execute", "MySQLCursor.callproc", "MySQLCursorPrepared.execute")
+    ),
+    "oracledb": (
+        "oracledb.connection.connect_async getfullargspec",
+        "Connection.fetch_df_batches isgeneratorfunction",
+        "Connection.fetch_df_batches __defaults__",
+        "AsyncConnection.fetch_df_batches isasyncgenfunction",
+        "AsyncConnection.fetch_df_batches __defaults__",
+    ),
+    "pg8000": tuple(
+        f"{name} __defaults__"
+        for name in (
+            "Cursor.execute",
+            "Cursor.callproc",
+            "Connection.run",
+            "PreparedStatement.__init__",
+            "PreparedStatement.run",
+        )
+    ),
+    "psycopg": (
+        *(f"{kind}.execute __defaults__" for kind in ("Cursor", "ServerCursor", "AsyncCursor", "AsyncServerCursor")),
+        *(f"{kind}.stream __defaults__" for kind in ("Cursor", "AsyncCursor")),
+        *(f"{kind}.copy getfullargspec" for kind in ("Cursor", "AsyncCursor")),
+        "Cursor.stream isgeneratorfunction",
+        "AsyncCursor.stream isasyncgenfunction",
+        *(
+            f"psycopg.connect {view}"
+            for view in (
+                "signature",
+                "__module__",
+                "__annotations__",
+                "__defaults__",
+                "__kwdefaults__",
+                "getfullargspec",
+            )
+        ),
+    ),
+    "pymysql": ("Cursor.execute __defaults__", "Cursor.callproc __defaults__"),
+    "requests": ("HTTPResponse._error_catcher getfullargspec",),
+    "tornado": ("RequestHandler.finish __defaults__",),
+    "urllib3": ("HTTPResponse._error_catcher getfullargspec",),
+}
+"""What replaced functions still show otherwise than the library's own. Only ever fewer."""
+
+
+def test_inspect_sees_the_librarys_own_functions() -> None:
+    """Signatures, defaults, kinds and names of all that is replaced in all that is installed: tests/patching/inspected.py."""
+    done = bare(sys.executable, "-W", "ignore", "-m", "tests.patching.inspected", cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert sum(number for _, number, _ in rows) > 150
+    new = [
+        f"{package}: {name} {view}"
+        for package, _, differing in rows
+        for name, view in differing
+        if f"{name} {view}" not in OWED.get(package, ())
+    ]
+    assert new == []

@@ -17,6 +17,7 @@ START_UP = (
     "interruption",
     "containment",
     "registry",
+    "own_imports",
     "import_hook",
     "activation",
     "check",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from autotrace import own_imports
 from autotrace.containment import contained
 from autotrace.export.loss_report import ORPHANED, UNSENDABLE, LossReport, Unusable, first_line
 from autotrace.settings import EXPORTERS
@@ -178,3 +179,4 @@ class Sender:
             return work()
         finally:
             self.importing = False
+            own_imports.settle()

@@ -6,8 +6,6 @@ Of the baggage, only texts reach another process.
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 from opentelemetry.context.context import Context
@@ -15,12 +13,12 @@ from opentelemetry.context.context import Context
 from autotrace.containment import contained
 from autotrace.patching import Plan
 from autotrace.tracing import cross_process
-from autotrace.tracing.run_in_context import capture_context, run_in_context
+from autotrace.tracing.run_in_context import run_in_context, submitting
 
 
 def executors(module: Any, plan: Plan) -> None:
     # submit(): map() and asyncio's run_in_executor() call it too, in the thread that submits the work. No span.
-    plan.method(module.ThreadPoolExecutor, "submit", _submit)
+    plan.method(module.ThreadPoolExecutor, "submit", lambda original: submitting(original, "ThreadPoolExecutor.submit"))
 
 
 def processes(module: Any, plan: Plan) -> None:
@@ -28,26 +26,13 @@ def processes(module: Any, plan: Plan) -> None:
     plan.method(module.ProcessPoolExecutor, "submit", _submit_to_process)
 
 
-def _submit(original: Any) -> Any:
-    def submit(*args: Any, **kwargs: Any) -> Any:
-        # (self, fn, /, *args, **kwargs): without a positional fn, the original raises.
-        try:
-            context = capture_context() if len(args) > 1 and callable(args[1]) else None
-        except Exception:
-            contained("ThreadPoolExecutor.submit")
-            context = None
-        if not context:
-            return original(*args, **kwargs)
-        return original(args[0], run_in_context, context, *args[1:], **kwargs)
-
-    return submit
-
-
 def _submit_to_process(original: Any) -> Any:
     def submit(*args: Any, **kwargs: Any) -> Any:
         try:
             serialized = (
-                cross_process.serialize() if len(args) > 1 and callable(args[1]) and _has_autotrace(args[0]) else None
+                cross_process.serialize()
+                if len(args) > 1 and callable(args[1]) and cross_process.reaches(args[0], "_mp_context")
+                else None
             )
         except Exception:
             contained("ProcessPoolExecutor.submit")
@@ -58,14 +43,3 @@ def _submit_to_process(original: Any) -> Any:
         return run_in_context(Context(), original, *args, **kwargs)
 
     return submit
-
-
-def _has_autotrace(executor: Any) -> bool:
-    """Will the pool's processes find autotrace? Forked ones do. Others get this sys.path: they need the same Python."""
-    context = getattr(executor, "_mp_context", None)
-    if context is None:
-        return False
-    if context.get_start_method() == "fork":
-        return True
-    spawn: Any = sys.modules.get("multiprocessing.spawn")
-    return spawn is not None and os.fsdecode(spawn.get_executable()) == sys.executable

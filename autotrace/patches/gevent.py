@@ -1,7 +1,8 @@
-"""gevent's monkey-patching: autotrace's thread is paused meanwhile, because it would break in the middle of an import.
+"""gevent: greenlets and jobs of its thread pool work in the context they were spawned in. autotrace's thread is paused while gevent patches.
 
-Threads would get other ids, and locks other types. Nothing is replaced: gevent calls its subscribers before and after.
-Limit: a function of its patching that the program calls alone has the events of its own module only.
+Threads would get other ids, and locks other types, in the middle of an import. Nothing is replaced for it: gevent calls its subscribers
+before and after. Limits: a function of its patching that the program calls alone has the events of its own module only. What
+`spawn_raw` starts has no context, because gevent tells nobody of it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from autotrace.patching import Plan, require
-from autotrace.tracing import forks
+from autotrace.tracing import forks, greenlets
+from autotrace.tracing.run_in_context import submitting
+
+_FOLDER = "/site-packages/gevent/"
 
 
 def patching(module: Any, plan: Plan) -> None:
@@ -21,6 +25,27 @@ def patching(module: Any, plan: Plan) -> None:
         plan.step(
             lambda: subscribers.append(listener), lambda: _drop(subscribers, listener), "gevent.events.subscribers"
         )
+
+
+def greenlet(module: Any, plan: Plan) -> None:
+    # add_spawn_callback(): start() and start_later() call it in the spawner; spawn(), pools and groups end there. No span.
+    kind = require(module, "Greenlet")
+    add, remove = require(kind, "add_spawn_callback"), require(kind, "remove_spawn_callback")
+    require(kind, "gr_context")
+    plan.step(lambda: add(_spawned), lambda: remove(_spawned), "gevent's spawn callbacks")
+
+
+def pool(module: Any, plan: Plan) -> None:
+    # spawn(): apply(), map() and gevent's ThreadPoolExecutor call it too. No span.
+    plan.method(
+        module.ThreadPool, "spawn", lambda original: submitting(original, "gevent.threadpool"), parameters=("func",)
+    )
+
+
+def _spawned(spawned: Any) -> None:
+    # A thread of gevent's patching is a greenlet too. threading's patch decides for it, when it begins.
+    if getattr(getattr(spawned, "_run", None), "__name__", "") != "_bootstrap":
+        greenlets.carry(spawned, _FOLDER)
 
 
 class Listener:

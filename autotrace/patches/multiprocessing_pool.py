@@ -6,8 +6,6 @@ of imap() is read by a thread of the pool, in no context. Of baggage, only text 
 
 from __future__ import annotations
 
-import os
-import sys
 from functools import partial
 from typing import Any
 
@@ -29,8 +27,8 @@ def pools(module: Any, plan: Plan) -> None:
 
 
 def _without_context(original: Any) -> Any:
-    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
-        run_in_context.run_in_context(Context(), original, self, *args, **kwargs)
+    def __init__(*args: Any, **kwargs: Any) -> None:
+        run_in_context.run_in_context(Context(), original, *args, **kwargs)
 
     return __init__
 
@@ -54,16 +52,5 @@ def _carrying(pool: Any, function: Any, ThreadPool: type) -> Any:
     if isinstance(pool, ThreadPool):
         context = run_in_context.capture_context()
         return partial(run_in_context.run_in_context, context, function) if context else None
-    serialized = cross_process.serialize() if _reaches(pool) else None
+    serialized = cross_process.serialize() if cross_process.reaches(pool, "_ctx") else None
     return None if serialized is None else partial(cross_process.run_in_serialized_context, serialized, function)
-
-
-def _reaches(pool: Any) -> bool:
-    """Will the processes find autotrace? Forked ones have it; others get our sys.path, which helps where they run our Python."""
-    context = getattr(pool, "_ctx", None)
-    if context is None:
-        return False
-    if context.get_start_method() == "fork":
-        return True
-    spawn: Any = sys.modules.get("multiprocessing.spawn")
-    return spawn is not None and os.fsdecode(spawn.get_executable()) == sys.executable

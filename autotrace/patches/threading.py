@@ -1,31 +1,23 @@
-"""threading: a new thread works in the context that it was started in, unless it is a thread of a pool or a client."""
+"""threading: a new thread works in the context that it was started in, for as long as that may be its context.
+
+A thread of the program keeps it to its end. A daemon thread, and one that a library starts, may serve every caller: it keeps the
+context until its span has ended. A class of a library with a run() of its own, and the standard library's pools and servers,
+get none. A span that has ended is not carried, so that a timer that starts itself again leaves it behind.
+"""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from autotrace.containment import contained
 from autotrace.patching import Plan, Unpatchable
 from autotrace.tracing import current
+from autotrace.tracing.code_origin import LIBRARY, PROGRAM, STANDARD, of_caller, of_class, of_function
 from autotrace.tracing.run_in_context import capture_context
+from autotrace.tracing.until_ended import UntilEnded, is_ended
 
 SLOT = "_autotrace_context"
-
-# Top-level packages whose threads serve every caller, not only the one in whose span they happened to start.
-_OWNERS = frozenset(
-    (
-        "concurrent",
-        "kafka",
-        "confluent_kafka",
-        "multiprocessing",
-        "logging",
-        "socketserver",
-        "asyncio",
-        "apscheduler",
-        "psycopg_pool",
-        "autotrace",
-    )
-)
 
 
 def threads(module: Any, plan: Plan) -> None:
@@ -42,8 +34,9 @@ def _start(original: Any) -> Any:
     def start(self: Any) -> Any:
         try:
             context = capture_context()
-            if context.get(current.SPAN_KEY) is not None and not _serves_every_caller(self):
-                self.__dict__[SLOT] = context
+            span = context.get(current.SPAN_KEY)
+            if span is not None and not is_ended(span) and not _serves_every_caller(self):
+                self.__dict__[SLOT] = UntilEnded(context) if _may_outlive_its_caller(self) else context
         except Exception:
             contained("threading.Thread.start")
         return original(self)
@@ -62,7 +55,16 @@ def _bootstrap_inner(original: Any) -> Any:
 
 
 def _serves_every_caller(thread: Any) -> bool:
-    kind = type(thread)
-    target = getattr(thread, "_target", None)
-    modules = (kind.__module__, getattr(target, "__module__", None) or "")
-    return any(name.partition(".")[0] in _OWNERS for name in modules)
+    """Is it a worker of a library's own class, or started by the standard library's pools, servers and listeners?"""
+    for kind in type(thread).__mro__:
+        if "run" in vars(kind):
+            if kind.__module__ != "threading" and of_class(kind) != PROGRAM:
+                return True
+            break
+    return of_caller(thread, sys._getframe(1)) == STANDARD
+
+
+def _may_outlive_its_caller(thread: Any) -> bool:
+    """Does nobody wait for it at the exit, or does a library start it or do its work?"""
+    target = getattr(thread, "_target", None) or getattr(thread, "function", None)
+    return bool(thread.daemon) or of_caller(thread, sys._getframe(1)) == LIBRARY or of_function(target) != PROGRAM

@@ -6,6 +6,8 @@ from functools import update_wrapper
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from autotrace.containment import reraise_interruption
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -55,8 +57,7 @@ class Plan:
         if lacking:
             raise Unpatchable(f"{_path(owners[0])}.{name} has no parameter {lacking[0]!r}")
         replacement = make(original)
-        update_wrapper(replacement, original)
-        _show_parameters_of(original, replacement)
+        show_as(replacement, original)
         setattr(replacement, MARK, original)
         for owner in owners:
             self.value(owner, name, replacement)
@@ -72,8 +73,11 @@ class Plan:
         for do, undo, what in self._steps:
             try:
                 do()
-            except Exception as failure:
+            except BaseException as failure:
                 self.undo()
+                reraise_interruption()
+                if not isinstance(failure, Exception):
+                    raise
                 raise Unpatchable(f"{what}: {failure}") from failure
             self._undo.append(undo)
 
@@ -103,6 +107,21 @@ class _Replacing:
             setattr(self.owner, self.name, self.before)
 
 
+def show_as(replacement: Any, original: Any) -> None:
+    """Let inspect see the original's name, signature and defaults in the function that replaces it.
+
+    getfullargspec() and the attributes do not follow `__wrapped__`, signature() does.
+    """
+    update_wrapper(replacement, original)
+    if type(original) is not FunctionType or type(replacement) is not FunctionType:
+        return
+    replacement.__defaults__, replacement.__kwdefaults__ = original.__defaults__, original.__kwdefaults__
+    if not hasattr(original, "__wrapped__"):
+        from inspect import signature  # OpenTelemetry's API has imported it
+
+        replacement.__signature__ = signature(original)  # type: ignore[attr-defined]
+
+
 def require(owner: Any, *names: str) -> Any:
     """The value of the last of `names`. Raises Unpatchable if `owner` lacks one of them."""
     found = None
@@ -111,17 +130,6 @@ def require(owner: Any, *names: str) -> Any:
         if found is _MISSING:
             raise Unpatchable(f"{_path(owner)} has no {name}")
     return found
-
-
-def _show_parameters_of(original: Any, replacement: Any) -> None:
-    """What inspect.getfullargspec() and the attributes say, which do not follow `__wrapped__` as signature() does."""
-    if type(original) is not FunctionType or type(replacement) is not FunctionType:
-        return
-    replacement.__defaults__, replacement.__kwdefaults__ = original.__defaults__, original.__kwdefaults__
-    if not hasattr(original, "__wrapped__"):
-        from inspect import signature  # loaded long since, by OpenTelemetry's API
-
-        replacement.__signature__ = signature(original)  # type: ignore[attr-defined]
 
 
 def _takes(function: Any, parameter: str) -> bool:

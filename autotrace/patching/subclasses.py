@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
-from autotrace.patching import Unpatchable, require
+from autotrace.patching import Unpatchable, require, show_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +35,8 @@ def subclass(kind: type, makers: dict[str, Callable[[Any], Any]], slots: tuple[s
     space: dict[str, Any] = {"__slots__": slots}
     for name, make in makers.items():
         original = require(kind, name)
-        space[name] = update_wrapper(make(original), original)
+        space[name] = make(original)
+        show_as(space[name], original)
     return shown_as(kind.__name__, (kind,), space)
 
 

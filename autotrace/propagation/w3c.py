@@ -1,9 +1,11 @@
 """W3C Trace Context (traceparent, tracestate) and W3C Baggage, whose `;properties` are dropped.
 
-Sources: w3.org/TR/trace-context (level 1's grammar), /TR/trace-context-2 (the random flag), /TR/baggage.
+Sources: w3.org/TR/trace-context-2 (its grammar, the random flag), /TR/baggage.
 """
 
 from __future__ import annotations
+
+from autotrace.containment import reraise_interruption
 
 from .context import OWS, RANDOM, SAMPLED, identify, is_hex
 
@@ -17,8 +19,10 @@ names = ("traceparent", "tracestate", "baggage")
 
 _LOWER = "abcdefghijklmnopqrstuvwxyz"
 _DIGITS = "0123456789"
-_KEY = _LOWER + _DIGITS + "_-*/"
+_KEY = _LOWER + _DIGITS + "_-*/@"
 _MAX_MEMBERS = 32
+_MAX_STATE = 32 * 1024
+"""Characters of a tracestate that are read: 32 of the longest members are 16 KB. A longer one is not even split."""
 
 _TOKEN = _LOWER + _LOWER.upper() + _DIGITS + "!#$%&'*+-.^_`|~"
 _UNQUOTED = "!#$&'()*+/:<=>?@[]^`{|}"
@@ -53,11 +57,13 @@ def extract(get: Get) -> Remote | None:
 
 
 def clean_trace_state(text: str) -> str | None:
-    """The members of a tracestate in order, without blanks and empty ones; None if one is invalid, or for more than 32.
+    """The members of a tracestate in order, without blanks and empty ones; None if one is invalid, for more than 32, and for 32 KB.
 
     Of a key that comes twice, the first and newest member stays. Unique keys are the sender's duty (w3c/trace-context,
     pull request 477), and the specification's own tests want the rest kept.
     """
+    if len(text) > _MAX_STATE:
+        return None
     members: dict[str, str] = {}
     count = 0
     for item in text.split(","):
@@ -73,11 +79,8 @@ def clean_trace_state(text: str) -> str | None:
 
 
 def _is_state_key(key: str) -> bool:
-    """`system` of up to 256 characters, or `tenant@system` of up to 241 and 14? Only a tenant starts with a digit."""
-    tenant, at, system = key.rpartition("@")
-    if not system or system[0] not in _LOWER or system.strip(_KEY) or len(system) > (14 if at else 256):
-        return False
-    return not at or (0 < len(tenant) <= 241 and tenant[0] not in "_-*/" and not tenant.strip(_KEY))
+    """1 to 256 of `a-z 0-9 _ - * / @`, a letter or a digit first? Level 1 knew tenants; to level 2 `@` is a character."""
+    return 0 < len(key) <= 256 and key[0] not in "_-*/@" and not key.strip(_KEY)
 
 
 def _is_state_value(value: str) -> bool:
@@ -143,5 +146,6 @@ def quoted(items: Mapping[str, object], unquoted: str) -> Headers:
         try:
             pairs.append((key, quote(str(value), safe=unquoted, errors="replace")))
         except Exception:  # the __str__ of the program's value fails: this item alone is left out
+            reraise_interruption()
             continue
     return pairs

@@ -5,6 +5,7 @@ If autotrace is not active in that process, the work runs as without it. Importi
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,20 @@ def serialize() -> SerializedContext | None:
     carried = {name: value for name, value in baggage.get_all(context).items() if isinstance(value, str)}
     flags = int(getattr(span, "flags", known.trace_flags))
     return known.trace_id, known.span_id, flags, state, carried, context.get(FORWARD_KEY, ())
+
+
+def reaches(pool: Any, attribute: str) -> bool:
+    """Will the pool's processes find autotrace? `attribute` holds the pool's context of multiprocessing.
+
+    Forked processes have it. Others get this process's sys.path, which helps if they run this Python.
+    """
+    context = getattr(pool, attribute, None)
+    if context is None:
+        return False
+    if context.get_start_method() == "fork":
+        return True
+    spawn: Any = sys.modules.get("multiprocessing.spawn")
+    return spawn is not None and os.fsdecode(spawn.get_executable()) == sys.executable
 
 
 def run_in_serialized_context(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
 
+from autotrace.containment import contained
 from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED, SHORT
 from autotrace.semantics import span_reader
 from autotrace.tracing.span import Span
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class ProviderSpan(Span):
     """Collects facts as any Span. The program's calls of OpenTelemetry's API go to `real`, the provider's span."""
 
-    __slots__ = ("real",)
+    __slots__ = ("_start", "real")
 
     def __init__(
         self, real: trace.Span, parent_id: int, flags: int, kind: SpanKind, family: Any, facts: Any, shared: Any
@@ -34,8 +35,24 @@ class ProviderSpan(Span):
     def end(self, end_time: int | None = None) -> None:
         if self.end_time is None:
             self.end_time = end_time or 0
-            self._describe()
-            self.real.end(end_time)
+            try:
+                self._describe()
+            except Exception:
+                contained("a span of the program's tracer provider")
+            finally:
+                self.real.end(end_time)
+
+    @property
+    def start_time(self) -> int:
+        return self._start
+
+    @start_time.setter
+    def start_time(self, value: int) -> None:
+        """Set again if a span is made after its beginning. The API has no word for that, the SDK's span an attribute."""
+        self._start: int = value
+        real: Any = getattr(self, "real", None)
+        if hasattr(real, "_start_time"):
+            real._start_time = value
 
     def _describe(self) -> None:
         """Give the provider's span its name, tags, status and events."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from autotrace.containment import contained
 from autotrace.tracing import current
 
 if TYPE_CHECKING:
@@ -19,9 +20,34 @@ def capture_context() -> Context:
 
 
 def run_in_context(context: Context, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """work(*args, **kwargs) with `context` as the current context, on this thread."""
-    token = current.put(context)
+    """work(*args, **kwargs) with `context` as the current context, on this thread.
+
+    An exception may interrupt this at any instruction. The second handler restores the context if the first is struck.
+    """
+    outer = current.get()
     try:
-        return work(*args, **kwargs)
-    finally:
-        current.leave(token)
+        try:
+            current.put(context)
+            return work(*args, **kwargs)
+        finally:
+            current.put(outer)
+    except BaseException:
+        current.put(outer)
+        raise
+
+
+def submitting(original: Callable[..., Any], place: str) -> Callable[..., Any]:
+    """`original`, a pool's (self, function, /, *args, **kwargs), whose function runs in the context in which it was given."""
+
+    def submit(*args: Any, **kwargs: Any) -> Any:
+        # Without a function by position, the original raises.
+        try:
+            context = capture_context() if len(args) > 1 and callable(args[1]) else None
+        except Exception:
+            contained(place)
+            context = None
+        if not context:
+            return original(*args, **kwargs)
+        return original(args[0], run_in_context, context, *args[1:], **kwargs)
+
+    return submit

@@ -11,6 +11,7 @@ from autotrace.propagation.context import SAMPLED
 from autotrace.semantics import span_reader
 from autotrace.tracing import clock, kept
 from autotrace.tracing.failure import Failure, failure_of
+from autotrace.tracing.manual_arguments import attributes_of, moment, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +107,7 @@ class Span(trace.Span):
         """End the span. Only the first call counts."""
         if self.end_time is None:
             if self.flags & SAMPLED:
-                self.end_time = end_time or now()
+                self.end_time = now() if end_time is None else moment(end_time)
                 self.sink(self)
             else:
                 self.end_time = 0  # nobody reads this time: it only marks the span as ended
@@ -130,7 +131,7 @@ class Span(trace.Span):
         return self.end_time is None and bool(self.flags & SAMPLED)
 
     def set_attribute(self, key: str, value: Any) -> None:
-        if self.is_recording():
+        if self.is_recording() and isinstance(key, str):
             if self.attributes is None:
                 self.attributes = {}
             if key in self.attributes or len(self.attributes) < ATTRIBUTES:
@@ -139,7 +140,7 @@ class Span(trace.Span):
                 self.dropped += 1
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        for key, value in attributes.items():
+        for key, value in attributes_of(attributes).items():
             self.set_attribute(key, value)
 
     def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
@@ -147,13 +148,14 @@ class Span(trace.Span):
             if self.events is None:
                 self.events = []
             if len(self.events) < EVENTS:
-                self.events.append(Event(kept.kept(name), timestamp or now(), kept.kept_items(attributes)))
+                time_ = now() if timestamp is None else moment(timestamp)
+                self.events.append(Event(kept.kept(text_of(name)), time_, kept.kept_items(attributes_of(attributes))))
             else:
                 self.dropped += 1
 
     def add_link(self, context: SpanContext, attributes: Any = None) -> None:
-        if context is not None and context.is_valid:
-            self.link(context.trace_id, context.span_id, kept.kept_items(attributes))
+        if isinstance(context, tuple) and getattr(context, "is_valid", False):
+            self.link(context.trace_id, context.span_id, kept.kept_items(attributes_of(attributes)))
 
     def link(self, trace_id: int, span_id: int, attributes: Mapping[str, Any]) -> None:
         if self.is_recording():
@@ -166,24 +168,24 @@ class Span(trace.Span):
 
     def update_name(self, name: str) -> None:
         if self.is_recording():
-            self.given_name = kept.kept(name)
+            self.given_name = kept.kept(text_of(name))
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         """As OpenTelemetry says: OK is final, UNSET changes nothing."""
         if not self.is_recording() or (self.status is not None and self.status[0] is StatusCode.OK):
             return
-        code, text = (
-            (status, description) if isinstance(status, StatusCode) else (status.status_code, status.description)
-        )
-        if code is not StatusCode.UNSET:
-            self.status = (code, kept.kept(text) if code is StatusCode.ERROR else None)
+        if not isinstance(status, StatusCode):
+            status, description = getattr(status, "status_code", StatusCode.UNSET), getattr(status, "description", None)
+        if status is StatusCode.OK or status is StatusCode.ERROR:
+            text = description if status is StatusCode.ERROR and description is not None else None
+            self.status = (status, None if text is None else kept.kept(text_of(text)))
 
     def record_exception(
         self, exception: BaseException, attributes: Any = None, timestamp: int | None = None, escaped: bool = False
     ) -> None:
-        if self.is_recording():
-            failure = failure_of(exception, timestamp)
-            self.add_event("exception", {**span_reader.exception(failure), **(attributes or {})}, failure.time)
+        if self.is_recording() and isinstance(exception, BaseException):
+            failure = failure_of(exception, None if timestamp is None else moment(timestamp))
+            self.add_event("exception", {**span_reader.exception(failure), **attributes_of(attributes)}, failure.time)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None

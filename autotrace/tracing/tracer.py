@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from opentelemetry.util._decorator import _agnosticcontextmanager
 
-from autotrace.settings import in_force
+from autotrace.containment import contained
+from autotrace.propagation.context import SAMPLED
+from autotrace.settings import in_force, names_tracer_provider
 from autotrace.tracing import program_provider
 from autotrace.tracing.current import SPAN_KEY, SUPPRESS_KEY, get
 from autotrace.tracing.kept import kept
+from autotrace.tracing.manual_arguments import moment, text_of
 from autotrace.tracing.new_span import bits, start_from_parent, start_from_remote
 from autotrace.tracing.span import Span
 
@@ -85,17 +89,20 @@ class Tracer(trace.Tracer):
                 return other.get_tracer(self.name, *self.identity).start_span(
                     name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
                 )
-        span = self._new(context, kind)
+        span = self._new(context, kind if type(kind) is SpanKind else SpanKind.INTERNAL)
         if span is None:
             return trace.INVALID_SPAN
-        span.given_name = kept(name)
+        span.given_name = kept(name if type(name) is str else text_of(name))
         span.scope = self.name
-        if start_time:
-            span.start_time = start_time
+        if start_time is not None:
+            span.start_time = moment(start_time)
         if attributes:
             span.set_attributes(attributes)
-        for link in links or ():
-            span.add_link(link.context, link.attributes)
+        if links and isinstance(links, Sequence):
+            for link in links:
+                span.add_link(getattr(link, "context", trace.INVALID_SPAN_CONTEXT), getattr(link, "attributes", None))
+        if provider.processors:
+            on_start(span, context)
         return span
 
     def _new(self, context: Any, kind: SpanKind) -> Span | None:
@@ -138,7 +145,9 @@ class TracerProvider(trace.TracerProvider):
         return Tracer(instrumenting_module_name, version)
 
     def add_span_processor(self, span_processor: Any) -> None:
-        """Add an SDK SpanProcessor. The export thread calls its on_end() with a ReadableSpan."""
+        """Add an SDK SpanProcessor. Its on_start() gets the span itself; the export thread calls its on_end() with a ReadableSpan."""
+        if not self.processors:
+            Span.__init__ = _announcing(Span.__init__)  # type: ignore[method-assign]
         self.processors.append(span_processor)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
@@ -152,10 +161,33 @@ class TracerProvider(trace.TracerProvider):
 provider = TracerProvider()
 
 
+def on_start(span: Span, context: Any) -> None:
+    """Tell the program's span processors of a new span. Each fails for itself."""
+    if not span.flags & SAMPLED:
+        return
+    for processor in list(provider.processors):
+        try:
+            processor.on_start(span, context)
+        except Exception:
+            contained(f"the span processor {type(processor).__name__}")
+
+
+def _announcing(initialize: Any) -> Any:
+    """Span.__init__ once there are processors, so that spans cost nothing more without any. Tracer tells of its own spans."""
+
+    def __init__(self: Span, *args: Any) -> None:
+        initialize(self, *args)
+        if self.family is not None and type(self) is Span:
+            on_start(self, None)
+
+    return __init__
+
+
 def register() -> None:
     """Make the provider the API's own, unless the program has set one."""
-    # Not by set_tracer_provider(): it may be called only once, and the program needs that call.
-    if trace._TRACER_PROVIDER is None:
+    # Not by set_tracer_provider(): it may be called only once, and the program needs that call. If a variable names a
+    # provider, the API loads it when the program first asks.
+    if trace._TRACER_PROVIDER is None and not names_tracer_provider():
         trace._TRACER_PROVIDER = provider
 
 

@@ -145,8 +145,9 @@ SEVERAL = {
     "the longest key": (("foo=1", "z" * 256 + "=1"), "foo=1," + "z" * 256 + "=1"),
     "a key too long": (("foo=1", "z" * 257 + "=1"), None),
     "the longest tenant and system": (("foo=1", f"{'t' * 241}@{'v' * 14}=1"), f"foo=1,{'t' * 241}@{'v' * 14}=1"),
-    "a tenant too long": (("foo=1", "t" * 242 + "@v=1"), None),
-    "a system too long": (("foo=1", "t@" + "v" * 15 + "=1"), None),
+    "a tenant of any length": (("foo=1", "t" * 242 + "@v=1"), "foo=1," + "t" * 242 + "@v=1"),
+    "a system of any length": (("foo=1", "t@" + "v" * 15 + "=1"), "foo=1,t@" + "v" * 15 + "=1"),
+    "a key with an at sign too long": (("foo=1", "t" * 242 + "@" + "v" * 14 + "=1"), None),
     "one invalid": (("foo=1", "BAR=2"), None),
     "32 members in all": (
         tuple(",".join(f"k{n:02}=1" for n in range(start, start + 16)) for start in (0, 16)),

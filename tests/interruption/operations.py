@@ -7,6 +7,8 @@ import concurrent.futures
 import gc
 import http.client
 import io
+import multiprocessing
+import multiprocessing.pool
 import sqlite3
 import sys
 import threading
@@ -17,13 +19,20 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import flask
+import gevent
 import httpx
 import pytest
 import requests
 import urllib3
+from opentelemetry import trace
+from opentelemetry.context.context import Context
+from opentelemetry.trace import SpanKind
 
 from autotrace.http_client.call import current_call
-from autotrace.tracing import current
+from autotrace.propagation import carriers
+from autotrace.semantics import http as http_semantics
+from autotrace.tracing import current, propagate, tracer
+from autotrace.tracing.run_in_context import run_in_context
 from tests.http_client.http_peer import Peer, free_port, redirect
 
 
@@ -242,6 +251,84 @@ def thread_start() -> Iterator[Operation]:
     yield Operation(run, lambda: len(ran))
 
 
+@contextmanager
+def _in_a_request() -> Iterator[None]:
+    """A span is current, so that there is something to carry."""
+    outer = current.get()
+    span = tracer.start(http_semantics.SERVER, SpanKind.SERVER, {})
+    assert span is not None
+    current.enter(span)
+    try:
+        yield
+    finally:
+        current.put(outer)
+        span.end()
+
+
+def _carried(run: Callable[[list[int]], Any]) -> Callable[[], Any]:
+    """An operation that gives `append` of its list away, to be called elsewhere."""
+
+    @contextmanager
+    def make() -> Iterator[Operation]:
+        ran: list[int] = []
+        with _in_a_request():
+            yield Operation(lambda: run(ran), lambda: len(ran))
+
+    return make
+
+
+def _start_thread(ran: list[int]) -> None:
+    thread = threading.Thread(target=ran.append, args=(1,))
+    thread.start()
+    thread.join()
+
+
+def _start_daemon(ran: list[int]) -> None:
+    thread = threading.Thread(target=ran.append, args=(1,), daemon=True)
+    thread.start()
+    thread.join()
+
+
+@contextmanager
+def pool_in_request() -> Iterator[Operation]:
+    ran: list[int] = []
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        with _in_a_request():
+            yield Operation(lambda: pool.submit(ran.append, 1), lambda: len(ran))
+
+
+@contextmanager
+def multiprocessing_thread_pool() -> Iterator[Operation]:
+    ran: list[int] = []
+    with multiprocessing.pool.ThreadPool(1) as pool, _in_a_request():
+        yield Operation(lambda: pool.apply_async(ran.append, (1,)), lambda: len(ran))
+
+
+@contextmanager
+def process_pool() -> Iterator[Operation]:
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool, _in_a_request():
+        yield Operation(lambda: pool.submit(int), lambda: 0)
+
+
+def _in_context(ran: list[int]) -> None:
+    run_in_context(Context(), ran.append, 1)
+
+
+def _spawn_greenlet(ran: list[int]) -> None:
+    greenlet = gevent.spawn(ran.append, 1)
+    greenlet.join()
+
+
+def _baggage(ran: list[int]) -> None:
+    headers: dict[str, str] = {}
+    carriers.inject_http(
+        propagate.propagator, headers, trace.get_current_span(), {"a": "b c"}, (("x-request-id", "1"),)
+    )
+    assert carriers.extract_http(propagate.propagator, headers) is not None
+    ran.append(1)
+
+
 OPERATIONS: dict[str, Callable[[], Any]] = {
     "sqlite3": sqlite_execute,
     "sqlite3, failing": sqlite_failing,
@@ -261,4 +348,12 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "httpx, refused": _refused(_httpx, httpx.ConnectError),
     "concurrent.futures": pool_submit,
     "threading": thread_start,
+    "threading, in a request": _carried(_start_thread),
+    "threading, a daemon in a request": _carried(_start_daemon),
+    "concurrent.futures, in a request": pool_in_request,
+    "concurrent.futures, processes": process_pool,
+    "multiprocessing.pool": multiprocessing_thread_pool,
+    "gevent": _carried(_spawn_greenlet),
+    "run_in_context": _carried(_in_context),
+    "propagation": _carried(_baggage),
 }

@@ -20,7 +20,7 @@ def test_it_reaches_the_program_nothing_stays_current_and_the_call_ran_once_at_m
 ) -> None:
     wrong = []
     containment.failures.clear()
-    with OPERATIONS[name]() as operation, record():
+    with record(), OPERATIONS[name]() as operation:
         operation.run()
         outer = current.get()
         runs = 1

@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 
 from autotrace.patches import multiprocessing_pool as patch
 from autotrace.semantics import http
-from autotrace.tracing import current, tracer
+from autotrace.tracing import cross_process, current, tracer
 from tests import programs
 from tests.recorded import Recorded, nothing_current
 
@@ -105,9 +105,9 @@ def test_a_pool_that_runs_another_python_is_left_alone(monkeypatch: pytest.Monke
     with ThreadPool(1) as threads:
         monkeypatch.setattr(threads, "_ctx", spawning, raising=False)
         monkeypatch.setattr("multiprocessing.spawn.get_executable", lambda: "/another/python")
-        assert patch._reaches(threads) is False
+        assert cross_process.reaches(threads, "_ctx") is False
         monkeypatch.setattr("multiprocessing.spawn.get_executable", lambda: sys.executable)
-        assert patch._reaches(threads) is True
+        assert cross_process.reaches(threads, "_ctx") is True
 
 
 def test_our_failure_costs_the_trace_and_nothing_else(monkeypatch: pytest.MonkeyPatch, entered: Any) -> None:

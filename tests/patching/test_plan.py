@@ -158,3 +158,45 @@ def test_an_owner_without_the_function_refuses_the_whole_patch() -> None:
     with pytest.raises(patching.Unpatchable, match="has no connect"):
         patching.Plan().function((inner, outer), "connect", lambda original: lambda: None)
     assert inner.connect is print
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_a_step_that_is_interrupted_leaves_nothing_replaced(error: type[BaseException]) -> None:
+    class Owner:
+        one = two = 1
+
+    def strike() -> None:
+        raise error("struck")
+
+    plan = patching.Plan()
+    plan.value(Owner, "one", 2)
+    plan.step(strike, lambda: None)
+    with pytest.raises(patching.Unpatchable if error is ValueError else error):
+        plan.apply()
+    assert Owner.one == 1
+
+
+def test_the_replacement_shows_the_originals_signature_and_defaults() -> None:
+    class Owner:
+        def method(self, a: int, b: str = "b", *rest: int, c: int = 3, **others: int) -> str:
+            """Its docstring."""
+            return f"{a}{b}{rest}{c}{others}"
+
+    before, original = inspect.getfullargspec(Owner.method), Owner.method
+
+    def replaced(original: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return original(*args, **kwargs)
+
+        return call
+
+    plan = patching.Plan()
+    plan.method(Owner, "method", replaced)
+    plan.apply()
+    assert inspect.getfullargspec(Owner.method) == before
+    assert (Owner.method.__defaults__, Owner.method.__kwdefaults__) == (original.__defaults__, original.__kwdefaults__)
+    assert inspect.signature(Owner.method) == inspect.signature(original)
+    assert Owner().method(1) == "1b()3{}"
+    assert Owner().method(1, "x", 2, c=4, d=5) == "1x(2,)4{'d': 5}"
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'a'"):
+        Owner().method()  # type: ignore[call-arg]

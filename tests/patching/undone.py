@@ -99,14 +99,15 @@ def undo_all(plans: list[Plan]) -> None:
         plan.undo()
 
 
-for package, rows in packages().items():
-    patches = imported(rows)
-    if patches:
-        tables = state(*FAMILIES)
-        undo_all(apply_all(patches)[0])  # the first time, patches import what they need
-        before = state(package)
-        plans, refusal = apply_all(patches)
-        changed = differing(before, state(package))
-        undo_all(plans)
-        left = differing(before, state(package)) + differing(tables, state(*FAMILIES))
-        print(json.dumps([package, bool(changed), left, refusal]), flush=True)
+if __name__ == "__main__":  # no function: what these names hold is found as a program's is
+    for package, rows in packages().items():
+        patches = imported(rows)
+        if patches:
+            tables = state(*FAMILIES)
+            undo_all(apply_all(patches)[0])  # the first time, patches import what they need
+            before = state(package)
+            plans, refusal = apply_all(patches)
+            changed = differing(before, state(package))
+            undo_all(plans)
+            left = differing(before, state(package)) + differing(tables, state(*FAMILIES))
+            print(json.dumps([package, bool(changed), left, refusal]), flush=True)

@@ -29,6 +29,7 @@ def test_a_process_that_uses_no_library_pays_for_row_one_alone() -> None:
         "autotrace.containment",
         "autotrace.import_hook",
         "autotrace.registry",
+        "autotrace.own_imports",
         "autotrace.setting_types",
         "autotrace.setting_aliases",
         "autotrace.settings",

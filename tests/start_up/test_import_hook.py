@@ -195,3 +195,26 @@ def test_without_a_usable_opentelemetry_api_the_program_runs_after_one_line(tmp_
 def test_no_library_is_imported_that_the_program_did_not_ask_for() -> None:
     program = "import requests, sys; print([n for n in ('kafka', 'psycopg2', 'flask', 'wrapt', 'sqlite3', 'opentelemetry.sdk') if n in sys.modules])"
     assert on_path(*python(program)).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("failure", "state"),
+    [
+        ("None.missing", "failed: AttributeError"),
+        ("plan.missing", "failed: AttributeError"),
+        ("1 / 0", "failed: ZeroDivisionError"),
+        ("__import__('autotrace.missing')", "failed: ModuleNotFoundError"),
+        ("module.missing", "refused: partially initialized module 'http.client' has no attribute"),
+        ("module.HTTPConnection.missing", "refused: type object 'HTTPConnection' has no attribute 'missing'"),
+        ("__import__('http.missing')", "refused: No module named 'http.missing'"),
+    ],
+)
+def test_a_fault_of_ours_is_said_and_a_library_of_another_shape_is_refused(failure: str, state: str) -> None:
+    program = (
+        "import opentelemetry.trace\nimport autotrace.patches.http_client as patch\n"
+        f"patch.connections = lambda module, plan: {failure}\n"
+        "import http.client\nfrom autotrace.registry import states\nprint(states['http.client', 'http.client'])"
+    )
+    done = on_path(*python(program))
+    assert done.stdout.startswith(state)
+    assert ("internal error in the patch of http.client" in done.stderr) is state.startswith("failed")

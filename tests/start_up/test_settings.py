@@ -71,6 +71,9 @@ def test_ours_wins_over_opentelemetrys_and_that_over_jaegers(row: Setting) -> No
         ({"OTEL_RESOURCE_ATTRIBUTES": "x=1,y=two words"}, "tags", {"x": "1", "y": "two words"}),
         ({"ISTIO_META_CLUSTER_ID": "east"}, "cluster_id", "east"),
         ({"ISTIO_META_CLUSTER_ID": "east", "AUTOTRACE_CLUSTER_ID": "west"}, "cluster_id", "west"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "a%20b=1%2C2%3D3,c=100%"}, "tags", {"a b": "1,2=3", "c": "100%"}),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=m%C3%BCller"}, "service_name", "müller"),
+        ({"AUTOTRACE_TAGS": "a=1%2C2"}, "tags", {"a": "1%2C2"}),
         ({"JAEGER_TAGS": "zone=eu"}, "tags", {"zone": "eu"}),
         ({"JAEGER_ENDPOINT": "http://j:14268/api/traces"}, "endpoint", "http://j:14268/api/traces"),
         ({"JAEGER_AGENT_HOST": "j"}, "agent_host", "j"),
@@ -83,7 +86,6 @@ def test_ours_wins_over_opentelemetrys_and_that_over_jaegers(row: Setting) -> No
         ({"JAEGER_SAMPLER_TYPE": "probabilistic"}, "sampler", "parentbased_traceidratio"),
         ({"JAEGER_SAMPLER_TYPE": "ratelimiting", "JAEGER_SAMPLER_PARAM": "7"}, "sampler_arg", 7.0),
         ({"OTEL_TRACES_SAMPLER": "always_off"}, "sampler", "always_off"),
-        ({"OTEL_TRACES_EXPORTER": "otlp"}, "exporter", "jaeger"),
         ({"OTEL_TRACES_EXPORTER": "none"}, "exporter", "none"),
         ({"JAEGER_TRACEID_128BIT": "false"}, "trace_id_128", False),
         ({"JAEGER_DISABLED": "true"}, "enabled", False),
@@ -181,3 +183,28 @@ def test_a_refused_value_is_quoted_cut_and_without_control_characters(row: Setti
     for problem in Settings({row.variables[0]: value}).problems:
         assert len(problem) < 600
         assert problem.isprintable()
+
+
+@pytest.mark.parametrize("name", ["otlp", "zipkin", "otlp,console"])
+def test_an_exporter_of_opentelemetrys_that_is_not_there_is_said_in_one_line(name: str) -> None:
+    settings = Settings({"OTEL_TRACES_EXPORTER": name})
+    assert settings.exporter == "jaeger"
+    (line,) = settings.problems
+    assert line.startswith(f"OTEL_TRACES_EXPORTER='{name}': autotrace has no exporter {name.partition(',')[0]!r}")
+
+
+@pytest.mark.parametrize("variable", ["AUTOTRACE_FLUSH_SECONDS", "AUTOTRACE_EXIT_SECONDS"])
+@pytest.mark.parametrize("value", ["1e10", "86401", "inf", "nan", "-1", "9" * 400])
+def test_absurd_seconds_are_refused_in_one_line(variable: str, value: str) -> None:
+    settings = Settings({variable: value})
+    assert (settings.flush_seconds, settings.exit_seconds) == (1.0, 1.0)
+    assert "from 0 to 86400" in settings.problems[0]
+
+
+def test_a_refused_value_is_told_short_and_without_control_characters() -> None:
+    for row in TABLE:
+        for name in row.variables:
+            if name.startswith("AUTOTRACE_"):
+                for line in Settings({name: "\x1b[31m,\n" + "x" * 100_000}).problems:
+                    assert len(line) < 800, name
+                    assert line.isprintable(), name
