@@ -83,7 +83,10 @@ def _traced(
 
 def _rows(stream: _Stream) -> Iterator[Any]:
     with stream as rows:
-        yield from rows
+        try:
+            yield from rows
+        finally:
+            rows.close()  # it may hold the connection, if an exception struck between it and this generator
 
 
 async def _async_rows(stream: _Stream) -> AsyncIterator[Any]:
