@@ -42,6 +42,8 @@ def subclass(
     for name, make in makers.items():
         original = require(kind, name)
         space[name] = update_wrapper(make(original), original)
+        if not hasattr(original, "__module__"):
+            space[name].__module__ = kind.__module__  # pickle finds a C method by its class, and ours by its module
     return shown_as(kind.__name__, (kind,), space)
 
 

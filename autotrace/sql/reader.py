@@ -57,9 +57,9 @@ class Reader:
     def name(self, token: str, gap: str, dotted: bool) -> None:
         """A quoted name; or a value, if the dialect leaves that open."""
         joined = dotted or self.previous == "." or bool(self.expect)
-        if token[0] == '"' and not joined:
-            if self.quotes == 2 or (self.quotes == 1 and not self._is_place_of_name()):
-                return self.value(token, gap, "value")
+        open_ = token[0] == '"' and not joined and self.quotes
+        if open_ and (self.quotes == 2 or not self._is_place_of_name()):
+            return self.value(token, gap, "value")
         self.pieces.append(gap + token)
         self.only_values = False
         shown = token.lstrip("uU&")
