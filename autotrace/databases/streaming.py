@@ -78,8 +78,8 @@ def _traced(stand_in: Callable[[Any], Any]) -> Callable[[Driver, StatementCall],
     return making
 
 
-# A generator function stays one, with the parameters of the original, because programs inspect it, and because a wrong call
-# is refused at once and not at the first row. So it is written for each original.
+# A generator function stays one, with the parameters of the original, because programs inspect it, and because a wrong
+# call is refused at once and not at the first row. So it is written for each original.
 _ROWS = """
 def {name}({parameters}):
     with _autotrace_begin({arguments}) as _autotrace_rows:

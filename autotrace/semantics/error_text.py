@@ -1,8 +1,8 @@
 """Texts of exceptions without the values in them: what databases quote, passwords in URLs and connection strings.
 
-Used by exporters, never on the program's thread. AUTOTRACE_MASK_STATEMENTS=false leaves the texts whole. Names of tables,
-columns, constraints and servers stay where the text says what they are. If it is open whether something is a value, it is
-masked. Limit: an exception of the program's own that repeats a value without quotes or in words of its own.
+Used by exporters, never on the program's thread. AUTOTRACE_MASK_STATEMENTS=false leaves the texts whole. Names of
+tables, columns, constraints and servers stay where the text says what they are. If it is open whether something is a
+value, it is masked. Limit: an exception of the program's own that repeats a value in words of its own.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ _secrets = {_SEPARATORS.sub("", name).lower() for name in in_force().secret_para
 _DRIVERS = frozenset(
     "psycopg psycopg2 asyncpg pg8000 aiopg pymysql MySQLdb mysql mariadb cymysql aiomysql asyncmy sqlite3 pysqlite3 "
     "aiosqlite oracledb cx_Oracle pyodbc aioodbc pymssql duckdb _duckdb sqlalchemy django peewee tortoise".split()
-)
+).union(name.partition(".")[0] for name in in_force().dbapi)
+"""Packages whose exceptions repeat what a database said."""
 _TOLD_BY_A_DATABASE = re.compile(
     r"\)=\(|(?:\n|\\n)(?:LINE \d+|DETAIL): |Duplicate (?:entry|key) |\[(?:SQL|parameters): |Failing row contains"
-    r"|\bnear \\?['\"]|invalid input |[Ii]ncorrect \w+ value: |column values \(|duplicate key value |Could not convert string"
-    r"|converting the \w+ value|unrecognized token: |ORA-\d{5}"
+    r"|\bnear \\?['\"]|invalid input |[Ii]ncorrect \w+ value: |column values \(|duplicate key value "
+    r"|Could not convert string|converting the \w+ value|unrecognized token: |ORA-\d{5}"
 )
 """A driver's text in an exception of another library, or of the program's own."""
 

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace
 
+from autotrace.export.jaeger import encoder
 from autotrace.semantics import span_reader
 from test_services.mariadb import MariaDB
 from test_services.postgresql import PostgreSQL
@@ -79,7 +80,7 @@ def exported(recorded: Recorded) -> str:
     try:
         for span_reader.convention in ("opentracing", "otel"):
             for span in recorded:
-                shown += [span.name, span_reader.tags(span), span_reader.events(span), span_reader.status_text(span)]
+                shown += [span.name, encoder._all_tags(span), span_reader.events(span), span_reader.status_text(span)]
     finally:
         span_reader.convention = before
     return str(shown)
