@@ -46,6 +46,7 @@ def shared_facts(
     if socket or (name and name[0] in "/@"):
         facts["remote"] = ("", None)
     elif name:
+        name = name.rpartition("@")[2]  # a password that holds `@`, in a URL, ends in what drivers take for the host
         facts["remote"], facts["service"], facts["address"] = (name, _port(port)), name, address or None
     return make(facts)
 

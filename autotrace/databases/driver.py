@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
-from autotrace.containment import contained
+from autotrace.containment import contained, reraise_interruption
 from autotrace.databases.connection_facts import AsynchronousFacts
 from autotrace.semantics import database
 from autotrace.tracing.current import enter, get, put
@@ -83,14 +83,19 @@ class Driver:
                     if span is not None:
                         put(outer)
                     raise
+                if type(shared) is AsynchronousFacts:
+                    shared.waiting = span
+                    return result
                 try:
-                    if type(shared) is AsynchronousFacts:
-                        shared.waiting = span
-                    else:
-                        rows = self.rowcount
-                        if rows >= 0:
-                            span.facts["rows"] = rows
-                        span.end()
+                    rows = self.rowcount
+                    counted = rows >= 0
+                except Exception:  # a class of the program's: its rowcount may be None, or raise
+                    reraise_interruption()
+                    counted = False
+                try:
+                    if counted:
+                        span.facts["rows"] = rows
+                    span.end()
                 except Exception:
                     contained(place)
                 return result

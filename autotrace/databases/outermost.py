@@ -23,6 +23,9 @@ _running: ContextVar[Any] = ContextVar("autotrace-outermost", default=None)
 """The object whose traced method is running. Methods that it calls on itself make no span."""
 
 
+# Twins but for `await`. Two handlers, because an exception may strike within the first: tracing/traced_call.py.
+
+
 def outermost(make: Make, of: Callable[[Any], Any] = itself) -> Make:
     """make(), for a method that calls others of the same object: while it runs, those of unless_nested() make no span.
 
@@ -31,11 +34,20 @@ def outermost(make: Make, of: Callable[[Any], Any] = itself) -> Make:
 
     def making(original: Any) -> Any:
         def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            token = _running.set(of(self))
+            before, it = _running.get(), of(self)
+            token: Any = None
             try:
-                return original(self, *args, **kwargs)
-            finally:
-                _reset(token)
+                try:
+                    token = _running.set(it)
+                    result = original(self, *args, **kwargs)
+                    _restore(token, it, before)
+                except BaseException:
+                    _restore(token, it, before)
+                    raise
+            except BaseException:
+                _restore(token, it, before)
+                raise
+            return result
 
         return make(update_wrapper(call, original))
 
@@ -47,21 +59,34 @@ def outermost_coroutine(make: Make, of: Callable[[Any], Any] = itself) -> Make:
 
     def making(original: Any) -> Any:
         async def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            token = _running.set(of(self))
+            before, it = _running.get(), of(self)
+            token: Any = None
             try:
-                return await original(self, *args, **kwargs)
-            finally:
-                _reset(token)
+                try:
+                    token = _running.set(it)
+                    result = await original(self, *args, **kwargs)
+                    _restore(token, it, before)
+                except BaseException:
+                    _restore(token, it, before)
+                    raise
+            except BaseException:
+                _restore(token, it, before)
+                raise
+            return result
 
         return make(update_wrapper(call, original))
 
     return making
 
 
-def _reset(token: Token[Any]) -> None:
+def _restore(token: Token[Any] | None, it: Any, before: Any) -> None:
+    """What ran before `it` runs again. May be called twice, and before set() has returned its token."""
     try:
-        _running.reset(token)
-    except ValueError:  # a coroutine that was thrown away, and closed in another context
+        if token is not None:
+            _running.reset(token)
+        elif _running.get() is it:
+            _running.set(before)
+    except (ValueError, RuntimeError):  # a coroutine that was thrown away, and closed in another context; done already
         pass
 
 

@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from autotrace.databases.traced_methods import end_statement, start_span
+from autotrace.patching import require
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from types import CodeType
 
     from autotrace.databases.driver import Driver, Make
     from autotrace.databases.traced_methods import StatementCall
@@ -57,22 +59,17 @@ class _Rows(_Stream):
         super().__exit__(kind, None if kind is GeneratorExit else error, trace)
 
 
-def _traced(
-    stand_in: Callable[[Any], Any], stream: type[_Stream], names: tuple[str, ...] = ()
-) -> Callable[[Driver, StatementCall], Make]:
-    """stand_in(stream) -> the generator or context manager for the program; `names` are those of the driver's."""
+def _traced(stand_in: Callable[[Any], Any]) -> Callable[[Driver, StatementCall], Make]:
+    """stand_in(stream) -> the context manager for the program."""
 
     def making(driver: Driver, call: StatementCall) -> Make:
         def make(original: Any) -> Any:
             place = f"{driver.component}.{original.__name__}"
 
             def traced(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-                # The original is called at once: it returns a generator or a context manager, and refuses a wrong call.
-                result = original(self, *args, **kwargs)
-                replacement = stand_in(stream(driver, call, place, result, self, args, kwargs))
-                for name in names:
-                    setattr(replacement, name, getattr(result, name))
-                return replacement
+                # The original is called at once: it returns a context manager, and refuses a wrong call.
+                block = original(self, *args, **kwargs)
+                return stand_in(_Stream(driver, call, place, block, self, args, kwargs))
 
             return traced
 
@@ -81,18 +78,74 @@ def _traced(
     return making
 
 
-def _rows(stream: _Stream) -> Iterator[Any]:
-    with stream as rows:
-        yield from rows
-
-
-async def _async_rows(stream: _Stream) -> AsyncIterator[Any]:
-    with stream as rows:
+# A generator function stays one, with the parameters of the original, because programs inspect it, and because a wrong
+# call is refused at once and not at the first row. So it is written for each original.
+_ROWS = """
+def {name}({parameters}):
+    with _autotrace_begin({arguments}) as _autotrace_rows:
         try:
-            async for row in rows:
-                yield row
+            yield from _autotrace_rows
         finally:
-            await rows.aclose()
+            _autotrace_rows.close()  # it may hold the connection, if an exception struck between the two generators
+"""
+_ASYNC_ROWS = """
+async def {name}({parameters}):
+    with _autotrace_begin({arguments}) as _autotrace_rows:
+        try:
+            async for _autotrace_row in _autotrace_rows:
+                yield _autotrace_row
+        finally:
+            await _autotrace_rows.aclose()
+"""
+
+
+def _traced_generator(source: str) -> Callable[[Driver, StatementCall], Make]:
+    def making(driver: Driver, call: StatementCall) -> Make:
+        def make(original: Any) -> Any:
+            place = f"{driver.component}.{original.__name__}"
+
+            def begin(self: Any, /, *args: Any, **kwargs: Any) -> _Rows:
+                return _Rows(driver, call, place, original(self, *args, **kwargs), self, args, kwargs)
+
+            parameters, arguments = _signature(require(original, "__code__"))
+            space: dict[str, Any] = {"__name__": __name__, "_autotrace_begin": begin}
+            text = source.format(name=original.__name__, parameters=parameters, arguments=arguments)
+            exec(compile(text, __file__, "exec"), space)
+            traced = space[original.__name__]
+            traced.__defaults__, traced.__kwdefaults__ = original.__defaults__, original.__kwdefaults__
+            return traced
+
+        return make
+
+    return making
+
+
+_VARIADIC, _KEYWORDS = 0x04, 0x08
+"""Flags of a function's code: it takes *args, it takes **kwargs."""
+
+
+def _signature(code: CodeType) -> tuple[str, str]:
+    """(the parameters of a function without their defaults, the arguments that pass them on)"""
+    names, count, end = code.co_varnames, code.co_argcount, code.co_argcount + code.co_kwonlyargcount
+    parameters, arguments = list(names[:count]), list(names[:count])
+    if code.co_posonlyargcount:
+        parameters.insert(code.co_posonlyargcount, "/")
+    several = f"*{names[end]}" if code.co_flags & _VARIADIC else ""
+    if several or end > count:
+        parameters.append(several or "*")
+        arguments += [several] if several else []
+    parameters += names[count:end]
+    arguments += [f"{name}={name}" for name in names[count:end]]
+    if code.co_flags & _KEYWORDS:
+        named = f"**{names[end + bool(several)]}"
+        parameters.append(named)
+        arguments.append(named)
+    return ", ".join(parameters), ", ".join(arguments)
+
+
+traced_rows = _traced_generator(_ROWS)
+"""Gives a generator method its span."""
+traced_async_rows = _traced_generator(_ASYNC_ROWS)
 
 
 @contextmanager
@@ -108,11 +161,6 @@ async def _async_block(stream: _Stream) -> AsyncIterator[Any]:
             yield entered
 
 
-_OF_A_GENERATOR = ("__name__", "__qualname__")
-
-traced_rows = _traced(_rows, _Rows, _OF_A_GENERATOR)
-"""Gives a generator method its span."""
-traced_async_rows = _traced(_async_rows, _Rows, _OF_A_GENERATOR)
-traced_block = _traced(_block, _Stream)
+traced_block = _traced(_block)
 """Gives a method that returns a context manager its span."""
-traced_async_block = _traced(_async_block, _Stream)
+traced_async_block = _traced(_async_block)

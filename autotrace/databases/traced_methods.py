@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autotrace.containment import contained
+from autotrace.containment import contained, reraise_interruption
 from autotrace.databases.driver import CLIENT
-from autotrace.tracing.current import enter, leave
+from autotrace.tracing.current import enter, get, leave, put, withdraw
 from autotrace.tracing.traced_call import end_span
 from autotrace.tracing.tracer import start
 
@@ -52,7 +52,8 @@ class StatementCall:
         self.keep_open = keep_open
 
 
-# Twins but for `await`. One body for both would cost each statement an object or a call.
+# Twins but for `await`. One body for both would cost each statement an object or a call. Two handlers, because an
+# exception may strike within the first: tracing/traced_call.py.
 
 
 def traced_method(driver: Driver, call: StatementCall) -> Make:
@@ -62,17 +63,30 @@ def traced_method(driver: Driver, call: StatementCall) -> Make:
         place = f"{driver.component}.{original.__name__}"
 
         def traced(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            entered = enter_span(driver, call, self, args, kwargs, place)
-            if entered is None:
-                return original(self, *args, **kwargs)
-            span, token = entered
+            outer = get()
+            span = None
             try:
-                result = original(self, *args, **kwargs)
-            except BaseException as error:
-                leave(token)
-                fail_statement(driver, call, self, span, error, place)
+                try:
+                    try:
+                        span = start_span(driver, call, self, args, kwargs, place)
+                        if span is not None:
+                            enter(span)
+                    except Exception:
+                        contained(place)
+                        span = None
+                    result = original(self, *args, **kwargs)
+                    if span is None:
+                        return result
+                    put(outer)
+                except BaseException as error:
+                    if span is not None:
+                        put(outer)
+                        fail_statement(driver, call, self, span, error, place)
+                    raise
+            except BaseException:
+                if span is not None:
+                    put(outer)
                 raise
-            leave(token)
             end_statement(call, self, span, result, place)
             return result
 
@@ -88,17 +102,31 @@ def traced_coroutine(driver: Driver, call: StatementCall) -> Make:
         place = f"{driver.component}.{original.__name__}"
 
         async def traced(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            entered = enter_span(driver, call, self, args, kwargs, place)
-            if entered is None:
-                return await original(self, *args, **kwargs)
-            span, token = entered
+            outer = get()
+            span = None
+            token: Any = None
             try:
-                result = await original(self, *args, **kwargs)
-            except BaseException as error:
-                leave(token)
-                fail_statement(driver, call, self, span, error, place)
+                try:
+                    try:
+                        span = start_span(driver, call, self, args, kwargs, place)
+                        if span is not None:
+                            token = enter(span)
+                    except Exception:
+                        contained(place)
+                        span = None
+                    result = await original(self, *args, **kwargs)
+                    if span is None:
+                        return result
+                    leave(token)
+                except BaseException as error:
+                    if span is not None:
+                        withdraw(span, token, outer)
+                        fail_statement(driver, call, self, span, error, place)
+                    raise
+            except BaseException:
+                if span is not None:
+                    withdraw(span, token, outer)
                 raise
-            leave(token)
             end_statement(call, self, span, result, place)
             return result
 
@@ -107,20 +135,8 @@ def traced_coroutine(driver: Driver, call: StatementCall) -> Make:
     return make
 
 
-def enter_span(
-    driver: Driver, call: StatementCall, self: Any, args: Args, kwargs: Kwargs, place: str
-) -> tuple[Span, Any] | None:
-    """(the span, now active; the token for leave()), or None if there is no span. Never raises."""
-    span = start_span(driver, call, self, args, kwargs, place)
-    try:
-        return None if span is None else (span, enter(span))
-    except Exception:
-        contained(place)
-        return None
-
-
 def start_span(driver: Driver, call: StatementCall, self: Any, args: Args, kwargs: Kwargs, place: str) -> Span | None:
-    """A span that is not active, for a call that returns before it is done. Never raises."""
+    """The call's span, not active yet; None: it gets no span. Never raises."""
     try:
         facts = call.read(self, args, kwargs)
         return None if facts is None else start(driver.family, CLIENT, facts, driver.facts_of(call.connection(self)))
@@ -134,8 +150,16 @@ def end_statement(call: StatementCall, self: Any, span: Span, result: Any, place
     try:
         if call.keep_open(self, span):
             return
+    except Exception:
+        contained(place)
+    try:
         rows = call.rows(self, result)
-        if rows is not None and rows >= 0:
+        counted = rows is not None and rows >= 0
+    except Exception:  # a class of the program's: its rowcount may be anything, or raise
+        reraise_interruption()
+        counted = False
+    try:
+        if counted:
             span.facts["rows"] = rows
     except Exception:
         contained(place)

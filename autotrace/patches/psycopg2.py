@@ -146,4 +146,8 @@ def _facts(connection: Any) -> SharedFacts:
     if connection is None:
         return shared_facts("psycopg2")
     info, make = connection.info, AsynchronousFacts if connection.async_ else SharedFacts
-    return shared_facts("psycopg2", info.host, info.port, instance=info.dbname, user=info.user, make=make)
+    try:
+        port = info.port
+    except ValueError:  # the program's words were no number: libpq refused them
+        port = None
+    return shared_facts("psycopg2", info.host, port, instance=info.dbname, user=info.user, make=make)

@@ -37,6 +37,8 @@ def subclass(kind: type, makers: dict[str, Callable[[Any], Any]], slots: tuple[s
         original = require(kind, name)
         space[name] = make(original)
         show_as(space[name], original)
+        if not hasattr(original, "__module__"):
+            space[name].__module__ = kind.__module__  # pickle finds a C method by its class, and ours by its module
     return shown_as(kind.__name__, (kind,), space)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 from typing import TYPE_CHECKING, Any
 
+from autotrace.semantics import error_text
 from autotrace.settings import in_force
 
 if TYPE_CHECKING:
@@ -69,17 +70,60 @@ def error_type(span: Any) -> str:
 def status_text(span: Any) -> str | None:
     """OpenTelemetry's status description of a span with an error."""
     if span.status is not None and span.status[1]:
-        return str(span.status[1])
-    return f"{span.failure.type}: {span.failure.message}" if span.failure is not None else None
+        return error_text.masked(str(span.status[1]), database=_tells_database(span))
+    if span.failure is None:
+        return None
+    message = error_text.masked(span.failure.message, span.failure.type, database=_tells_database(span))
+    return f"{span.failure.type}: {message}"
+
+
+def _tells_database(span: Any) -> bool:
+    """May the span's status repeat what a database said?"""
+    attributes = [event.attributes for event in span.events or ()]
+    if span.failure is not None:
+        attributes.append(exception(span.failure))
+    return _calls_database(span) or any(map(_from_driver, attributes))
+
+
+def _calls_database(span: Any) -> bool:
+    return span.family is not None and bool(span.family.scope == "database")
+
+
+def _from_driver(attributes: Mapping[str, Any]) -> bool:
+    kind = attributes.get("exception.type") or attributes.get("error.kind")
+    stack = str(attributes.get("exception.stacktrace") or attributes.get("stack") or "")
+    file = stack.rpartition('  File "')[2].partition('"')[0]
+    return kind is not None and error_text.is_from_driver(str(kind), file)
 
 
 def events(span: Any) -> list[tuple[str, int, Mapping[str, Any]]]:
-    """[(name, ns, attributes)], the failure as the last one."""
-    found = [(event.name, event.time, event.attributes) for event in span.events or ()]
+    """[(name, ns, attributes)], the failure as the last one. Texts of exceptions are masked."""
+    database = _calls_database(span)
+    found = [(event.name, event.time, _masked(event.attributes, database)) for event in span.events or ()]
     if span.failure is not None:
         failure = span.failure
-        found.append(("exception" if convention == "otel" else "error", failure.time, failure_fields(failure)))
+        fields = _masked(failure_fields(failure), database)
+        found.append(("exception" if convention == "otel" else "error", failure.time, fields))
     return found
+
+
+_TEXTS = (
+    ("error.kind", "message", error_text.masked),
+    ("error.kind", "stack", error_text.masked_stack),
+    ("exception.type", "exception.message", error_text.masked),
+    ("exception.type", "exception.stacktrace", error_text.masked_stack),
+)
+"""(attribute with the exception's type, attribute with a text, how it is masked)"""
+
+
+def _masked(attributes: Mapping[str, Any], database: bool) -> Mapping[str, Any]:
+    database = database or _from_driver(attributes)
+    texts = {
+        text: mask(str(attributes[text]), str(attributes[kind]), database=database)
+        for kind, text, mask in _TEXTS
+        if kind in attributes and text in attributes
+    }
+    return {**attributes, **texts} if texts else attributes
 
 
 def failure_fields(failure: Any) -> dict[str, Any]:

@@ -37,7 +37,7 @@ _HASH = rf"\#(?:(?![\w#>-])[^\n#'\"`$\[/]*['\"`$\[/]|{_ODD}).*"
 class Dialect:
     """How to cut a dialect into tokens.
 
-    quotes: may "x" be a value? 0: no; 1: where a value is expected, as in SQLite; 2: unless it is surely a name.
+    quotes: may "x" be a value? 0: no; 1: where the grammar takes one, as in SQLite; 2: unless it is surely a name.
     nested: do comments nest? None: unknown, so that a comment that holds another hides all the rest.
     """
 

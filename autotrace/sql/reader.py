@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from autotrace.sql.words import AFTER_TABLES, BEFORE_NAME, BEFORE_NESTED, BEFORE_VALUE, LEVELS, NESTED, OBJECTS, VERBS
+from autotrace.sql.words import (
+    AFTER_TABLES,
+    BEFORE_NAME,
+    BEFORE_NESTED,
+    COLUMNS,
+    LEVELS,
+    NAMING,
+    NESTED,
+    OBJECTS,
+    VERBS,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,16 +57,22 @@ class Reader:
     def name(self, token: str, gap: str, dotted: bool) -> None:
         """A quoted name; or a value, if the dialect leaves that open."""
         joined = dotted or self.previous == "." or bool(self.expect)
-        if token[0] == '"' and not joined:
-            due = self.previous in BEFORE_VALUE or self.levels[-1] == "list"
-            if self.quotes == 2 or (self.quotes == 1 and due):
-                return self.value(token, gap, "value")
+        open_ = token[0] == '"' and not joined and self.quotes
+        if open_ and (self.quotes == 2 or not self._is_place_of_name()):
+            return self.value(token, gap, "value")
         self.pieces.append(gap + token)
         self.only_values = False
         shown = token.lstrip("uU&")
         plain = shown[1:-1].replace(shown[0] * 2, shown[0])
         self._target(plain, shown if any(c.isspace() for c in plain) else plain)
         self.previous = "name"
+
+    def _is_place_of_name(self) -> bool:
+        """Would a value be wrong here? Columns of INSERT, UPDATE and definitions; aliases."""
+        if self.previous in NAMING:
+            return True
+        columns = 1 if self.verb == "UPDATE" else 2 if self.verb in COLUMNS else 0
+        return self.previous in ("(", ",") and len(self.levels) == columns and self.levels[-1] != "list"
 
     def sign(self, token: str, gap: str) -> None:
         self.pieces.append(gap + token)

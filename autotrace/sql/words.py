@@ -37,4 +37,5 @@ LEVELS = {
     **dict.fromkeys(_words("UPDATE TRUNCATE DROP"), "tables"),
     "WITH": "ctes",
 }
-BEFORE_VALUE = _words("= < > | LIKE GLOB REGEXP MATCH BETWEEN THEN ELSE ESCAPE")
+NAMING = _words("name AS SET COLUMN ADD TO RENAME CONSTRAINT REFERENCES")  # what comes next is no value
+COLUMNS = _words("INSERT REPLACE CREATE ALTER")  # verbs with a list of columns in parentheses

@@ -52,7 +52,7 @@ QUOTED = {  # how a literal with any content is written
         lambda s: "'" + s.replace("\\", "\\\\").replace("'", "\\'") + "'",
         lambda s: '"' + s.replace("\\", "\\\\").replace('"', '""') + '"',
     ],
-    "sqlite": [lambda s: "'" + s.replace("'", "''") + "'"],
+    "sqlite": [lambda s: "'" + s.replace("'", "''") + "'", lambda s: '"' + s.replace('"', '""') + '"'],
 }  # fmt: skip
 
 AROUND = [

@@ -65,7 +65,7 @@ class TestCache:
         statement = 'SELECT "a" FROM t'
         texts = [
             describe(statement, "mysql").text,
-            describe(statement, "sqlite").text,
+            describe(statement, "postgresql").text,
             describe(statement, "mysql", mask=False, limit=12).text,
         ]
         assert texts == ["SELECT ? FROM t", 'SELECT "a" FROM t', 'SELECT "a"...'[:9].rstrip() + "..."]

@@ -142,10 +142,20 @@ CASES = [
      "SET", "", "SET; UPDATE a b", "SET NAMES ? ; UPDATE a, b SET a.x = ?"),
     ("mysql", "SELECT 1 --\x01 it's\n, 'secret' FROM t", "SELECT", "t", "SELECT t", "SELECT ? , ? FROM t"),
     ("mariadb", "SELECT 'it\\'s', a FROM t # x", "SELECT", "t", "SELECT t", "SELECT ?, a FROM t"),
-    # SQLite: "x" after an operator may be a string there.
+    # SQLite: "x" may be a string wherever its grammar takes a value.
     ("sqlite", 'SELECT [my col], "b", `c` FROM [my table] WHERE "name" = "secret" AND "d" IN ("secret", 1)',
      "SELECT", "my table", "SELECT [my table]",
-     'SELECT [my col], "b", `c` FROM [my table] WHERE "name" = ? AND "d" IN (?)'),
+     "SELECT [my col], ?, `c` FROM [my table] WHERE ? = ? AND ? IN (?)"),
+    ("sqlite", 'SELECT coalesce("t"."a", "secret") AS "a b", "secret" FROM "t" "u" WHERE NOT "secret"', "SELECT", "t",
+     "SELECT t", 'SELECT coalesce("t"."a", ?) AS "a b", ? FROM "t" "u" WHERE NOT ?'),
+    ("sqlite", 'INSERT INTO "t" ("a", "b") VALUES ("secret", 1) RETURNING "secret"', "INSERT", "t", "INSERT t",
+     'INSERT INTO "t" ("a", "b") VALUES (?) RETURNING ?'),
+    ("sqlite", 'UPDATE "t" SET "a" = "secret", "b" = f(1, "secret") WHERE "secret" LIKE "secret"', "UPDATE", "t",
+     "UPDATE t", 'UPDATE "t" SET "a" = ?, "b" = f(?, ?) WHERE ? LIKE ?'),
+    ("sqlite", 'CREATE TABLE "t" ("a" integer, "b" text DEFAULT "secret")', "CREATE TABLE", "t", "CREATE TABLE t",
+     'CREATE TABLE "t" ("a" integer, "b" text DEFAULT ?)'),
+    ("sqlite", 'ALTER TABLE "t" RENAME COLUMN "a" TO "b"', "ALTER TABLE", "t", "ALTER TABLE t",
+     'ALTER TABLE "t" RENAME COLUMN "a" TO "b"'),
     ("sqlite", "REPLACE INTO t VALUES (?1, :a, $b)", "REPLACE", "t", "REPLACE t", "REPLACE INTO t VALUES (?1)"),
 ]  # fmt: skip
 

@@ -174,5 +174,5 @@ def _all_tags(span: Span) -> list[tuple[str, Any]]:
             tags.append(("otel.scope.name", span.scope))
         if span.status is not None:
             tags.append(("otel.status_code", span.status[0].name))
-            tags.append(("otel.status_description", span.status[1] or None))
+            tags.append(("otel.status_description", span_reader.status_text(span) if span.status[1] else None))
     return tags
