@@ -34,6 +34,8 @@ class ForeignSpan(Span):
     def end(self, end_time: int | None = None) -> None:
         if self.end_time is None:
             self.end_time = end_time or 0
+            if self.is_inherited:
+                return
             self._tell()
             self.real.end(end_time)
 

@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags, T
 from autotrace.containment import reraise_interruption
 from autotrace.propagation.context import SAMPLED
 from autotrace.semantics import span_reader
+from autotrace.tracing import forks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,16 @@ now = time.time_ns
 EVENTS, LINKS, ATTRIBUTES = 128, 128, 128
 """Limits of a span, OpenTelemetry's defaults; what exceeds them is counted in `dropped`."""
 FRAMES = 32
+_generation = 0
+"""Counts the forks that led to this process: a span that a child inherits is ended by the parent alone."""
+
+
+def _forked() -> None:
+    global _generation
+    _generation += 1
+
+
+forks.in_child(_forked)
 
 
 class Event(NamedTuple):
@@ -64,6 +75,7 @@ class Span(trace.Span):
         "failure",
         "family",
         "flags",
+        "generation",
         "given_name",
         "kind",
         "links",
@@ -108,15 +120,21 @@ class Span(trace.Span):
         self.failure: Failure | None = None
         self.status: tuple[StatusCode, str | None] | None = None
         self.dropped = 0
+        self.generation = _generation
         self.end_time: int | None = None
         self.start_time = now() if flags & SAMPLED else 0
+
+    @property
+    def is_inherited(self) -> bool:
+        """Did a process that has forked this one start the span?"""
+        return self.generation != _generation
 
     # What autotrace itself calls ------------------------------------------------------------------------------------
 
     def end(self, end_time: int | None = None) -> None:
         """The first call counts."""
         if self.end_time is None:
-            if self.flags & SAMPLED:
+            if self.flags & SAMPLED and self.generation == _generation:
                 self.end_time = end_time or now()
                 self.sink(self)
             else:
