@@ -79,27 +79,25 @@ def traced_method(
     return call
 
 
-def traced_application(app: Any, component: str, place: str) -> Callable[..., Any]:
-    """The application that a server calls in place of `app`."""
-    return MethodType(traced_method(_call, component, place, server=True), app)
-
-
 def _call(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     return app(scope, receive, send)
 
 
-def on_load(original: Callable[..., Any], place: str, attribute: str) -> Callable[..., Any]:
-    """A server's method that loads the application into an attribute of its own object."""
+def on_init(original: Callable[..., Any], place: str, attribute: str) -> Callable[..., Any]:
+    """The __init__ of a server's protocol, which keeps the application in an attribute of its own.
 
-    def load(*args: Any, **kwargs: Any) -> Any:
-        result = original(*args, **kwargs)
+    Server and configuration keep the program's object, because programs read it there.
+    """
+    traced = traced_method(_call, place, place, server=True)
+
+    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
         try:
-            setattr(args[0], attribute, traced_application(getattr(args[0], attribute), place, place))
+            setattr(self, attribute, MethodType(traced, getattr(self, attribute)))
         except Exception:
             contained(place)
-        return result
 
-    return load
+    return __init__
 
 
 def _start_or_adopt(scope: Scope, receive: Any, component: str, place: str) -> Request | None:
