@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from autotrace.containment import contained
-from autotrace.http_server.request import ROOT_CONTEXT, adopt, current_request, start_request
-from autotrace.tracing import current, propagate
+from autotrace.http_server.request import ROOT_CONTEXT, adopt, current_request, restore, start_request
+from autotrace.tracing import propagate
+from autotrace.tracing.current import get, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -52,29 +53,41 @@ def traced_method(
     """
 
     async def call(self: Any, scope: Any, receive: Any, send: Any, *args: Any, **kwargs: Any) -> Any:
-        token = current.put(ROOT_CONTEXT) if server else None
-        request = answer = None
+        outer = inner = get()
+        request = None
         to = send
         try:
-            if scope["type"] in ("http", "websocket"):
-                name = component if isinstance(component, str) else component(self)
-                request = _start_or_adopt(scope, receive, name, place)
+            try:
+                try:
+                    if server:
+                        inner = ROOT_CONTEXT
+                        put(inner)
+                    if scope["type"] in ("http", "websocket"):
+                        name = component if isinstance(component, str) else component(self)
+                        request = _start_or_adopt(scope, receive, name, place)
+                        if request is not None:
+                            inner = request.activate()
+                            to = Answer(request, send, place).send
+                except Exception:
+                    contained(place)
+                result = await original(self, scope, receive, to, *args, **kwargs)
+                if server or request is not None:
+                    put(outer)
+            except BaseException as error:
+                if server or request is not None:
+                    restore(outer, inner, error)
                 if request is not None:
-                    answer = Answer(request, send, place)
-                    to = answer.send
-        except Exception:
-            contained(place)
-        try:
-            return await original(self, scope, receive, to, *args, **kwargs)
+                    request.fail(error)
+                raise
         except BaseException as error:
-            if request is not None and (answer is None or not answer.disconnected):
-                request.fail(error)
-            raise
-        finally:
+            if server or request is not None:
+                restore(outer, inner, error)
             if request is not None:
                 request.end()
-            if token is not None:
-                current.leave(token)
+            raise
+        if request is not None:
+            request.end()
+        return result
 
     return call
 
@@ -101,7 +114,7 @@ def on_init(original: Callable[..., Any], place: str, attribute: str) -> Callabl
 
 
 def _start_or_adopt(scope: Scope, receive: Any, component: str, place: str) -> Request | None:
-    """The request of this scope, active from now on. None: an outer layer has started it, or there is no span."""
+    """The request of this scope, not active yet. None: an outer layer has started it, or there is no span."""
     headers = scope.get("headers") or ()
     outer = current_request()
     if outer is not None and _is_same_request(outer, headers, receive):
@@ -145,21 +158,19 @@ def _address(server: Any) -> str:
 class Answer:
     """Stands between the application and the server's send(): reads the status and the end of the answer."""
 
-    __slots__ = ("_place", "_request", "_send", "_trailers", "disconnected")
+    __slots__ = ("_place", "_request", "_send", "_trailers")
 
     def __init__(self, request: Request, send: Any, place: str) -> None:
         self._request = request
         self._send = send
         self._place = place
         self._trailers = False
-        self.disconnected = False
-        """Did the server refuse to send? Then the client is gone, and exceptions after that are no failures."""
 
     async def send(self, *args: Any, **kwargs: Any) -> Any:
         try:
             result = await self._send(*args, **kwargs)
         except OSError:
-            self.disconnected = True
+            self._request.is_disconnected = True
             raise
         try:
             self._note(args[0] if args else kwargs["message"])

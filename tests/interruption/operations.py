@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import concurrent.futures
 import http.client
-import io
 import sqlite3
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
-import flask
 import httpx
 import pytest
 import requests
 import urllib3
 
 from tests.http_client.http_peer import Peer
-
-
-class Operation(NamedTuple):
-    run: Callable[[], Any]
-    done: Callable[[], int]
+from tests.interruption.operation import Operation
+from tests.interruption.server_operations import SERVER_OPERATIONS
 
 
 @contextmanager
@@ -87,54 +82,6 @@ def _http_client(url: str) -> None:
 
 
 @contextmanager
-def flask_request() -> Iterator[Operation]:
-    app = flask.Flask("interrupted")
-    app.testing = True  # what a view raises goes through to the client
-    served = []
-
-    @app.route("/a/<b>")
-    def view(b: str) -> str:
-        served.append(b)
-        return b
-
-    client = app.test_client()
-
-    def run() -> None:
-        with client.get("/a/b") as answer:
-            assert answer.data == b"b"
-
-    yield Operation(run, lambda: len(served))
-
-
-@contextmanager
-def wsgi_request() -> Iterator[Operation]:
-    from wsgiref.handlers import SimpleHandler
-
-    served = []
-
-    def app(environ: Any, start_response: Any) -> Any:
-        served.append(1)
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"hello"]
-
-    class Handler(SimpleHandler):
-        def handle_error(self) -> None:
-            raise  # noqa: PLE0704 - wsgiref's own would print it and end the request
-
-    def run() -> None:
-        environ = {
-            "REQUEST_METHOD": "GET",
-            "PATH_INFO": "/a",
-            "SERVER_NAME": "here",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-        }
-        Handler(io.BytesIO(), io.BytesIO(), io.StringIO(), environ, False, False).run(app)
-
-    yield Operation(run, lambda: len(served))
-
-
-@contextmanager
 def pool_submit() -> Iterator[Operation]:
     ran: list[int] = []
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -161,4 +108,5 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "httpx": _exchange(_httpx),
     "concurrent.futures": pool_submit,
     "threading": thread_start,
+    **SERVER_OPERATIONS,
 }
