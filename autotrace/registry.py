@@ -57,6 +57,7 @@ PATCHES = {
         "fastapi.applications": "application",
         "fastapi.routing": "routes",
         "fastapi.telemetry._asgi": "telemetry",
+        "fastapi.telemetry._runtime": "configuration",
     },
     "aiohttp.web": {"aiohttp.web_protocol": "protocol", "aiohttp.web_ws": "websockets"},
     "tornado": {"tornado.web": "handlers", "tornado.routing": "routing"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import trace
 from opentelemetry.context.context import Context
 from opentelemetry.trace import SpanKind
 
@@ -55,6 +56,32 @@ class Request:
         context: Context = current.get()
         current._fill(context, KEY, self)  # enter() has just made this context: nobody else holds it yet
         return context
+
+    def rejoin(self) -> None:
+        """A framework's own telemetry has attached a context that it made from the headers: stay known within it.
+
+        That context is not shared yet. Its span stays the current one. If it begins a trace, this request moves there.
+        """
+        context = current.get()
+        if context.get(KEY) is self:
+            return
+        current._fill(context, KEY, self)
+        if self.remote is not None and self.remote.forwarded:
+            current._fill(context, current.FORWARD_KEY, self.remote.forwarded)
+        theirs = trace.get_current_span(context).get_span_context()
+        if not theirs.is_valid:
+            current._fill(context, current.SPAN_KEY, self.span)
+        elif theirs.trace_id != self.span.trace_id and not self.span.parent_id:
+            self._restart()
+
+    def _restart(self) -> None:
+        """The span anew, a child of the current one. The first one is forgotten."""
+        first = self.span
+        span = tracer.start(http.SERVER, SpanKind.SERVER, first.facts)
+        if span is not None:
+            span.start_time = first.start_time or span.start_time
+            first.end_time = 0
+            self.span = span
 
     def set_route(self, template: str) -> None:
         """`template`: the path as the program wrote it for its router, with names for the parts that vary."""

@@ -56,7 +56,7 @@ def start(
         return None
     if trace._TRACER_PROVIDER is not provider:
         theirs = provider_in_force()
-        if theirs is not provider:
+        if theirs is not provider and theirs is not beside:
             return program_provider.start(theirs, family, kind, facts, shared, remote)
     if remote is not None:
         return _from_remote(remote, family, kind, facts, shared)
@@ -194,6 +194,9 @@ class TracerProvider(trace.TracerProvider):
 
 
 provider = TracerProvider()
+
+beside: trace.TracerProvider | None = None
+"""A provider that a framework has made for its own spans. The agent's spans go to the agent's exporter all the same."""
 
 
 def provider_in_force() -> trace.TracerProvider:

@@ -117,3 +117,22 @@ def test_trailers_and_files_end_the_answer(spans: Recorded) -> None:
 
     ask(app)
     assert len(spans.servers) == 1
+
+
+@pytest.mark.parametrize(("headers", "count"), [([(b"host", b"h")], 1), ([(b"host", b"h"), (b"x-own", b"1")], 2)])
+def test_a_layer_that_gets_copies_of_headers_and_receive_serves_the_same_request(
+    headers: list[Any], count: int, spans: Recorded
+) -> None:
+    """Middleware does both. A request that the program makes to itself has other headers, and is one of its own."""
+    inner = served(asgi_story.bare)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def wrapped() -> Any:
+            return await receive()
+
+        layer = asgi.traced_method(lambda self, *args: inner.__self__(*args), "framework", "framework")
+        await layer(None, {**scope, "headers": headers}, wrapped, send)
+
+    assert ask(app, {"headers": [(b"host", b"h")]})[1]["body"] == b"hello bob"
+    assert len(spans.servers) == count
+    assert spans.servers[-1].facts["component"] == ("framework" if count == 1 else "server")
