@@ -1,4 +1,4 @@
-"""autotrace: distributed traces from unchanged programs. Public names are resolved on first use; importing this costs nothing."""
+"""autotrace: distributed traces from unchanged programs. Public names are imported on first use."""
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "activate", "carry"]

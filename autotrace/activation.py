@@ -1,4 +1,4 @@
-"""activate(): settings, then the import watcher. Once per process, never raises; tracing itself begins with the first patch."""
+"""activate(): read the settings, watch imports. Once per process; never raises. Tracing starts with the first patch."""
 
 from __future__ import annotations
 
@@ -10,66 +10,78 @@ from _thread import RLock
 from autotrace import containment, import_hook, registry
 from autotrace.settings import Settings, in_force, run_pid
 
-settings: Settings | None = None
 watcher: import_hook.Watcher | None = None
+refusal = ""
+"""Why autotrace leaves this process alone; '' where it does not."""
+tracing: bool | None = None
+"""None: not started yet. True: it runs. False: it cannot run here."""
 
 _lock = RLock()
-_begun: bool | None = None  # None: not yet; True: tracing runs; False: it cannot
-_beginning = False
+_activated = False
+_starting = False
 
 
 def activate() -> None:
     """Watch imports from now on; libraries that are already imported are patched at once."""
-    global settings, watcher
+    global _activated
     try:
         with _lock:
-            if settings is not None:
-                return
-            settings = in_force()
-            containment.silent = settings.log == "off"
-            containment.verbose = settings.log == "debug"
-            # No command line: another program embeds this Python, perhaps uWSGI.
-            embedded = settings.enabled and not sys.orig_argv
-            uwsgi = __import__("autotrace.patches.uwsgi", fromlist=["look_out"]) if embedded else None
-            refused = [uwsgi.REFUSAL] if uwsgi and uwsgi.is_subinterpreter() else []
-            if run_pid() in ("", str(os.getpid())):
-                for problem in [*settings.problems, *refused]:
-                    containment.say(problem)
-            if refused or not settings.enabled:
-                return
-            # Now, to be called last: what the program does in its own exit handlers is sent too.
-            atexit.register(_leave)
-            watcher = import_hook.Watcher(_begin)
-            sys.meta_path.insert(0, watcher)
-            watcher.watch({**registry.PATCHES, **registry.named(settings.dbapi)}, settings.disabled_patches)
-            if uwsgi:
-                uwsgi.look_out(watcher)
+            if not _activated:
+                _activated = True
+                _activate(in_force())
     except Exception:
         containment.contained("activation")
 
 
-def _begin() -> bool:
-    """Import the tracer and the exporter's pipeline and join them, once. False: they cannot run here; said once."""
-    global _begun, _beginning
+def _activate(settings: Settings) -> None:
+    global refusal, watcher
+    containment.silent = settings.log == "off"
+    containment.verbose = settings.log == "debug"
+    # No command line: another program embeds this Python, perhaps uWSGI.
+    embedded = settings.enabled and not sys.orig_argv
+    uwsgi = __import__("autotrace.patches.uwsgi", fromlist=["look_out"]) if embedded else None
+    if settings.enabled:
+        if os.name == "nt":
+            refusal = "Windows is not supported; the program runs without traces"
+        elif uwsgi and uwsgi.is_subinterpreter():
+            refusal = uwsgi.REFUSAL
+    if run_pid() in ("", str(os.getpid())):
+        for line in filter(None, [*settings.problems, refusal]):
+            containment.say(line)
+    if refusal or not settings.enabled:
+        return
+    # Registered this early, it is called last, so that spans of the program's own exit handlers are sent too.
+    atexit.register(_leave)
+    watcher = import_hook.Watcher(start_tracing)
+    sys.meta_path.insert(0, watcher)
+    watcher.watch({**registry.PATCHES, **registry.dbapi_rows(settings.dbapi)}, settings.disabled_patches)
+    if uwsgi:
+        uwsgi.look_out(watcher)
+
+
+def start_tracing() -> bool:
+    """Connect the tracer to OpenTelemetry's API and to the exporter, once. False: tracing cannot run here."""
+    global tracing, _starting
     with _lock:
-        if _begun is not None or _beginning:
-            return _begun is not False
-        _beginning = True
+        if tracing is not None or _starting:
+            return tracing is not False
+        _starting = True
         try:
-            __import__("autotrace.tracing.configure", fromlist=["begin"]).begin(settings)
-            __import__("autotrace.export.pipeline", fromlist=["start"]).start(settings)
-            _begun = True
+            __import__("autotrace.tracing.tracer", fromlist=["register"]).register()
+            __import__("autotrace.export.pipeline", fromlist=["start"]).start(in_force())
+            tracing = True
         except Exception as failure:
-            _begun = False
-            containment.failures["tracing"] = (1, f"{type(failure).__name__}: {failure}")
-            containment.say(f"cannot trace here, the program runs without: {type(failure).__name__}: {failure}")
+            tracing = False
+            reason = f"{type(failure).__name__}: {failure}"
+            containment.failures["tracing"] = (1, reason)
+            containment.say(f"tracing cannot start ({reason}); the program runs without traces")
         finally:
-            _beginning = False
-    if _begun and watcher is not None and settings is not None:
-        watcher.watch(registry.CARRIERS, settings.disabled_patches)
-    return _begun
+            _starting = False
+    if tracing and watcher is not None:
+        watcher.watch(registry.CARRIERS, in_force().disabled_patches)
+    return tracing
 
 
 def _leave() -> None:
-    if _begun:
+    if tracing:
         sys.modules["autotrace.export.pipeline"].shutdown()

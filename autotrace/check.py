@@ -1,4 +1,4 @@
-"""`autotrace check`: which patch is on, and if not, why; the settings in force and where each comes from; whether the collector answers."""
+"""`autotrace check`: which patches are on, and why others are not; the settings; whether the collector answers."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from autotrace import __version__, activation, containment, registry
-from autotrace.settings import TABLE, Settings
+from autotrace.settings import TABLE, in_force
 
 if TYPE_CHECKING:
     from typing import TextIO
 
+    from autotrace.settings import Settings
+
 
 def report(out: TextIO) -> int:
-    """Write the report; 0 if all that is installed is patched or switched off by a setting, 1 if something is refused or wrong."""
+    """Write the report. 1 if a patch is refused or a setting is wrong, else 0."""
     activation.activate()
-    settings = activation.settings or Settings()
+    settings = in_force()
     out.write(f"autotrace {__version__}, Python {sys.version.split()[0]}, {_version('opentelemetry-api')}\n")
     if not settings.enabled:
         out.write("switched off by " + settings.chosen.get("enabled", "a setting") + "\n")
         return 0
+    if activation.refusal:
+        out.write(activation.refusal + "\n")
+        return 1
     wrong = _patches(out, settings)
     _settings(out, settings)
     wrong += _problems(out, settings)
@@ -32,7 +37,7 @@ def report(out: TextIO) -> int:
 def _patches(out: TextIO, settings: Settings) -> int:
     out.write("\npatches\n")
     wrong = 0
-    for library, modules in {**registry.PATCHES, **registry.named(settings.dbapi), **registry.CARRIERS}.items():
+    for library, modules in {**registry.PATCHES, **registry.dbapi_rows(settings.dbapi), **registry.CARRIERS}.items():
         state = _state(library, list(modules))
         wrong += state.startswith(("refused", "failed"))
         out.write(f"  {library:20} {state}\n")
@@ -44,7 +49,7 @@ def _state(library: str, modules: list[str]) -> str:
     if all(registry.states.get((library, module)) == registry.DISABLED for module in modules):
         return "off: " + registry.DISABLED
     if library == "uwsgi" and library not in sys.modules:
-        return "off: applies within uWSGI, which makes this module itself"
+        return "off: applies inside uWSGI, which creates this module itself"
     if top not in sys.modules and importlib.util.find_spec(top) is None:
         return "off: not installed"
     there = []
@@ -54,7 +59,7 @@ def _state(library: str, modules: list[str]) -> str:
         except Exception as failure:
             absent = failure.name if isinstance(failure, ModuleNotFoundError) else None
             if absent and "." in absent and f"{module}.".startswith(f"{absent}."):
-                continue  # this version has not got it, or has it elsewhere
+                continue  # this version lacks the module, or has it elsewhere
             return f"refused: {module} does not import ({type(failure).__name__}: {failure})"
         there.append(module)
     if not there:
@@ -65,7 +70,7 @@ def _state(library: str, modules: list[str]) -> str:
 
 
 def _distribution(top: str) -> str:
-    """The installed package that brings a module, with its version; '' for the standard library."""
+    """The installed package that a module belongs to, with its version; '' for the standard library."""
     if top in sys.stdlib_module_names:
         return ""
     return ", ".join(_version(name) for name in sorted(set(metadata.packages_distributions().get(top, ()))))
@@ -79,12 +84,11 @@ def _version(distribution: str) -> str:
 
 
 def _settings(out: TextIO, settings: Settings) -> None:
-    out.write("\nsettings (those not at their default)\n")
+    out.write("\nsettings that are set (all others have their default)\n")
     for row in TABLE:
         if row.attribute in settings.chosen:
-            out.write(
-                f"  {row.attribute:20} {_shown(getattr(settings, row.attribute))}   from {settings.chosen[row.attribute]}\n"
-            )
+            value = _shown(getattr(settings, row.attribute))
+            out.write(f"  {row.attribute:20} {value}   from {settings.chosen[row.attribute]}\n")
     if not settings.chosen:
         out.write("  none\n")
     out.write("\nexport\n")
@@ -98,12 +102,12 @@ def _shown(value: object) -> str:
 
 
 def _destination(settings: Settings) -> str:
-    """Where spans would go, and whether somebody answers there (tried for a second; UDP does not tell)."""
+    """Where spans are sent, and whether a server answers there within a second."""
     if not settings.exporter.startswith("jaeger"):
         return ""
     target = importlib.import_module("autotrace.export.jaeger.endpoint").endpoint(settings)
     if hasattr(target, "host"):
-        return f"udp://{target.host}:{target.port} (UDP: nobody tells whether it arrives)"
+        return f"udp://{target.host}:{target.port} (UDP has no answer, so that this cannot be checked)"
     from urllib.parse import urlsplit
 
     parts = urlsplit(target.url)

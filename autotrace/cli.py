@@ -1,4 +1,4 @@
-"""The commands: `autotrace-run CMD…` becomes the program by one exec; `autotrace check` reports. Options are environment variables said shorter."""
+"""The commands: `autotrace-run CMD…` becomes the program by one exec; `autotrace check` reports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-# Option -> the variable it sets. The rest of the settings have no option: a variable is as short.
+# Option -> the variable that it sets. Other settings have no option, because their variable is as short.
 OPTIONS = {
     "--service": "AUTOTRACE_SERVICE_NAME",
     "--exporter": "AUTOTRACE_EXPORTER",
@@ -23,15 +23,15 @@ OPTIONS = {
 RUN_USAGE = """usage: autotrace-run [--service NAME] [--exporter jaeger|console|none|jaeger_thrift] [--endpoint URL]
                      [--propagators LIST] [--conventions both|opentracing|otel] CMD [ARGS...]
 
-Runs CMD with autotrace: `autotrace-run python app.py`, `autotrace-run gunicorn app:app`.
-Every setting is an environment variable; `autotrace check` lists them with their values."""
-USAGE = """usage: autotrace check      what is patched and what is not, and why; the settings in force
+Runs CMD with tracing: `autotrace-run python app.py`, `autotrace-run gunicorn app:app`.
+Each option sets an environment variable. The README lists all variables; `autotrace check` shows those that are set."""
+USAGE = """usage: autotrace check      which libraries are patched, which are not and why, and the settings in force
        autotrace --version
        autotrace run ...    the same as autotrace-run"""
 
 
 def run_main() -> NoReturn:
-    """`autotrace-run`: never returns. 2: wrong options, 127: no such command, 126: not executable, else the program's own."""
+    """`autotrace-run`. Exit codes: 2 wrong options, 127 no such command, 126 not executable, else the program's."""
     environ, command = _options(sys.argv[1:])
     environ["PYTHONPATH"] = _python_path(bootstrap_folder(), environ.get("PYTHONPATH", ""))
     environ["AUTOTRACE_RUN_PID"] = str(os.getpid())  # exec keeps the process id
@@ -69,14 +69,14 @@ def _check() -> int:
     try:
         code: int = report(sys.stdout)
         sys.stdout.flush()
-    except BrokenPipeError:  # `autotrace check | head`: the reader has seen enough
+    except BrokenPipeError:  # `autotrace check | head`: the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     return code
 
 
 def _options(words: list[str]) -> tuple[dict[str, str], list[str]]:
-    """(the environment with the options in it, the command)."""
+    """(the environment with the options set in it, the command)."""
     environ = dict(os.environ)
     while words and words[0].startswith("-"):
         word, equals, value = words.pop(0).partition("=")
@@ -101,21 +101,21 @@ def _options(words: list[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def bootstrap_folder() -> str:
-    """`bootstrap/`: inside the installed package, or, for an editable install, beside it."""
+    """`bootstrap/`: inside the installed package; of an editable install, beside it."""
     package = os.path.dirname(os.path.abspath(__file__))
     inside = os.path.join(package, "bootstrap")
     return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), "bootstrap")
 
 
 def _python_path(folder: str, given: str) -> str:
-    # An empty entry would mean the current folder: nothing is joined that the caller has not written.
+    # An empty entry would mean the current folder, so that none is added.
     if not given:
         return folder
     return given if folder in given.split(os.pathsep) else folder + os.pathsep + given
 
 
 def _restore_signals() -> None:
-    """Python ignores two signals, and a command that is no Python would inherit that."""
+    """Python ignores two signals from its start on. A command that is not Python must not inherit that."""
     import _signal  # type: ignore[import-not-found]
 
     for name in ("SIGPIPE", "SIGXFSZ"):
@@ -129,7 +129,7 @@ def _exec(command: list[str], environ: dict[str, str]) -> None:
     except OSError as failure:
         if failure.errno != errno.ENOEXEC:
             raise
-        # A script without a first line `#!`: shells run it with sh, and so did the caller's.
+        # A script without a first line `#!`: shells run it with sh, so that it ran before autotrace-run.
         os.execve("/bin/sh", ["sh", *command], environ)
 
 

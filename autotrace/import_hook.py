@@ -1,4 +1,4 @@
-"""The import watcher: hears when a library of registry.PATCHES has been imported, and applies its patch. Standard library only."""
+"""The import watcher: applies a library's patch once its module has been imported. Standard library only."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ if TYPE_CHECKING:
 
 
 class Watcher:
-    """A meta path finder that lets all other finders find, and only hears when a watched module has run.
+    """A meta path finder that leaves the search to all other finders, and is called when a watched module has run.
 
-    `begin` is called before the first patch is applied; where it returns False nothing is patched.
+    `start` is called before each patch. If it returns False, the module is not patched.
     """
 
-    def __init__(self, begin: Callable[[], bool]) -> None:
-        self.begin = begin
+    def __init__(self, start: Callable[[], bool]) -> None:
+        self.start = start
         self.watched: dict[str, tuple[str, str]] = {}
         self.busy: set[tuple[int, str]] = set()
         self.asked: Callable[[str], None] | None = None
-        """Hears of every module that is asked for and not there yet, before it is searched for. Never raises."""
+        """Called with the name of every module that is not imported yet, before it is searched. Never raises."""
 
     def watch(self, patches: dict[str, dict[str, str]], disabled: Sequence[str]) -> None:
+        """Patch these modules once they are imported, and at once if they are already."""
         added = []
         for library, modules in patches.items():
             for module, function in modules.items():
@@ -41,7 +42,7 @@ class Watcher:
                 added.append(module)
         for name in [name for name in added if name in sys.modules]:
             module_ = sys.modules[name]
-            # One that is being imported at this moment is applied by nobody: its loader is already running. Rare enough.
+            # A module that another thread is importing at this moment stays unpatched, because its loader runs already.
             if not getattr(getattr(module_, "__spec__", None), "_initializing", False):
                 self.imported(name, module_)
 
@@ -53,7 +54,7 @@ class Watcher:
         if fullname not in self.watched:
             return None
         key = (get_ident(), fullname)
-        if key in self.busy:  # another watcher asks us while we ask it
+        if key in self.busy:  # another watcher asks this one, which is just asking it
             return None
         self.busy.add(key)
         try:
@@ -65,10 +66,10 @@ class Watcher:
         return spec
 
     def imported(self, name: str, module: ModuleType) -> None:
-        """A watched module has run: patch it. Never raises."""
+        """Patch a watched module that has run. Never raises."""
         library, function = self.watched[name]
         try:
-            if self.begin():
+            if self.start():
                 states[library, name] = _apply(library, function, module)
         except Exception as failure:
             states[library, name] = f"failed: {type(failure).__name__}: {failure}"
@@ -88,9 +89,9 @@ def _ask_others(
 
 
 class _Loader:
-    """Stands in for a module's loader until the module runs; then the real one is back in its place, and we hear of it.
+    """Replaces a module's loader until the module runs. The module itself sees its real loader.
 
-    A mere probe (`importlib.util.find_spec`) gets one too and loses nothing: the next search makes another.
+    A mere probe (`importlib.util.find_spec`) does not use the patch up, because each search makes a new one of these.
     """
 
     def __init__(self, real: Any, watcher: Watcher) -> None:
@@ -117,15 +118,15 @@ class _Loader:
 
 
 def _apply(library: str, function: str, module: ModuleType) -> str:
-    # Names only: start-up imports neither the patches nor what they stand on.
+    # By name, because start-up imports neither the patches nor the core.
     patching = __import__("autotrace.patching", fromlist=["Plan"])
-    room, _, function = function.rpartition(":")
-    patches = __import__(room or "autotrace.patches." + library.replace(".", "_"), fromlist=[function])
+    module_name, _, function = function.rpartition(":")
+    patches = __import__(module_name or "autotrace.patches." + library.replace(".", "_"), fromlist=[function])
     plan = patching.Plan()
     try:
         getattr(patches, function)(module, plan)
         plan.apply()
-    # Without a symbol it needs, it met another version, or another library of that name.
+    # A missing symbol means another version, or another library of that name.
     except (patching.Unpatchable, AttributeError, ImportError) as reason:
         return f"refused: {reason}"
     return ON

@@ -7,7 +7,6 @@ error of that function; it is told apart by having no arguments, as CPython make
 from __future__ import annotations
 
 import sys
-from opcode import opname
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +60,8 @@ def _signal_handlers() -> list[CodeType]:
 
 def _struck(error: BaseException, innermost: TracebackType) -> bool:
     """Was `error` set from outside while this frame ran (PyThreadState_SetAsyncExc)?"""
+    from opcode import opname  # no cost at start-up: OpenTelemetry's API has imported it when tracing begins
+
     operation = opname[innermost.tb_frame.f_code.co_code[innermost.tb_lasti]]
     if operation in _RAISING:
         return False

@@ -1,4 +1,4 @@
-"""PATCHES and CARRIERS: which module of a library, once imported, goes to which function of patches/. Tables only; import_hook applies them."""
+"""The tables that a new library is entered in: which module, once imported, goes to which function of patches/."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# A library -> the modules that *define* what is patched (so every import path is covered, and a user's module that merely
-# shares the library's name is not met) -> the function of autotrace/patches/<library>.py that patches it.
+# Library -> module -> the function of autotrace/patches/<library>.py that patches this module. The module is the one
+# that *defines* what is patched, so that every import path is covered. A program's own module that merely shares the
+# library's name is not met.
 PATCHES = {
     "opentelemetry": {"opentelemetry.trace": "provider"},
     "kafka": {"kafka.producer.kafka": "producer", "kafka.consumer.group": "consumer"},
@@ -85,8 +86,8 @@ PATCHES = {
     "wsgiref": {"wsgiref.handlers": "handlers"},
 }
 
-# Ways to carry the context, and gevent, which changes what our thread stands on. They trace nothing themselves, so they are
-# watched from the first patch of the table above on.
+# Libraries that carry the context to other threads and processes; and gevent, whose patching must not meet autotrace's
+# thread at work. They trace nothing themselves, so that they are watched only after the first patch of PATCHES.
 CARRIERS = {
     "threading": {"threading": "threads"},
     "faststream": {
@@ -98,7 +99,7 @@ CARRIERS = {
     "multiprocessing.pool": {"multiprocessing.pool": "pools"},
 }
 
-# What traces a module that only a setting names.
+# The patch of a module that only AUTOTRACE_DBAPI names.
 BY_INTERFACE = "autotrace.databases.any_driver:driver"
 
 NOT_IMPORTED = "not imported"
@@ -109,7 +110,7 @@ states: dict[tuple[str, str], str] = {}
 """(library, module) -> ON, NOT_IMPORTED, DISABLED or the reason of a refusal."""
 
 
-def named(modules: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Rows for the modules that AUTOTRACE_DBAPI names; a library that has one of its own keeps it."""
+def dbapi_rows(modules: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Rows for the modules that AUTOTRACE_DBAPI names. A library of PATCHES keeps its own row."""
     known = {module for table in PATCHES.values() for module in table}.union(PATCHES)
     return {module: {module: BY_INTERFACE} for module in modules if module not in known}

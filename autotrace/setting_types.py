@@ -1,13 +1,40 @@
-"""How the text of a variable becomes a value: one small function a kind, each raising ValueError with the remedy in it."""
+"""Setting: one row of settings.TABLE. Its kinds turn text into a value, or raise ValueError with the remedy."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable
+
+    Source = str | tuple[str, Callable[[str], str | None]]
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
+
+
+class Setting:
+    """One row: the attribute of Settings, the variables in the order of reading, the kind, the default, the meaning."""
+
+    __slots__ = ("attribute", "default", "kind", "meaning", "sources")
+
+    def __init__(
+        self,
+        attribute: str,
+        sources: tuple[Source, ...],
+        kind: Callable[[str], object],
+        default: str,
+        meaning: str,
+    ) -> None:
+        self.attribute = attribute
+        self.sources = sources
+        self.kind = kind
+        self.default = default
+        self.meaning = meaning
+
+    @property
+    def variables(self) -> list[str]:
+        return [source if isinstance(source, str) else source[0] for source in self.sources]
 
 
 def text(value: str) -> str:
@@ -24,7 +51,7 @@ def flag(value: str) -> bool:
 
 
 def inverted(value: str) -> str:
-    """For variables that say `disabled` where ours says `enabled`."""
+    """For variables that say `disabled` where autotrace's says `enabled`."""
     return "false" if flag(value) else "true"
 
 
@@ -39,7 +66,7 @@ def choice(*allowed: str) -> Callable[[str], str]:
 
 
 def names(*allowed: str) -> Callable[[str], tuple[str, ...]]:
-    """A comma-separated list, white space and empty items dropped; of the allowed names where there are any."""
+    """A comma-separated list; white space and empty items are dropped. `allowed`: the names it may hold, () for any."""
 
     def read(value: str) -> tuple[str, ...]:
         found = tuple(item.strip() for item in value.split(",") if item.strip())
@@ -95,3 +122,16 @@ seconds = number(0)
 def ratio(value: float) -> None:
     if not 0 <= value <= 1:
         raise ValueError("a ratio is a number from 0 to 1")
+
+
+def any_of(globs: tuple[str, ...]) -> re.Pattern[str] | None:
+    """A pattern that matches what one of the globs matches; None where there is none. Upper and lower case differ.
+
+    Its modules are imported late, because a process that traces nothing needs none of them.
+    """
+    if not globs:
+        return None
+    import re
+    from fnmatch import translate
+
+    return re.compile("|".join(map(translate, globs)))

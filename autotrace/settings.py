@@ -1,4 +1,4 @@
-"""Every environment variable autotrace knows, each once: one row, one setting. The only reader of os.environ."""
+"""TABLE: every environment variable that autotrace knows, one row a setting. The only reader of os.environ."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from autotrace.setting_aliases import (
     otel_propagators,
     otel_resource_service,
 )
-from autotrace.setting_types import choice, flag, inverted, names, number, pairs, ratio, seconds, text, whole
+from autotrace.setting_types import Setting, choice, flag, inverted, names, number, pairs, ratio, seconds, text, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    Source = str | tuple[str, Callable[[str], str | None]]
+    from collections.abc import Mapping
 
 EXPORTERS = {
     "jaeger": "autotrace.export.jaeger.exporter",
@@ -43,30 +41,6 @@ SECRETS = (
 )
 
 
-class Setting:
-    """One row: the attribute of Settings, the variables read in order, how text becomes a value, the default, the meaning."""
-
-    __slots__ = ("attribute", "default", "kind", "meaning", "sources")
-
-    def __init__(
-        self,
-        attribute: str,
-        sources: tuple[Source, ...],
-        kind: Callable[[str], object],
-        default: str,
-        meaning: str,
-    ) -> None:
-        self.attribute = attribute
-        self.sources = sources
-        self.kind = kind
-        self.default = default
-        self.meaning = meaning
-
-    @property
-    def variables(self) -> list[str]:
-        return [source if isinstance(source, str) else source[0] for source in self.sources]
-
-
 # fmt: off
 TABLE = (
     Setting("enabled", ("AUTOTRACE_ENABLED", ("OTEL_SDK_DISABLED", inverted), ("JAEGER_DISABLED", inverted)), flag, "true",
@@ -77,7 +51,7 @@ TABLE = (
             "appended to an unset service name (`<program>.<namespace>`), as Kiali expects; unset: read from the Kubernetes service account"),
     Setting("tags", ("AUTOTRACE_TAGS", "OTEL_RESOURCE_ATTRIBUTES", "JAEGER_TAGS"), pairs, "",
             "`key=value,…` added to the process (resource)"),
-    Setting("exporter", ("AUTOTRACE_EXPORTER", ("OTEL_TRACES_EXPORTER", otel_exporter)), choice(*EXPORTERS), "jaeger",
+    Setting("exporter", ("AUTOTRACE_EXPORTER", ("OTEL_TRACES_EXPORTER", otel_exporter(*EXPORTERS))), choice(*EXPORTERS), "jaeger",
             "`jaeger`, `console` (a tree on stderr), `jaeger_thrift` (OpenTelemetry's exporter package), `none`"),
     Setting("endpoint", ("AUTOTRACE_ENDPOINT", "JAEGER_ENDPOINT"), text, "",
             "where spans go: `http://host:14268/api/traces` or `udp://host:6831`; unset: the agent below if its host is set, else `http://localhost:14268/api/traces`"),
@@ -89,7 +63,7 @@ TABLE = (
             "`always_on`, `always_off`, `traceidratio`, `ratelimiting`, each also with `parentbased_` in front: the caller's decision counts first"),
     Setting("sampler_arg", ("AUTOTRACE_SAMPLER_ARG", "OTEL_TRACES_SAMPLER_ARG", "JAEGER_SAMPLER_PARAM"), number(0), "1",
             "the ratio (0 to 1), or traces per second for `ratelimiting`"),
-    Setting("propagators", ("AUTOTRACE_PROPAGATORS", ("OTEL_PROPAGATORS", otel_propagators), ("JAEGER_PROPAGATION", jaeger_propagation)), names(*FORMATS), "b3multi,tracecontext,baggage",
+    Setting("propagators", ("AUTOTRACE_PROPAGATORS", ("OTEL_PROPAGATORS", otel_propagators(*FORMATS)), ("JAEGER_PROPAGATION", jaeger_propagation)), names(*FORMATS), "b3multi,tracecontext,baggage",
             "formats written, and read first: `b3multi`, `b3`, `tracecontext`, `baggage`, `jaeger`; every known one is read"),
     Setting("propagation_targets", ("AUTOTRACE_PROPAGATION_TARGETS",), names(), "",
             "host patterns (`*.svc.cluster.local,billing`) that get trace headers; unset: all hosts"),
@@ -136,12 +110,15 @@ TABLE = (
 )
 # fmt: on
 
-BY_RUNNER = ("AUTOTRACE_RUN_PID",)
-"""Not settings: the note that `autotrace-run` leaves for the process it becomes."""
+RUN_PID = "AUTOTRACE_RUN_PID"
+"""No setting: `autotrace-run` leaves this note to the process that it becomes."""
 
 
 class Settings:
-    """The values in force, one attribute a row of TABLE. A bad value falls back to the next source and leaves a line in `problems`."""
+    """The value of each row of TABLE, as an attribute. A bad value leaves a line in `problems`, and the next source counts.
+
+    `chosen`: attribute -> the variable that it was read from, if it is not the default.
+    """
 
     enabled: bool
     service_name: str
@@ -198,18 +175,17 @@ class Settings:
                     continue
                 value = row.kind(given)
             except ValueError as wrong:
-                self.problems.append(f"{name}={raw!r}: {wrong}; it is ignored")
+                self.problems.append(f"{name}={raw!r}: {wrong}; this value is ignored")
                 continue
             self.chosen[row.attribute] = name
             return value
         return row.kind(row.default)
 
     def _unknown_names(self, environ: Mapping[str, str]) -> None:
-        known = {name for row in TABLE for name in row.variables}.union(BY_RUNNER)
+        known = {name for row in TABLE for name in row.variables}.union((RUN_PID,))
         for name in environ:
-            # The test switch and the cache of the project's own checkout share the prefix with the settings.
-            if name.startswith("AUTOTRACE_") and name not in known and name not in OF_THE_CHECKOUT:
-                self.problems.append(f"{name} is not a setting of autotrace; see `autotrace check`")
+            if name.startswith("AUTOTRACE_") and name not in known:
+                self.problems.append(f"{name} is not a setting of autotrace; the README lists all settings")
 
     def _ratio(self) -> None:
         try:
@@ -221,13 +197,11 @@ class Settings:
             self.sampler_arg = 1.0
 
 
-OF_THE_CHECKOUT = ("AUTOTRACE_REQUIRE_REAL", "AUTOTRACE_CACHE")
-
 _in_force: Settings | None = None
 
 
 def in_force() -> Settings:
-    """The Settings of this process, read from its environment when first asked for. Whoever needs one derives it from here, once."""
+    """The Settings of this process, read on the first call. Each module derives what it needs, once."""
     global _in_force
     if _in_force is None:
         _in_force = Settings()
@@ -235,5 +209,5 @@ def in_force() -> Settings:
 
 
 def run_pid() -> str:
-    """The process that `autotrace-run` became ('' without it): only that one speaks of settings, its children stay silent."""
-    return os.environ.get("AUTOTRACE_RUN_PID", "")
+    """The process that `autotrace-run` became, '' without it. Its children do not repeat what it has said of the settings."""
+    return os.environ.get(RUN_PID, "")

@@ -1,4 +1,4 @@
-"""The folder for PYTHONPATH: activate autotrace, then run the sitecustomize this file hides. Readable by any Python; imports nothing of its own."""
+"""The folder for PYTHONPATH: activate autotrace, then run the sitecustomize that this file hides. For any Python."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ def _enabled():
 
 
 def _say(text):
-    """One line, from the process that was started by hand or by autotrace-run; its children stay silent."""
+    """Print one line, unless this process is a child of the one that autotrace-run became."""
     if os.environ.get("AUTOTRACE_LOG") == "off":
         return
     if os.environ.get("AUTOTRACE_RUN_PID", str(os.getpid())) == str(os.getpid()):
@@ -27,7 +27,10 @@ def _say(text):
 
 def _activate():
     if sys.version_info < (3, 10):
-        _say("Python %d.%d is not supported (3.10 or later is); the program runs without traces" % sys.version_info[:2])
+        _say(
+            "Python %d.%d is not supported (3.10 or later is needed); the program runs without traces"
+            % sys.version_info[:2]
+        )
         return
     try:
         try:
@@ -36,18 +39,18 @@ def _activate():
             bundle = _bundle()
             if bundle is None:
                 raise
-            sys.path.append(bundle)  # behind everything, so that the program's own versions win
+            sys.path.append(bundle)  # last, so that the program's own versions win
             from autotrace.activation import activate
         activate()
     except Exception as failure:
         _say(
-            "cannot start under %s (%s: %s); the program runs without traces"
+            "autotrace cannot start in %s (%s: %s); the program runs without traces"
             % (sys.executable, type(failure).__name__, failure)
         )
 
 
 def _bundle():
-    """The folder this one was installed into by `pip install --target`, never another environment's site-packages."""
+    """The folder that `pip install --target` put this one into. None for another environment's site-packages."""
     root = os.path.dirname(os.path.dirname(_here))
     if os.path.basename(root) in ("site-packages", "dist-packages"):
         return None
@@ -55,7 +58,7 @@ def _bundle():
 
 
 def _run_hidden():
-    """The sitecustomize that Python would have found without us runs under its own name; its errors are the program's."""
+    """Run the sitecustomize that Python finds without this folder, under its name. Its errors are the program's."""
     finders = [finder for finder in sys.meta_path if getattr(finder, "__name__", "") == "PathFinder"]
     if not finders:  # Python 2
         return
@@ -69,7 +72,7 @@ def _run_hidden():
     spec.loader.exec_module(module)
 
 
-# The program sees the sys.path it would have had.
+# The program sees the sys.path that it would have without autotrace.
 sys.path[:] = [_entry for _entry in sys.path if os.path.abspath(_entry) != _here]
 if _enabled():
     _activate()

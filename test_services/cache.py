@@ -16,14 +16,19 @@ from pathlib import Path
 #: What this process did without, one line each; the test suite prints them at its end.
 missing: list[str] = []
 
+CACHE, REQUIRE_REAL = "TEST_SERVICES_CACHE", "TEST_SERVICES_REQUIRE_REAL"
+# CI says AUTOTRACE_REQUIRE_REAL. Programs under test inherit the environment and would report an unknown setting.
+if "AUTOTRACE_REQUIRE_REAL" in os.environ:
+    os.environ[REQUIRE_REAL] = os.environ.pop("AUTOTRACE_REQUIRE_REAL")
+
 
 class Unavailable(RuntimeError):
     """A real part cannot be had or does not start; the message says why and what would help."""
 
 
 def folder() -> Path:
-    """AUTOTRACE_CACHE, else autotrace under XDG_CACHE_HOME, else ~/.cache/autotrace. It need not exist yet."""
-    chosen = os.environ.get("AUTOTRACE_CACHE")
+    """TEST_SERVICES_CACHE, else autotrace under XDG_CACHE_HOME, else ~/.cache/autotrace. It need not exist yet."""
+    chosen = os.environ.get(CACHE)
     if chosen:
         return Path(chosen).expanduser().absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "autotrace"
@@ -56,5 +61,5 @@ def require_real(part: str, reason: object, instead: str) -> None:
     line = f"{part} cannot be had, {instead}: {reason}"
     missing.append(line)
     print(f"\n!!! NOT REAL: {line}\n", file=sys.stderr, flush=True)
-    if os.environ.get("AUTOTRACE_REQUIRE_REAL") == "1":
+    if os.environ.get(REQUIRE_REAL) == "1":
         raise Unavailable(f"{line} (AUTOTRACE_REQUIRE_REAL=1)")

@@ -14,11 +14,11 @@ RUNNER = Path(sysconfig.get_path("scripts")) / "autotrace-run"
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's environment without any setting of ours or of others, plus `variables`."""
+    """This process's environment without the settings of any tracer or of Python, plus `variables`."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("AUTOTRACE_", "OTEL_", "JAEGER_", "PYTHON")) or name == "AUTOTRACE_CACHE"
+        if not name.startswith(("AUTOTRACE_", "OTEL_", "JAEGER_", "PYTHON"))
     }
     return {**kept, **variables}
 

@@ -1,4 +1,4 @@
-"""Finished spans in a list, for tests within this process: what was made, by kind and name, with the tags an exporter would write."""
+"""Ended spans in a list, for tests in this process: by kind, with the tags that an exporter would write."""
 
 from __future__ import annotations
 

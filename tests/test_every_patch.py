@@ -1,8 +1,9 @@
-"""What holds for every row of the registry: a file, a function, a test file, a name in the README; and refusal of lookalikes."""
+"""Every row of the registry has its file, function, tests and README line, refuses lookalikes, and can be undone."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 import types
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from autotrace import patching, registry
+from tests.programs import bare
 
 ROOT = Path(__file__).parent.parent
 ROWS = [
@@ -20,6 +22,8 @@ ROWS = [
 ]
 LIBRARIES = sorted({library for library, _, _ in ROWS})
 SILENT = ("opentelemetry",)  # replaces nothing: that it was imported is all it waits for
+WHILE_IMPORTED = ("confluent_kafka",)  # refuses a library that the program has imported already
+STAYING = {"readings"}  # how records are read: entries by type, which serve nobody once the patch is undone
 
 
 def file_of(library: str) -> Path:
@@ -73,3 +77,13 @@ def test_importing_a_patch_imports_no_library(library: str, module: str, functio
         return  # the standard library is always there, and the tracing core stands on the API
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+def test_patches_that_are_undone_leave_their_libraries_as_they_were() -> None:
+    """On all that is installed, in a process without autotrace: tests/patching/undone.py."""
+    done = bare(sys.executable, "-m", "tests.patching.undone", cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {package for package, changed, _, _ in rows if not changed} == {*SILENT, *WHILE_IMPORTED}
+    assert {package for package, _, _, refusal in rows if refusal} == {*WHILE_IMPORTED}
+    assert {name.split()[-1] for _, _, left, _ in rows for name in left} <= STAYING

@@ -25,8 +25,6 @@ START_UP = (
 CORE = (
     "patching",
     "late_classes",
-    "immutable_classes",
-    "callers_variables",
     "propagation",
     "sql",
     "semantics",
@@ -49,19 +47,20 @@ def place(module: str) -> tuple[int, int] | None:
     raise AssertionError(f"{module} has no place in ROWS")
 
 
-def imports(path: Path) -> list[tuple[str, bool]]:
-    """(module, at module level?) of every import outside `if TYPE_CHECKING`."""
+def imports(path: Path) -> list[tuple[str, bool, str]]:
+    """(module, at module level?, module.name) of every name imported outside `if TYPE_CHECKING`."""
     found = []
 
     def visit(node: ast.AST, top: bool) -> None:
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             return
         if isinstance(node, ast.Import):
-            found.extend((alias.name, top) for alias in node.names)
+            found.extend((alias.name, top, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             module = absolute(path, node)
             names = [alias.name for alias in node.names if alias.name != "__version__"]
-            found.extend((f"{module}.{name}" if module == "autotrace" else module, top) for name in names)
+            of_package = module == "autotrace"
+            found.extend((f"{module}.{name}" if of_package else module, top, f"{module}.{name}") for name in names)
         deeper = top and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         for child in ast.iter_child_nodes(node):
             visit(child, deeper)
@@ -88,7 +87,7 @@ def module_of(path: Path) -> str:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_imports_only_from_above_or_from_the_left(path: Path) -> None:
     own = place(module_of(path))
-    for module, _ in imports(path):
+    for module, _, _ in imports(path):
         other = place(module)
         if own is None or other is None or module.split(".")[:2] == module_of(path).split(".")[:2]:
             continue
@@ -101,12 +100,12 @@ def test_a_family_never_imports_another_family(path: Path) -> None:
     if family not in FAMILIES:
         return
     others = [f"autotrace.{name}" for name in FAMILIES if name != family]
-    assert [module for module, _ in imports(path) if module.startswith(tuple(others))] == []
+    assert [module for module, _, _ in imports(path) if module.startswith(tuple(others))] == []
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
-    graph = {module_of(path): {module for module, top in imports(path) if top} for path in FILES}
-    graph = {module: {name for name in names if name in graph and name != module} for module, names in graph.items()}
+    """Imports inside functions count. Imports by a string do not: start-up loads tracing by name, without knowing it."""
+    graph = {module_of(path): files_imported_by(path) for path in FILES}
     while free := [module for module, names in graph.items() if not names]:
         for module in free:
             del graph[module]
@@ -115,19 +114,27 @@ def test_no_files_import_each_other_in_a_circle() -> None:
     assert graph == {}
 
 
+def files_imported_by(path: Path) -> set[str]:
+    known = set(map(module_of, FILES))
+    found = {submodule if submodule in known else module for module, _, submodule in imports(path)}
+    return found & known - {module_of(path)}
+
+
 @pytest.mark.parametrize(
     "path", [path for path in FILES if (place(module_of(path)) or (9, 9))[0] == 0], ids=lambda p: p.name
 )
 def test_start_up_imports_nothing_heavy(path: Path) -> None:
     if path.name in COMMANDS:
         return
-    heavy = {module for module, top in imports(path) if top and (module in HEAVY or module.startswith("opentelemetry"))}
+    heavy = {
+        module for module, top, _ in imports(path) if top and (module in HEAVY or module.startswith("opentelemetry"))
+    }
     assert not heavy
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.parent.name == "patches"], ids=lambda path: path.name)
 def test_a_patch_knows_no_other_patch_no_exporter_and_no_environment(path: Path) -> None:
-    for module, _ in imports(path):
+    for module, _, _ in imports(path):
         assert not module.startswith(("autotrace.patches", "autotrace.export", "autotrace.settings")), module
     assert "os.environ" not in path.read_text()
 
@@ -148,5 +155,5 @@ def test_only_settings_reads_the_environment(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_wrapt_is_imported_late(path: Path) -> None:
-    """It costs a hundred milliseconds where asyncio is not imported yet: whoever needs a proxy imports it in the function."""
-    assert "wrapt" not in {module.partition(".")[0] for module, top in imports(path) if top}
+    """wrapt may import asyncio, which costs a hundred milliseconds. A function that needs a proxy imports it."""
+    assert "wrapt" not in {module.partition(".")[0] for module, top, _ in imports(path) if top}

@@ -1,8 +1,7 @@
-"""Any module with the interface of PEP 249, named by AUTOTRACE_DBAPI: statements of its cursors and failed connects. Knows no driver.
+"""Any driver with the interface of PEP 249 that AUTOTRACE_DBAPI names: statements of its cursors, and connects.
 
-Where the driver's classes are Python's, their methods are replaced; nothing stands in for anything. C classes that cannot be
-changed are stood in for by proxies (wrapt), which a driver that checks types may refuse. Limits: nothing but execute, executemany
-and callproc of cursors; no connect that is awaited.
+Methods of Python classes are replaced. C classes cannot be changed, so their objects get stand-ins (wrapt); a driver
+that checks types may refuse those. Limits: execute, executemany and callproc of cursors; no connect that is awaited.
 """
 
 from __future__ import annotations
@@ -11,23 +10,24 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained, say
-from autotrace.databases import any_driver_facts, any_driver_proxies
+from autotrace.databases import any_driver_facts, any_driver_proxies, transactions
+from autotrace.databases.connection_facts import KeptFacts
+from autotrace.databases.connects import ConnectAttempt
 from autotrace.databases.driver import Driver
-from autotrace.databases.statement_arguments import head
-from autotrace.databases.traced_methods import Way, called, part, whole
+from autotrace.databases.outermost import outermost, unless_nested
+from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
+from autotrace.databases.traced_methods import StatementCall, itself, traced_method
 from autotrace.patching import MARK, Plan, Unpatchable, require
-from autotrace.tracing.span import now
-from autotrace.tracing.traced_call import argument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Make = Callable[[Any], Any]
+    from autotrace.databases.driver import Make
+    from autotrace.databases.statement_arguments import Read
+    from autotrace.semantics.family import SharedFacts
 
 SYSTEM = "other_sql"
-"""OpenTelemetry's `db.system.name` for what it has no name for."""
+"""OpenTelemetry's `db.system.name` of a database that it has no name for."""
 STATEMENTS = ("operation", "query", "sql", "statement", "stmt", "command")
-"""PEP 249 calls the statement `operation` and lets drivers choose."""
+"""Names of the first parameter: PEP 249 says `operation`, and lets drivers choose."""
 SETS = ("seq_of_parameters", "params", "parameters", "args", "seq_params", "param_sets")
 
 
@@ -38,14 +38,15 @@ def driver(module: Any, plan: Plan) -> None:
         say(f"AUTOTRACE_DBAPI={name}: the module has no connect(), so it is no PEP 249 driver; it is left alone")
         raise Unpatchable(f"{name} has no connect()")
     tracing, connect = _Tracing(module.__name__), require(module, "connect")
+    plan.step(lambda: None, tracing.undo, "the classes that connect() shows")
     if not isinstance(connect, type):
-        # connect(): the one door that PEP 249 names; what comes out of it shows the classes to trace. A span if it fails.
+        # connect(): PEP 249 has no other way in. The class of the connection that it returns is traced from then on.
         plan.method(module, "connect", tracing.connecting)
     elif _changeable(connect):
-        # The class itself is the door (`connect = Connection`), and stays one: programs may ask isinstance(x, connect).
-        plan.method(connect, "__init__", lambda original: tracing.connecting(original, made=0))
+        # `connect = Connection` must stay a class, because programs may ask isinstance(x, connect).
+        plan.method(connect, "__init__", lambda original: tracing.connecting(original, init=True))
         plan.method(connect, "cursor", tracing.cursor)
-        for name, make in tracing.us.transactions().items():
+        for name, make in transactions.traced_ends(tracing.driver).items():
             if hasattr(connect, name):  # rollback() is optional in PEP 249
                 plan.method(connect, name, make)
     else:
@@ -53,102 +54,118 @@ def driver(module: Any, plan: Plan) -> None:
 
 
 class _Tracing:
-    """What is known of one driver while it is traced."""
+    """The state of one traced driver."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.known = any_driver_facts.Known(name)
-        self.us = Driver(name, SYSTEM, self.known, sqlstate="sqlstate")
-        self.ways = self._ways()
-        self.seen: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
-        """Classes of cursors: can they be changed, and have they been?"""
-        self.made: tuple[Any, Any] | None = None
+        self.facts_of = KeptFacts(name)
+        self.driver = Driver(name, SYSTEM, self.facts_of, sqlstate="sqlstate")
+        self.makers = self._makers()
+        self.changeable: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
+        """Class of cursors -> whether its methods could be replaced."""
+        self.stand_ins: tuple[Any, Any] | None = None
+        self.plans: list[Plan] = []
+        """The plans for classes that connect() and cursor() have shown; undone with the patch's own."""
 
-    def connecting(self, original: Any, made: int | None = None) -> Any:
-        """connect(); made: which argument is the connection, where the result is not (a class's __init__)."""
-        place = f"{self.name}.connect"
+    def connecting(self, original: Any, init: bool = False) -> Any:
+        """connect(); init: the `__init__` of connections, which returns None."""
 
         def connect(*args: Any, **kwargs: Any) -> Any:
-            begun = now()
-            asked = args if made is None else args[made + 1 :]
-            try:
+            arguments = args[1:] if init else args
+            with ConnectAttempt(self.driver, args, kwargs, lambda *_: self.facts(None, arguments, kwargs)) as attempt:
                 result = original(*args, **kwargs)
-            except BaseException as error:
-                if not isinstance(error, TypeError):
-                    self.us.attempted(
-                        lambda: any_driver_facts.shared(self.name, None, asked, kwargs), begun, error, place
-                    )
-                raise
-            try:
-                connection = result if made is None else args[made]
-                shared = any_driver_facts.shared(self.name, connection, asked, kwargs)
-                if made is None:
-                    result = connection = self.connection(result)
-                self.known.keep(connection, shared)
-                self.us.connected(connection, begun, place)
-            except Exception:
-                contained(place)
+                try:
+                    connection = args[0] if init else result
+                    shared = self.facts(connection, arguments, kwargs)
+                    if not init:
+                        result = connection = self.connection(result)
+                    self.facts_of.keep(connection, shared)
+                    attempt.connection = connection
+                except Exception:
+                    contained(f"{self.name}.connect")
             return result
 
         return connect
 
+    def facts(self, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
+        return any_driver_facts.shared(self.name, connection, args, kwargs)
+
     def connection(self, connection: Any) -> Any:
-        """`connection` itself, its class traced from now on; or what stands in for it."""
+        """`connection`, whose class is traced from now on; or its stand-in."""
         if not callable(getattr(connection, "cursor", None)):
-            say(
-                f"AUTOTRACE_DBAPI={self.name}: what connect() gave has no cursor(), so it is no PEP 249 connection; no traces"
-            )
+            returned = "connect() returned an object without cursor(), so it is no PEP 249 connection"
+            say(f"AUTOTRACE_DBAPI={self.name}: {returned}; no traces")
             return connection
         owner = _owner(type(connection), "cursor")
         if owner is not None:
-            _replace(owner, {"cursor": self.cursor, **self.us.transactions()})
+            self._replace(owner, {"cursor": self.cursor, **transactions.traced_ends(self.driver)})
             return connection
         return self.proxies()[0](connection)
 
     def cursor(self, original: Any) -> Any:
-        """cursor(), which tells the class of cursors to trace."""
+        """cursor(): the class of the cursor that it returns is traced from then on."""
         place = f"{self.name}.cursor"
 
         def cursor(self_: Any, /, *args: Any, **kwargs: Any) -> Any:
-            made = original(self_, *args, **kwargs)
+            result = original(self_, *args, **kwargs)
             try:
-                return self.traced(made, self_)
+                return self.traced(result, self_)
             except Exception:
                 contained(place)
-            return made
+            return result
 
         return cursor
 
     def traced(self, cursor: Any, connection: Any) -> Any:
-        """A cursor of `connection`, its class traced from now on; or what stands in for it."""
+        """`cursor`, whose class is traced from now on; or its stand-in."""
         kind = type(cursor)
-        if kind not in self.seen:
-            owners = {name: _owner(kind, name) for name in self.ways if callable(getattr(kind, name, None))}
-            self.seen[kind] = all(owners.values())
-            if self.seen[kind]:
+        if kind not in self.changeable:
+            owners = {name: _owner(kind, name) for name in self.makers if callable(getattr(kind, name, None))}
+            self.changeable[kind] = all(owners.values())
+            if self.changeable[kind]:
                 for name, owner in owners.items():
-                    _replace(owner, {name: self.ways[name]})
-        if not self.seen[kind]:
+                    self._replace(owner, {name: self.makers[name]})
+        if not self.changeable[kind]:
             cursor = self.proxies()[1](cursor, connection)
-        self.known.keep(cursor, self.known(connection))
+        self.facts_of.keep(cursor, self.facts_of(connection))
         return cursor
 
     def proxies(self) -> tuple[Any, Any]:
-        if self.made is None:
-            self.made = any_driver_proxies.proxies({"cursor": self.cursor, **self.us.transactions()}, self.ways)
-        return self.made
+        if self.stand_ins is None:
+            self.stand_ins = any_driver_proxies.proxies(
+                {"cursor": self.cursor, **transactions.traced_ends(self.driver)}, self.makers
+            )
+        return self.stand_ins
 
-    def _ways(self) -> dict[str, Make]:
-        """A method that runs others of its own cursor makes one span: executemany by execute, a derived class by its parent's."""
+    def _replace(self, owner: Any, makers: dict[str, Make]) -> None:
+        """plan.method() at once; a method that is replaced already stays."""
+        plan = Plan()
+        for name, make in makers.items():
+            if hasattr(owner, name) and not hasattr(vars(owner).get(name), MARK):  # rollback() is optional in PEP 249
+                plan.method(owner, name, make)
+        plan.apply()
+        self.plans.append(plan)
 
-        def way(read: Any) -> Make:
-            return whole(called(self.us, Way(part(read), lambda cursor: cursor, lambda cursor, _: _rows(cursor))))
+    def undo(self) -> None:
+        while self.plans:
+            self.plans.pop().undo()
 
-        return {"execute": way(_statement), "executemany": way(_batch), "callproc": way(_procedure)}
+    def _makers(self) -> dict[str, Make]:
+        """A method that calls others of its cursor (executemany() calls execute(), or its parent's) makes one span."""
+
+        def traced(read: Read) -> Make:
+            call = StatementCall(unless_nested(read), itself, _rows)
+            return outermost(traced_method(self.driver, call))
+
+        return {
+            "execute": traced(_statement),
+            "executemany": traced(_many),
+            "callproc": traced(procedure_argument("procname")),
+        }
 
 
 def _owner(kind: type, name: str) -> Any:
-    """The class that defines the method, or else `kind`, whichever can be changed; None: neither."""
+    """The class that defines the method, or `kind`; the first that can be changed, or None."""
     defining = next((owner for owner in kind.__mro__ if name in vars(owner)), None)
     return next((owner for owner in (defining, kind) if owner is not None and _changeable(owner)), None)
 
@@ -158,35 +175,23 @@ def _changeable(kind: type) -> bool:
     return bool(kind.__flags__ & heap) and not kind.__flags__ & immutable
 
 
-def _replace(owner: Any, makers: dict[str, Make]) -> None:
-    """Once: what is marked stays."""
-    plan = Plan()
-    for name, make in makers.items():
-        if hasattr(owner, name) and not hasattr(vars(owner).get(name), MARK):  # rollback() is optional in PEP 249
-            plan.method(owner, name, make)
-    plan.apply()
+# By the keyword of the statement, if it is passed by one; else by ''.
+_STATEMENT = {name: statement_argument(name) for name in ("", *STATEMENTS)}
+_MANY = {(name, sets): many_argument(name, sets) for name in _STATEMENT for sets in ("", *SETS)}
 
 
-def _statement(cursor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    found: Any = args[0] if args else next((kwargs[name] for name in STATEMENTS if name in kwargs), None)
-    if found is None:
-        return None
-    return {"statement": head(found) if isinstance(found, (str, bytes)) else found}
+def _statement(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    return _STATEMENT[_first(STATEMENTS, kwargs)](args, kwargs)
 
 
-def _batch(cursor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    facts = _statement(cursor, args, kwargs)
-    given = argument(args, kwargs, 1, next((name for name in SETS if name in kwargs), ""))
-    if facts is not None and isinstance(given, (list, tuple)) and len(given) > 1:
-        facts["batch"] = len(given)
-    return facts
+def _many(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    return _MANY[_first(STATEMENTS, kwargs), _first(SETS, kwargs)](args, kwargs)
 
 
-def _procedure(cursor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    name: Any = args[0] if args else kwargs.get("procname")
-    return {"statement": f"CALL {name}"} if isinstance(name, str) else None
+def _first(names: tuple[str, ...], kwargs: dict[str, Any]) -> str:
+    return next((name for name in names if name in kwargs), "") if kwargs else ""
 
 
-def _rows(cursor: Any) -> int | None:
+def _rows(cursor: Any, result: Any) -> int | None:
     rows = getattr(cursor, "rowcount", None)
     return rows if isinstance(rows, int) and rows < 1 << 63 else None

@@ -1,15 +1,16 @@
-"""Whom a driver calls that nobody here knows: what its connection shows of itself, else what connect() was given. Never a password."""
+"""The facts of a connection of an unknown driver: its attributes, else the arguments of connect(). Never a password."""
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from autotrace.semantics.family import SharedFacts
+from autotrace.databases.connection_facts import shared_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from autotrace.semantics.family import SharedFacts
 
 # PEP 249's own names first (dsn, user, password, host, database), then what drivers call them.
 HOSTS = ("host", "hostname", "server")
@@ -18,63 +19,29 @@ USERS = ("user", "username", "uid")
 SOCKETS = ("unix_socket", "unix_sock")
 
 
-class Known:
-    """facts_of(): by the identity of connections and cursors that take a weak reference; for others only what every one of them has."""
-
-    def __init__(self, component: str) -> None:
-        self.unknown = SharedFacts({"component": component})
-        self.known: dict[int, tuple[SharedFacts, weakref.ref[Any]]] = {}
-
-    def __call__(self, thing: Any) -> SharedFacts:
-        found = self.known.get(id(thing))
-        return self.unknown if found is None else found[0]
-
-    def keep(self, thing: Any, shared: SharedFacts) -> None:
-        key, known = id(thing), self.known
-        try:
-            known[key] = (shared, weakref.ref(thing, lambda _: known.pop(key, None)))
-        except TypeError:
-            pass
-
-
 def shared(component: str, connection: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> SharedFacts:
-    """`args` and `kwargs` of connect(): keywords, a URL as first argument, or a dsn of `name=value` pairs. A file has no host."""
-    asked = {**_of_dsn(args[0] if args else kwargs.get("dsn")), **kwargs}
+    """args and kwargs of connect(): keywords, or a URL or `name=value` pairs as first argument. A file has no host."""
+    arguments = {**_of_dsn(args[0] if args else kwargs.get("dsn")), **kwargs}
 
     def find(names: tuple[str, ...]) -> Any:
-        for name in names:
-            for value in (_shown(connection, name), asked.get(name)):
-                if isinstance(value, (str, bytes)) and value:
-                    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-        return None
+        values = (value for name in names for value in (_attribute(connection, name), arguments.get(name)))
+        return next((value for value in values if isinstance(value, (str, bytes)) and value), None)
 
-    facts: dict[str, Any] = {"component": component}
-    for fact, names in (("instance", DATABASES), ("user", USERS)):
-        value = find(names)
-        if value:
-            facts[fact] = value
-    host = find(HOSTS)
-    if find(SOCKETS) or (host and host.startswith(("/", "@"))):
-        facts["remote"] = ("", None)
-    elif host:
-        facts["remote"] = (host, _port(_shown(connection, "port"), asked.get("port")))
-        facts["service"] = host
-    return SharedFacts(facts)
+    ports = (_attribute(connection, "port"), arguments.get("port"))
+    return shared_facts(
+        component,
+        find(HOSTS),
+        next((port for port in ports if isinstance(port, (int, str)) and port), None),
+        socket=find(SOCKETS),
+        instance=find(DATABASES),
+        user=find(USERS),
+    )
 
 
-def _shown(connection: Any, name: str) -> Any:
-    """An attribute that the connection holds; a property may ask the server, so none is called."""
+def _attribute(connection: Any, name: str) -> Any:
+    """An attribute that the connection holds. Properties are not read, because they may ask the server."""
     held = getattr(connection, "__dict__", None)
     return held.get(name) if isinstance(held, dict) else None
-
-
-def _port(*found: Any) -> int | None:
-    for value in found:
-        if isinstance(value, int) and value > 0:
-            return value
-        if isinstance(value, str) and value.isdigit():
-            return int(value)
-    return None
 
 
 def _of_dsn(dsn: Any) -> dict[str, Any]:
@@ -83,8 +50,8 @@ def _of_dsn(dsn: Any) -> dict[str, Any]:
     if "://" in dsn:
         try:
             parts = urlsplit(dsn)
-            told = {"host": parts.hostname, "port": parts.port, "database": parts.path.lstrip("/")}
-            return {**told, "user": unquote(parts.username or "")}
+            named = {"host": parts.hostname, "port": parts.port, "database": parts.path.lstrip("/")}
+            return {**named, "user": unquote(parts.username or "")}
         except ValueError:
             return {}
     if "=" not in dsn:

@@ -1,7 +1,7 @@
-"""Stand-ins for connections and cursors of C classes that can neither be changed nor chosen. Knows no driver.
+"""Stand-ins for connections and cursors of C classes that cannot be changed. Knows no driver.
 
-Limits: `type(cursor)` is ours (isinstance() sees the driver's class), C code that wants its own object refuses the stand-in, and
-the shortcuts that some connections have (`connection.execute`) are not traced.
+Limits: `type(cursor)` is ours, although isinstance() sees the driver's class. C code that wants its own object refuses
+the stand-in. Shortcuts that some connections have (`connection.execute`) are not traced.
 """
 
 from __future__ import annotations
@@ -9,16 +9,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Make = Callable[[Any], Any]
+    from autotrace.databases.driver import Make
 
 
 def proxies(connection: dict[str, Make], cursor: dict[str, Make]) -> tuple[Any, Any]:
-    """(class for connections, class for cursors) of one driver; made where the first is needed, for wrapt is no small import.
+    """(class for connections, class for cursors) of one driver; called late, because wrapt is no small import.
 
-    connection, cursor: what traces the methods of each, by name.
+    connection, cursor: name of a method -> the function that traces it.
     """
+    Proxy = _proxy()
+    Connection, Cursor = type("Connection", (Proxy,), {}), _cursor(Proxy)
+    for kind, methods in ((Connection, connection), (Cursor, cursor)):
+        for name, make in methods.items():
+            setattr(kind, name, make(_passed_on(name)))
+    return Connection, Cursor
+
+
+def _proxy() -> Any:
     import wrapt
 
     ObjectProxy: Any = wrapt.ObjectProxy
@@ -28,21 +35,22 @@ def proxies(connection: dict[str, Make], cursor: dict[str, Make]) -> tuple[Any, 
             return self._self_or(self.__wrapped__.__enter__())
 
         def _self_or(self, result: Any) -> Any:
-            """`return self` of the driver's must not lead out of the stand-in."""
+            """A method that returns its own object returns the stand-in."""
             return self if result is self.__wrapped__ else result
 
-    class Connection(Proxy):
-        pass
+    return Proxy
 
-    class Cursor(Proxy):
+
+def _cursor(Proxy: Any) -> Any:
+    class Cursor(Proxy):  # type: ignore[misc]
         def __init__(self, wrapped: Any, connection: Any) -> None:
             super().__init__(wrapped)
             self._self_connection = connection
 
         @property
         def connection(self) -> Any:
-            found, ours = self.__wrapped__.connection, self._self_connection
-            return ours if found is getattr(ours, "__wrapped__", ours) else found
+            connection, stand_in = self.__wrapped__.connection, self._self_connection
+            return stand_in if connection is getattr(stand_in, "__wrapped__", stand_in) else connection
 
         def __iter__(self) -> Any:
             return self._self_or(iter(self.__wrapped__))
@@ -50,10 +58,7 @@ def proxies(connection: dict[str, Make], cursor: dict[str, Make]) -> tuple[Any, 
         def __next__(self) -> Any:
             return next(self.__wrapped__)
 
-    for kind, methods in ((Connection, connection), (Cursor, cursor)):
-        for name, make in methods.items():
-            setattr(kind, name, make(_passed_on(name)))
-    return Connection, Cursor
+    return Cursor
 
 
 def _passed_on(name: str) -> Any:

@@ -1,24 +1,33 @@
-"""What the drivers of MySQL and MariaDB have in common: whom they call, and how they number errors and count rows. Knows no driver."""
+"""The drivers of MySQL and MariaDB: their cursors, connect arguments, error numbers and row counts.
+
+Knows no driver. A driver like the others is traced by a few lines: patches/pymysql.py.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.databases.driver import Driver, batch, text
+from autotrace.databases.connection_facts import shared_facts
+from autotrace.databases.driver import Driver
+from autotrace.databases.outermost import unless_nested
 from autotrace.databases.sql_comments import commented
-from autotrace.databases.traced_methods import Way, awaited, called, part, whole, whole_awaited
-from autotrace.semantics.family import SharedFacts
+from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
+from autotrace.databases.styles import PLAIN, Style
+from autotrace.databases.traced_methods import StatementCall, itself
+from autotrace.tracing.traced_call import argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autotrace.databases.driver import Make
+    from autotrace.databases.statement_arguments import Read
+    from autotrace.patching import Plan
+    from autotrace.semantics.family import SharedFacts
     from autotrace.tracing.span import Span
 
-    Make = Callable[[Any], Any]
-
 UNKNOWN_ROWS = 1 << 63
-"""-1 as the client library writes it, 64 bits without a sign: rows that are not counted (yet)."""
+"""The client library writes -1 in 64 bits without a sign: the rows are not counted yet, or never."""
 
 
 class MySQL(Driver):
@@ -35,84 +44,79 @@ class MySQL(Driver):
         super().failed(span, error, place)
 
 
-def shared(component: str, host: Any, port: Any, socket: Any, database: Any, user: Any) -> SharedFacts:
-    """The facts of a connection. A Unix socket has no peer. Names may be bytes, and nothing of it need be known."""
-    facts: dict[str, Any] = {"component": component}
-    for fact, value in (("instance", database), ("user", user)):
-        if value:
-            facts[fact] = _str(value)
-    if socket:
-        facts["remote"] = ("", None)
-    elif host:
-        name = _str(host)
-        facts["remote"] = (name, port if isinstance(port, int) and port else None)
-        facts["service"] = name
-    return SharedFacts(facts)
+def facts_of_arguments(component: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
+    """The facts that the arguments of a connect tell, in the order of the client library. Option files are not read."""
+    host, port = argument(args, kwargs, 0, "host"), argument(args, kwargs, 4, "port") or 3306
+    # Without a host, or with `localhost`, the library takes a Unix socket, whatever the port.
+    socket = argument(args, kwargs, 5, "unix_socket") or host in (None, "", "localhost")
+    instance, user = names(args, kwargs)
+    return shared_facts(component, host, port, socket=socket, instance=instance, user=user)
 
 
-def _str(name: Any) -> str:
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+def names(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """(database, user) of the arguments of a connect."""
+    return (
+        argument(args, kwargs, 3, "database") or kwargs.get("db"),
+        argument(args, kwargs, 1, "user") or kwargs.get("username"),
+    )
 
 
 class Cursors:
-    """How the methods of a driver's cursors are traced, one span for each call of the program's.
+    """How the methods of a driver's cursors are traced: one span for each call that the program makes.
 
-    names: of the parameters of execute (the statement), executemany (its sets of parameters) and callproc (the procedure).
-    connection(cursor) -> what the driver's facts_of() takes. awaits: they are `async def`.
-    asks: execute() may ask the server something of its own on the way, with another cursor of the connection (its mode, its warnings).
+    parameters: the names of the statement, of executemany()'s sets of parameters, of callproc()'s procedure.
+    connection(cursor) -> the argument of the driver's facts_of().
+    asks: execute() may ask the server for its mode or its warnings, by another cursor of the same connection.
+    prepares: the server keeps each statement, so statements get no comment.
     """
 
     def __init__(
         self,
-        us: Driver,
-        names: tuple[str, str, str],
+        driver: Driver,
+        parameters: tuple[str, str, str],
         connection: Callable[[Any], Any] = lambda self: self.connection,
+        *,
         asks: bool = False,
-        awaits: bool = False,
+        prepares: bool = False,
+        style: Style = PLAIN,
     ) -> None:
-        self.us = us
-        self.called: Callable[[Driver, Way], Make] = awaited if awaits else called
-        self.whole: Callable[[Make, Callable[[Any], Any]], Make] = whole_awaited if awaits else whole
+        self.driver = driver
+        self.statement, self.sets, self.procedure = parameters
         self.connection = connection
         self.asks = asks
-        self.at_work = connection if asks else _itself
-        self.statement, self.sets, self.procedure = names
+        self.prepares = prepares
+        self.style = style
+        self.caller = connection if asks else itself
+        """caller(cursor) -> the object on which one traced method may call another."""
 
-    def execute(self, *, prepared: bool = False) -> Make:
-        """prepared: the server keeps the statement, so it gets no comment."""
-        read = text(self.statement)
-        make = self.called(self.us, self._way(lambda cursor, args, kwargs: read(args, kwargs)))
+    def trace(self, plan: Plan, Cursor: Any) -> None:
+        """The three that send SQL, on the class that defines them: its subclasses override only the reading of rows."""
+        self.trace_statements(plan, Cursor, prepares=self.prepares)
+        # callproc() sends `SET` for its arguments, `CALL`, `SELECT` for what comes back: all of it is one span.
+        call = self._outermost(self._traced(procedure_argument(self.procedure)))
+        plan.method(Cursor, "callproc", call, parameters=(self.procedure,))
+
+    def trace_statements(self, plan: Plan, Cursor: Any, *, prepares: bool) -> None:
+        execute = self._traced(statement_argument(self.statement))
         if self.asks:
-            make = self.whole(make, self.at_work)
-        return make if prepared else commented(self.us, self.statement, make)
+            execute = self._outermost(execute)
+        if not prepares:
+            execute = commented(self.driver, self.statement, execute)
+        plan.method(Cursor, "execute", execute, parameters=(self.statement,))
+        # executemany() may go through execute(), once or for each set of parameters: all of it is one span.
+        many = self._outermost(self._traced(many_argument(self.statement, self.sets)))
+        plan.method(Cursor, "executemany", many, parameters=(self.statement, self.sets))
 
-    def executemany(self) -> Make:
-        """It may go through execute(), once or for each set of parameters: all of it is one span."""
-        read = batch(self.statement, self.sets)
-        return self.whole(
-            self.called(self.us, self._way(lambda cursor, args, kwargs: read(args, kwargs))), self.at_work
-        )
+    def silent(self) -> Make:
+        """For a method by which the driver asks the server something for itself: no span."""
+        return self._outermost(itself)
 
-    def callproc(self) -> Make:
-        """Likewise: `SET` for its arguments, `CALL`, `SELECT` for what comes back."""
-        read = text(self.procedure)
+    def _traced(self, read: Read) -> Make:
+        call = StatementCall(unless_nested(read, self.caller), self.connection, _rows)
+        return self.style.method(self.driver, call)
 
-        def call(cursor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-            facts = read(args, kwargs)
-            return None if facts is None else {"statement": f"CALL {_str(facts['statement'])}"}
-
-        return self.whole(self.called(self.us, self._way(call)), self.at_work)
-
-    def of_its_own(self) -> Make:
-        """What asks the server something for the driver: statements on the way are none of the program's."""
-        return self.whole(_itself, self.at_work)
-
-    def _way(self, read: Any) -> Way:
-        return Way(part(read, self.at_work), self.connection, _rows)
-
-
-def _itself(it: Any) -> Any:
-    return it
+    def _outermost(self, make: Make) -> Make:
+        return self.style.outermost(make, self.caller)
 
 
 def _rows(cursor: Any, result: Any) -> int | None:

@@ -1,6 +1,6 @@
-"""Calls that hand the control back before they are done: rows one by one, the block of a COPY. A span from the first step to the last.
+"""The span of a call that returns before it is done: rows one by one, the block of a COPY. Knows no driver.
 
-It is never current: the program works meanwhile, and what it does is no part of the statement. To break off is no error.
+The span lasts from the first step to the last. It is never active, because the program works between the steps.
 """
 
 from __future__ import annotations
@@ -8,127 +8,111 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from autotrace.databases.traced_methods import end, opened
+from autotrace.databases.traced_methods import end_statement, start_span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from autotrace.databases.driver import Driver
-    from autotrace.databases.traced_methods import Way
+    from autotrace.databases.driver import Driver, Make
+    from autotrace.databases.traced_methods import StatementCall
     from autotrace.tracing.span import Span
 
-    Make = Callable[[Any], Any]
 
+class _Stream:
+    """The block of a `with` in which a program reads the stream: a span from its begin to its end."""
 
-class _Call:
-    """One call of such a method, and its span once it has begun."""
-
-    __slots__ = ("args", "given", "kwargs", "place", "self", "span", "us", "way")
+    __slots__ = ("args", "call", "driver", "kwargs", "place", "self", "span", "stream")
 
     def __init__(
-        self, us: Driver, way: Way, place: str, given: Any, of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, driver: Driver, call: StatementCall, place: str, stream: Any, self_: Any, args: Any, kwargs: Any
     ) -> None:
-        self.us = us
-        self.way = way
+        self.driver = driver
+        self.call = call
         self.place = place
-        self.given = given
-        self.self = of
+        self.stream = stream
+        self.self = self_
         self.args = args
         self.kwargs = kwargs
         self.span: Span | None = None
 
-    def begin(self) -> Any:
-        """What the original has returned."""
-        self.span = opened(self.us, self.way, self.self, self.args, self.kwargs, self.place)
-        return self.given
+    def __enter__(self) -> Any:
+        self.span = start_span(self.driver, self.call, self.self, self.args, self.kwargs, self.place)
+        return self.stream
 
-    def end(self) -> None:
-        if self.span is not None:
-            end(self.way, self.self, self.span, None, self.place)
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if self.span is None:
+            return
+        if error is None:
+            end_statement(self.call, self.self, self.span, None, self.place)
+        else:
+            self.driver.failed(self.span, error, self.place)
 
-    def fail(self, error: BaseException) -> None:
-        if self.span is not None:
-            self.us.failed(self.span, error, self.place)
+
+class _Rows(_Stream):
+    """A program that stops reading rows closes the generator. That is no error."""
+
+    __slots__ = ()
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        super().__exit__(kind, None if kind is GeneratorExit else error, trace)
 
 
-def _handing(handed: Callable[[_Call], Any], names: tuple[str, ...] = ()) -> Callable[[Driver, Way], Make]:
-    """handed(call) -> what the program gets for what the original has returned, with the same `names`."""
+def _traced(
+    stand_in: Callable[[Any], Any], stream: type[_Stream], names: tuple[str, ...] = ()
+) -> Callable[[Driver, StatementCall], Make]:
+    """stand_in(stream) -> the generator or context manager for the program; `names` are those of the driver's."""
 
-    def making(us: Driver, way: Way) -> Make:
+    def making(driver: Driver, call: StatementCall) -> Make:
         def make(original: Any) -> Any:
-            place = f"{us.component}.{original.__name__}"
+            place = f"{driver.component}.{original.__name__}"
 
-            def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            def traced(self: Any, /, *args: Any, **kwargs: Any) -> Any:
                 # The original is called at once: it returns a generator or a context manager, and refuses a wrong call.
-                given = original(self, *args, **kwargs)
-                ours = handed(_Call(us, way, place, given, self, args, kwargs))
+                result = original(self, *args, **kwargs)
+                replacement = stand_in(stream(driver, call, place, result, self, args, kwargs))
                 for name in names:
-                    setattr(ours, name, getattr(given, name))
-                return ours
+                    setattr(replacement, name, getattr(result, name))
+                return replacement
 
-            return call
+            return traced
 
         return make
 
     return making
 
 
-def _rows(call: _Call) -> Iterator[Any]:
-    try:
-        yield from call.begin()
-    except GeneratorExit:
-        call.end()
-        raise
-    except BaseException as error:
-        call.fail(error)
-        raise
-    call.end()
+def _rows(stream: _Stream) -> Iterator[Any]:
+    with stream as rows:
+        yield from rows
 
 
-async def _async_rows(call: _Call) -> AsyncIterator[Any]:
-    rows = call.begin()
-    try:
+async def _async_rows(stream: _Stream) -> AsyncIterator[Any]:
+    with stream as rows:
         try:
             async for row in rows:
                 yield row
         finally:
             await rows.aclose()
-    except GeneratorExit:
-        call.end()
-        raise
-    except BaseException as error:
-        call.fail(error)
-        raise
-    call.end()
 
 
 @contextmanager
-def _block(call: _Call) -> Iterator[Any]:
-    try:
-        with call.begin() as given:
-            yield given
-    except BaseException as error:
-        call.fail(error)
-        raise
-    call.end()
+def _block(stream: _Stream) -> Iterator[Any]:
+    with stream as block, block as entered:
+        yield entered
 
 
 @asynccontextmanager
-async def _async_block(call: _Call) -> AsyncIterator[Any]:
-    try:
-        async with call.begin() as given:
-            yield given
-    except BaseException as error:
-        call.fail(error)
-        raise
-    call.end()
+async def _async_block(stream: _Stream) -> AsyncIterator[Any]:
+    with stream as block:
+        async with block as entered:
+            yield entered
 
 
 _OF_A_GENERATOR = ("__name__", "__qualname__")
 
-rows_of = _handing(_rows, _OF_A_GENERATOR)
-"""What gives a generator method its span."""
-async_rows_of = _handing(_async_rows, _OF_A_GENERATOR)
-block_of = _handing(_block)
-"""What gives a method that returns a context manager its span."""
-async_block_of = _handing(_async_block)
+traced_rows = _traced(_rows, _Rows, _OF_A_GENERATOR)
+"""Gives a generator method its span."""
+traced_async_rows = _traced(_async_rows, _Rows, _OF_A_GENERATOR)
+traced_block = _traced(_block, _Stream)
+"""Gives a method that returns a context manager its span."""
+traced_async_block = _traced(_async_block, _Stream)

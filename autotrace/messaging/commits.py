@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autotrace.semantics.family import SharedFacts
-    from autotrace.tracing.traced_call import Begun
+    from autotrace.tracing.traced_call import SpannedCall
 
 
 def before(
     shared: Callable[[Any], SharedFacts | None], waits: Callable[[tuple[Any, ...], dict[str, Any]], bool] | None = None
-) -> Callable[[tuple[Any, ...], dict[str, Any]], Begun | None]:
+) -> Callable[[tuple[Any, ...], dict[str, Any]], SpannedCall | None]:
     """What around.traced and traced_await call first. `shared`: a consumer -> its facts. `waits`: does this call wait? None: all do.
 
     Offsets of many topics may go in one commit, so the span names none.
     """
 
-    def begun(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Begun | None:
+    def begun(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SpannedCall | None:
         if not topics.commits or not args or (waits is not None and not waits(args, kwargs)):
             return None
         span = tracer.start(messaging.CONSUMER, SpanKind.CLIENT, {"operation": "commit"}, shared(args[0]))

@@ -14,7 +14,7 @@ from autotrace.messaging.delivery_reports import PLACE, Report, beneath, end_spa
 from autotrace.semantics import messaging, topics
 from autotrace.tracing import tracer
 from autotrace.tracing.current import get
-from autotrace.tracing.traced_call import failed
+from autotrace.tracing.traced_call import end_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +105,7 @@ def raised(made: list[Any], error: BaseException, place: str) -> None:
     """The call took none of them."""
     for callback in map(_ours, made):
         if callback is not None:
-            failed(callback.span, error, place)
+            end_failed(callback.span, error, place)
 
 
 def _ours(message: Any) -> Report | Part | None:

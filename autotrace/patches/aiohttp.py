@@ -16,7 +16,7 @@ from autotrace.http_client.exchange import Exchange
 from autotrace.http_client.server_facts import host_of
 from autotrace.patching import Plan, require
 from autotrace.tracing import current, propagate
-from autotrace.tracing.traced_call import argument, failed, finish, with_argument
+from autotrace.tracing.traced_call import argument, end_failed, end_span, with_argument
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -60,13 +60,13 @@ def _request(original: Any) -> Any:
         except BaseException as error:
             if call is not None and call.span is not None:
                 # Cancelled, by the program or by a timeout, of which `error` has the name.
-                failed(call.span, error, PLACE)
+                end_failed(call.span, error, PLACE)
             raise
         finally:
             leave_call(token)
             if call is not None:
                 if call.span is not None:
-                    finish(call.span, PLACE)
+                    end_span(call.span, PLACE)
                 # A connection that was made here keeps this context, and must not keep a response by it.
                 call.request = call.span = None
 
@@ -91,7 +91,7 @@ def _connect(original: Any) -> Any:
 
 def _start_exchange(call: Call, request: Any) -> Span | None:
     if call.span is not None:  # a middleware has given up this exchange
-        finish(call.span, PLACE)
+        end_span(call.span, PLACE)
     call.url, call.request = str(request.url), request
     return call.start_exchange(request.method)
 

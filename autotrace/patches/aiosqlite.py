@@ -1,6 +1,6 @@
-"""aiosqlite: carries the task's context to the connection's thread, where sqlite3's patch makes the spans. Makes none of its own.
+"""aiosqlite: carries the task's context to the connection's thread, where sqlite3's patch makes the spans.
 
-So a span lasts as long as the statement runs, without its wait for the thread; and a cancelled task's runs on, as the statement does.
+So a span lasts as long as its statement runs, without its wait for the thread. If the task is cancelled, both run on.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from autotrace.tracing import run_in_context
 
 
 def thread(module: Any, plan: Plan) -> None:
-    # Connection._execute(): hands every call of a connection and of its cursors over to the thread. What opens the file is
-    # handed over otherwise, just after the thread was started in the very context that it needs.
+    # Connection._execute(): hands every call of a connection and of its cursors to the thread. No span. The call that
+    # opens the file goes another way, just after the thread was started, in the right context.
     plan.method(require(module, "Connection"), "_execute", _execute, parameters=("fn",))
 
 

@@ -1,6 +1,7 @@
-"""gevent's monkey-patching: our thread is paused meanwhile. It would find the ids of threads and the kinds of locks changed amid an import.
+"""gevent's monkey-patching: autotrace's thread is paused meanwhile, because it would break in the middle of an import.
 
-Nothing is replaced: gevent tells whoever listens. Limit: a function of its patching that is called alone tells the same of its module.
+Threads would get other ids, and locks other types. Nothing is replaced: gevent calls its subscribers before and after.
+Limit: a function of its patching that the program calls alone has the events of its own module only.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ from autotrace.tracing import forks
 
 
 def patching(module: Any, plan: Plan) -> None:
+    # subscribers: gevent calls each of these with every event. No span: patching is no operation of the program.
     will, did = require(module, "GeventWillPatchEvent"), require(module, "GeventDidPatchEvent")
     subscribers = require(module, "subscribers")
     if not any(isinstance(one, Listener) for one in subscribers):
-        subscribers.append(Listener(will, did))
+        listener = Listener(will, did)
+        plan.step(
+            lambda: subscribers.append(listener), lambda: _drop(subscribers, listener), "gevent.events.subscribers"
+        )
 
 
 class Listener:
-    """Called with every event of gevent's. Those that it tells before it patches, and after; each for a module, and for all."""
+    """Called with every event of gevent. Those before and after patching come once for each module and once for all."""
 
     def __init__(self, will: type, did: type) -> None:
         self._will = will
@@ -30,3 +35,8 @@ class Listener:
             forks.prepare()
         elif isinstance(event, self._did):
             forks.unprepare()
+
+
+def _drop(subscribers: list[Any], listener: Listener) -> None:
+    if listener in subscribers:  # the program may have cleared its list
+        subscribers.remove(listener)

@@ -55,7 +55,7 @@ def _carrying(pool: Any, function: Any, ThreadPool: type) -> Any:
         context = run_in_context.capture_context()
         return partial(run_in_context.run_in_context, context, function) if context else None
     serialized = cross_process.serialize() if _reaches(pool) else None
-    return None if serialized is None else partial(cross_process.run_in_context, serialized, function)
+    return None if serialized is None else partial(cross_process.run_in_serialized_context, serialized, function)
 
 
 def _reaches(pool: Any) -> bool:

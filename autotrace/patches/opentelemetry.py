@@ -1,4 +1,4 @@
-"""The OpenTelemetry API itself: a program that uses it finds our tracer behind it. tracing.start has done that; this row makes it begin."""
+"""OpenTelemetry's API: importing it starts tracing, so that the program finds autotrace's tracer behind it."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from autotrace.patching import Plan, require
 
 
 def provider(module: Any, plan: Plan) -> None:
-    """Nothing to replace: that the API was imported is what begins tracing, before the program asks for a tracer."""
+    """Replaces nothing: the watcher has started tracing, before the program asks for a tracer."""
     require(module, "_TRACER_PROVIDER", "get_tracer_provider")

@@ -1,68 +1,71 @@
-"""python-oracledb, thin, thick and asyncio: every statement of a cursor, data frames, connects. Not traced: pipelines, SODA, queues, direct path loads."""
+"""python-oracledb (thin, thick, asyncio): every statement of a cursor, data frames, connects.
+
+Not traced: pipelines, SODA, queues, direct path loads.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from functools import update_wrapper
 from typing import Any
 
 from autotrace.containment import contained
-from autotrace.databases.driver import ByIdentity, Driver, batch, text
-from autotrace.databases.streaming import async_rows_of, rows_of
-from autotrace.databases.traced_methods import Way, awaited, called, of_arguments, part, whole, whole_awaited
-from autotrace.patching import MARK, Plan, require
+from autotrace.databases import transactions
+from autotrace.databases.connection_facts import KeptFacts, shared_facts
+from autotrace.databases.connects import ConnectAttempt, keeping_facts, record_connect, traced_init
+from autotrace.databases.driver import Driver
+from autotrace.databases.outermost import unless_nested
+from autotrace.databases.statement_arguments import many_argument, procedure_argument, statement_argument
+from autotrace.databases.styles import AWAITED, PLAIN, Style
+from autotrace.databases.traced_methods import StatementCall, itself, of_arguments
+from autotrace.patching import Plan, require
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.span import now
-
-_PLACE = "oracledb.connect"
 
 
 def driver(module: Any, plan: Plan) -> None:
     Connection, Cursor = require(module, "Connection"), require(module, "Cursor")
     parameters = require(module, "ConnectParams")
-    known = ByIdentity(lambda connection: SharedFacts({"component": "oracledb"}))
-    us = Oracle("oracledb", "oracle.db", known)
-    # __init__(): it is what connects, for pools too; a span if that fails.
-    plan.method(
-        Connection, "__init__", lambda original: us.connect(_noting(original, known, parameters)), parameters=("dsn",)
-    )
-    for name, make in us.transactions().items():
-        plan.method(Connection, name, make)
-    _statements(Cursor, plan, lambda read: whole(called(us, _way(read))))
-    # From 26 on these no longer go through the cursor's execute().
+    driver = Oracle("oracledb", "oracle.db", KeptFacts("oracledb"))
+
+    def facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
+        return _facts(parameters, *args, **kwargs)
+
+    # __init__(): connects, for pools too.
+    plan.method(Connection, "__init__", traced_init(driver, facts), parameters=("dsn",))
+    # From 26 on, data frames no longer go through the cursor's execute().
     frames = hasattr(Cursor, "_execute")
-    if frames:
-        plan.method(Connection, "fetch_df_all", called(us, _FRAMES), parameters=("statement",))
-        plan.method(Connection, "fetch_df_batches", rows_of(us, _FRAMES), parameters=("statement",))
+    _statements(Connection, Cursor, plan, driver, frames, PLAIN)
     if hasattr(module, "connect_async"):
-        _asynchronous(module, plan, us, known, frames)
+        # connect_async(): returns a connection, pools' too, that connects when it is awaited or entered.
+        native = sys.modules.get(f"{module.__name__}.connection")
+        owners = [owner for owner in (module, native) if hasattr(owner, "connect_async")]
+        plan.function(owners, "connect_async", lambda original: _connect_async(original, driver, facts))
+        AsyncConnection, AsyncCursor = require(module, "AsyncConnection"), require(module, "AsyncCursor")
+        _statements(AsyncConnection, AsyncCursor, plan, driver, frames, AWAITED)
 
 
-def _statements(Cursor: Any, plan: Plan, make: Any) -> None:
-    # The four that send SQL; callproc and callfunc go through others, and a connection's shortcuts through these. No comments:
-    # Oracle keeps statements by their text.
-    many = make(batch("statement", "parameters"))
-    plan.method(Cursor, "execute", make(text("statement")), parameters=("statement",))
-    plan.method(Cursor, "executemany", many, parameters=("statement", "parameters"))
-    for name in ("callproc", "callfunc"):
-        plan.method(Cursor, name, make(_call), parameters=("name",))
-
-
-def _asynchronous(module: Any, plan: Plan, us: Driver, known: ByIdentity, frames: bool) -> None:
-    Connection = require(module, "AsyncConnection")
-    # connect_async(): hands out a connection, pools' too, that connects when it is awaited or entered. A span if that fails.
-    if not hasattr(module.connect_async, MARK):
-        connect = _connect_async(module.connect_async, us, known, module.ConnectParams)
-        for owner in (module, sys.modules.get(f"{module.__name__}.connection")):
-            if hasattr(owner, "connect_async"):
-                plan.method(owner, "connect_async", lambda original: connect)
-    for name, make in us.transactions(awaited).items():
-        plan.method(Connection, name, make)
-    _statements(require(module, "AsyncCursor"), plan, lambda read: whole_awaited(awaited(us, _way(read))))
+def _statements(Connection: Any, Cursor: Any, plan: Plan, driver: Driver, frames: bool, style: Style) -> None:
+    # The four that send SQL. callproc and callfunc call the others, and so do a connection's shortcuts. No comments,
+    # because Oracle keeps statements by their text. fetch_df_batches(): a span until the last batch.
+    for name, read, wanted in (
+        ("execute", statement_argument("statement"), ("statement",)),
+        ("executemany", many_argument("statement", "parameters"), ("statement", "parameters")),
+        ("callproc", procedure_argument("name"), ("name",)),
+        ("callfunc", procedure_argument("name"), ("name",)),
+    ):
+        call = StatementCall(unless_nested(read), _connection_of, lambda cursor, result: cursor.rowcount)
+        plan.method(Cursor, name, style.outermost(style.method(driver, call)), parameters=wanted)
     if frames:
-        plan.method(Connection, "fetch_df_all", awaited(us, _FRAMES), parameters=("statement",))
-        plan.method(Connection, "fetch_df_batches", async_rows_of(us, _FRAMES), parameters=("statement",))
+        call = StatementCall(of_arguments(statement_argument("statement")), itself)
+        plan.method(Connection, "fetch_df_all", style.method(driver, call), parameters=("statement",))
+        plan.method(Connection, "fetch_df_batches", style.rows(driver, call), parameters=("statement",))
+    transactions.trace(plan, Connection, driver, style.method)
+
+
+def _connection_of(cursor: Any) -> Any:
+    """Until version 3, a cursor has no `connection` before its __init__ has set it."""
+    return getattr(cursor, "connection", None)
 
 
 class Oracle(Driver):
@@ -72,81 +75,43 @@ class Oracle(Driver):
         return getattr(error.args[0], "full_code", None) if error.args else None
 
 
-def _way(read: Any) -> Way:
-    # Until 3 a cursor that has not come to its connection has no such attribute.
-    return Way(
-        part(of_arguments(read)),
-        lambda cursor: getattr(cursor, "connection", None),
-        lambda cursor, result: cursor.rowcount,
-    )
+def _connect_async(original: Any, driver: Driver, facts: Any) -> Any:
+    make = keeping_facts(driver, facts)(original)
 
-
-_FRAMES = Way(of_arguments(text("statement")), lambda connection: connection)
-
-
-def _call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    name = args[0] if args else kwargs.get("name")
-    return {"statement": f"CALL {name}"} if isinstance(name, str) else None
-
-
-def _noting(original: Any, known: ByIdentity, parameters: Any) -> Any:
-    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
-        try:
-            known.keep(self, _facts(parameters, *args, **kwargs))
-        except Exception:
-            contained(_PLACE)
-        original(self, *args, **kwargs)
-
-    return __init__
-
-
-def _connect_async(original: Any, us: Driver, known: ByIdentity, parameters: Any) -> Any:
     def connect_async(*args: Any, **kwargs: Any) -> Any:
-        begun = now()
+        began = now()
         try:
-            made = original(*args, **kwargs)
+            connection = make(*args, **kwargs)
         except BaseException as error:
             if not isinstance(error, TypeError):  # a wrong call, no connect
-                us.attempted(lambda: _facts(parameters, *args, **kwargs), begun, error, _PLACE)
+                record_connect(driver, lambda: facts(args, kwargs), began, error)
             raise
         try:
-            known.keep(made, _facts(parameters, *args, **kwargs))
+            connection._connect_coroutine = _Connecting(driver, connection, connection._connect_coroutine)
         except Exception:
-            contained(_PLACE)
-        try:
-            made._connect_coroutine = _Connecting(us, made, made._connect_coroutine)
-        except Exception:
-            contained(_PLACE)
-        return made
+            contained("oracledb.connect")
+        return connection
 
-    return update_wrapper(connect_async, original)
+    return connect_async
 
 
 class _Connecting:
-    """What a connection of asyncio's awaits to be connected, with a span. Never awaited, it leaves the warning to what it stands for."""
+    """The awaitable that connects an asyncio connection, with a span. If nobody awaits it, the driver's warns."""
 
-    __slots__ = ("connection", "us", "way")
+    __slots__ = ("awaitable", "connection", "driver")
 
-    def __init__(self, us: Driver, connection: Any, way: Any) -> None:
-        self.us = us
+    def __init__(self, driver: Driver, connection: Any, awaitable: Any) -> None:
+        self.driver = driver
         self.connection = connection
-        self.way = way
+        self.awaitable = awaitable
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        us, connection, begun = self.us, self.connection, now()
-        try:
-            result = yield from self.way.__await__()
-        except BaseException as error:
-            if not isinstance(error, TypeError):
-                us.not_connected(connection, begun, error, _PLACE)
-            raise
-        us.connected(connection, begun, _PLACE)
-        return result
+        with ConnectAttempt(self.driver, (self.connection,), {}):
+            return (yield from self.awaitable.__await__())
 
 
 def _facts(parameters: Any, dsn: Any = None, *, pool: Any = None, params: Any = None, **kwargs: Any) -> SharedFacts:
-    """Read by the driver's own reader of connect strings. Of several addresses it tells a list: the first is whom the program meant."""
-    facts: dict[str, Any] = {"component": "oracledb"}
+    """Read by the driver's own reader of connect strings, which gives several addresses as a list. The first counts."""
     read = params if isinstance(params, parameters) else parameters()
     if pool is not None:
         dsn, kwargs = dsn or getattr(pool, "dsn", None), {"user": getattr(pool, "username", None), **kwargs}
@@ -154,17 +119,12 @@ def _facts(parameters: Any, dsn: Any = None, *, pool: Any = None, params: Any = 
         named, dsn = _without_credentials(dsn)
         kwargs["user"] = kwargs.get("user") or getattr(params, "user", None) or named
         read = _parsed(parameters, dsn)
-    for fact, names in (("instance", ("service_name", "sid")), ("user", ("user",))):
-        value = next(
-            (value for name in names if (value := _first(kwargs.get(name) or getattr(read, name, None)))), None
-        )
-        if isinstance(value, str):
-            facts[fact] = value
-    host = _first(kwargs.get("host") or getattr(read, "host", None))
-    if isinstance(host, str) and host:
-        facts["remote"] = (host, _first(kwargs.get("port") or getattr(read, "port", None)))
-        facts["service"] = host
-    return SharedFacts(facts)
+
+    def find(*names: str) -> Any:
+        return next((value for name in names if (value := _first(kwargs.get(name) or getattr(read, name, None)))), None)
+
+    instance, user = find("service_name", "sid"), find("user")
+    return shared_facts("oracledb", find("host"), find("port"), instance=instance, user=user)
 
 
 def _without_credentials(dsn: str) -> tuple[str | None, str]:
@@ -174,7 +134,7 @@ def _without_credentials(dsn: str) -> tuple[str | None, str]:
 
 
 def _parsed(parameters: Any, dsn: str) -> Any:
-    """Nothing is read of a name that tnsnames.ora explains, and of a string that the driver will refuse."""
+    """Names of tnsnames.ora and strings that the driver will refuse have no facts."""
     read = parameters()
     try:
         read.parse_connect_string(dsn)

@@ -1,7 +1,7 @@
-"""psycopg 3 (psycopg_pool, too): statements of sync and async cursors and connections, pipelines, COPY, rows one by one; connects.
+"""psycopg 3 (psycopg_pool, too): statements, pipelines, COPY, rows one by one; connects; plain and awaited.
 
-Methods are replaced where the library defines them, so that they serve every subclass. Not traced: fetches, LISTEN's notifications.
-Imported before us, a `connect` that the program has copied makes no span for connects.
+Methods are replaced on the class that defines them, so that they serve every subclass. Not traced: fetches,
+notifications. Limit: a `connect` that the program copied before the agent came makes no span for connects.
 """
 
 from __future__ import annotations
@@ -12,23 +12,25 @@ from types import MethodType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained, say
-from autotrace.databases import connects
-from autotrace.databases.driver import ByIdentity, Driver
-from autotrace.databases.sql_comments import commented
-from autotrace.databases.statement_arguments import batch, text
-from autotrace.databases.streaming import async_block_of, async_rows_of, block_of, rows_of
-from autotrace.databases.traced_methods import Way, awaited, called, end, of_arguments
+from autotrace.databases import sql_comments, transactions
+from autotrace.databases.connection_facts import ByIdentity, shared_facts
+from autotrace.databases.driver import Driver
+from autotrace.databases.statement_arguments import many_argument, statement_argument
+from autotrace.databases.styles import AWAITED, PLAIN, Style
+from autotrace.databases.traced_methods import StatementCall, end_statement, of_arguments
 from autotrace.patching import MARK, Plan, Unpatchable, require
 from autotrace.semantics.family import SharedFacts
-from autotrace.sql import comments
 from autotrace.tracing.traced_call import argument
 
 if TYPE_CHECKING:
     from autotrace.tracing.span import Span
 
 
+_PIPELINE = "psycopg.pipeline"
+
+
 class _Facts(SharedFacts):
-    """A connection's; and the spans of statements in its pipeline: id of an entry of the queue of answers -> (entry, span)."""
+    """Facts of a connection. waiting: id of an entry in its pipeline's queue of answers -> (entry, span)."""
 
     __slots__ = ("waiting",)
 
@@ -38,31 +40,31 @@ class _Facts(SharedFacts):
 
 
 def driver(module: Any, plan: Plan) -> None:
-    known = ByIdentity(_facts)
-    us = Driver("psycopg", "postgresql", known, sqlstate="sqlstate")
+    driver = Driver("psycopg", "postgresql", ByIdentity(_facts), sqlstate="sqlstate")
+    pipelines = _Pipelines(driver)
+    pipelines.patch(module, plan)
+    for prefix, style in (("", PLAIN), ("Async", AWAITED)):
+        _statements(module, plan, driver, pipelines, prefix, style)
+        _transactions(module, plan, driver, prefix, style)
+        _connect(module, plan, driver, prefix, style)
+    _comments(module, plan, driver)
 
-    def later(cursor: Any, span: Span) -> bool:
-        return _in_pipeline(cursor, span, known)
 
-    # execute(), executemany(): where all statements end; Connection.execute() makes a cursor for it. A server cursor sends a
-    # DECLARE of its own, and its fetches are part of no span. stream(), copy(): until the last row is there, or the block ends.
-    statement = Way(of_arguments(text("query")), rows=_rows, later=later)
-    many = Way(of_arguments(batch("query", "params_seq")), rows=_rows, later=later)
-    copied = Way(of_arguments(text("statement")), rows=_rows)
-    for prefix, make, block, rows in (
-        ("", called, block_of, rows_of),
-        ("Async", awaited, async_block_of, async_rows_of),
-    ):
-        Cursor = require(module, f"{prefix}Cursor")
-        plan.method(Cursor, "execute", make(us, statement), parameters=("query",))
-        plan.method(require(module, f"{prefix}ServerCursor"), "execute", make(us, statement), parameters=("query",))
-        plan.method(Cursor, "executemany", make(us, many), parameters=("query", "params_seq"))
-        plan.method(Cursor, "stream", rows(us, statement), parameters=("query",))
-        plan.method(Cursor, "copy", block(us, copied))
-        _ends(module, plan, us, prefix, make)
-    _pipelines(module, plan, us, known)
-    _comments(module, plan, us)
-    _connects(module, plan, us)
+def _statements(module: Any, plan: Plan, driver: Driver, pipelines: _Pipelines, prefix: str, style: Style) -> None:
+    # execute(), executemany(): all statements end there; Connection.execute() makes a cursor. A server cursor sends a
+    # DECLARE of its own, and its fetches make no span. stream(), copy(): a span until the last row, or until the block
+    # ends.
+    def call(read: Any, **more: Any) -> StatementCall:
+        return StatementCall(of_arguments(read), rows=_rows, **more)
+
+    Cursor, ServerCursor = require(module, f"{prefix}Cursor"), require(module, f"{prefix}ServerCursor")
+    statement = call(statement_argument("query"), keep_open=pipelines.keep_open)
+    many = call(many_argument("query", "params_seq"), keep_open=pipelines.keep_open)
+    for kind in (Cursor, ServerCursor):
+        plan.method(kind, "execute", style.method(driver, statement), parameters=("query",))
+    plan.method(Cursor, "executemany", style.method(driver, many), parameters=("query", "params_seq"))
+    plan.method(Cursor, "stream", style.rows(driver, statement), parameters=("query",))
+    plan.method(Cursor, "copy", style.block(driver, call(statement_argument("statement"))))
 
 
 def _rows(cursor: Any, result: Any) -> int:
@@ -73,24 +75,26 @@ def _rows(cursor: Any, result: Any) -> int:
 # -- comments ---------------------------------------------------------------------------------------------------------
 
 
-def _comments(module: Any, plan: Plan, us: Driver) -> None:
-    # _execute_send(), the cursors' own and that of ClientCursor: sends what the driver has just decided not to prepare. It goes on
-    # counting, and later prepares, the text without a comment, for it is a copy that gets one. Spans do not hang on it.
-    if comments.mode == "off":
+def _comments(module: Any, plan: Plan, driver: Driver) -> None:
+    # _execute_send(), also ClientCursor's: sends a statement that the driver has just decided not to prepare. The
+    # driver goes on counting, and later prepares, the text without a comment, because only a copy gets one. No span
+    # depends on it.
+    mode = sql_comments.mode()
+    if mode == "off":
         return
-    make = commented(us, "query", lambda original: original, _with_comment)
+    make = sql_comments.commented(driver, "query", lambda original: original, _with_comment)
     try:
         kinds = [require(module, name) for name in ("Cursor", "AsyncCursor", "ClientCursor", "AsyncClientCursor")]
         for owner in {_owner(kind, "_execute_send") for kind in kinds}:
             plan.method(owner, "_execute_send", make, parameters=("query",))
     except Unpatchable as reason:
-        say(f"AUTOTRACE_SQL_COMMENTS={comments.mode} has no effect on this psycopg: {reason}")
+        say(f"AUTOTRACE_SQL_COMMENTS={mode} has no effect on this psycopg: {reason}")
 
 
 def _with_comment(query: Any, comment: Any) -> Any:
-    """A PostgresQuery, whose text is bytes with the parameters numbered, or merged in. What is no UTF-8 stays as it is."""
+    """A PostgresQuery: its text is bytes, with numbered or merged parameters. Only UTF-8 gets a comment."""
     sent = query.query
-    if len(sent) > comments.LONGEST:
+    if len(sent) > sql_comments.LONGEST:
         return query
     try:
         text = sent.decode()
@@ -106,73 +110,80 @@ def _with_comment(query: Any, comment: Any) -> Any:
 # -- pipelines --------------------------------------------------------------------------------------------------------
 
 
-def _in_pipeline(cursor: Any, span: Span, known: ByIdentity) -> bool:
-    """Whether the statement has only been queued: then the span waits with its last entry in the queue of answers."""
-    pipeline = cursor.connection._pipeline
-    if pipeline is not None:
-        for entry in reversed(pipeline.result_queue):
-            if entry is not None and entry[0] is cursor:
-                shared: Any = known(cursor.connection)
-                ours: bool = (
-                    id(entry) not in shared.waiting
-                )  # else it is an earlier statement's, and this one queued nothing
-                if ours:
-                    shared.waiting[id(entry)] = (entry, span)
-                return ours
-    return False
+class _Pipelines:
+    """The statements that pipelines have queued. Each span stays open until its answer."""
 
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.answer = StatementCall(of_arguments(statement_argument("query")), rows=_rows)
 
-def _pipelines(module: Any, plan: Plan, us: Driver, known: ByIdentity) -> None:
-    # _process_results(): gets each answer with its entry, one after the other; ends the span. _exit(): the last thing that a
-    # pipeline does; what has no answer by then (the connection is gone) never gets one.
-    answer = Way(of_arguments(text("query")), rows=_rows)
+    def keep_open(self, cursor: Any, span: Span) -> bool:
+        """Whether the statement is only queued. Then its span waits with its last entry in the queue of answers."""
+        pipeline = cursor.connection._pipeline
+        if pipeline is not None:
+            for entry in reversed(pipeline.result_queue):
+                if entry is not None and entry[0] is cursor:
+                    waiting = self.driver.facts_of(cursor.connection).waiting
+                    queued = id(entry) not in waiting
+                    # Else the entry is an earlier statement's, and this one queued nothing.
+                    if queued:
+                        waiting[id(entry)] = (entry, span)
+                    return queued
+        return False
 
-    def process_results(original: Any) -> Any:
+    def patch(self, module: Any, plan: Plan) -> None:
+        # _process_results(): gets each answer with its entry, and so ends its span. _exit(): the pipeline's last step.
+        # A statement without an answer by then never gets one, because the connection is gone.
+        owner = _owner(require(module, "Pipeline"), "_process_results")
+        plan.method(owner, "_process_results", self._process_results, parameters=("queued", "results"))
+        plan.method(owner, "_exit", self._exit, parameters=("exc",))
+
+    def _process_results(self, original: Any) -> Any:
+        on_answer = self._on_answer
+
         def _process_results(self: Any, queued: Any, results: Any) -> Any:
             try:
                 done = original(self, queued, results)
             except BaseException as error:
-                _answered(self, queued, error)
+                on_answer(self, queued, error)
                 raise
-            _answered(self, queued, None)
+            on_answer(self, queued, None)
             return done
 
         return _process_results
 
-    def leave(original: Any) -> Any:
+    def _exit(self, original: Any) -> Any:
+        on_exit = self._on_exit
+
         def _exit(self: Any, exc: Any) -> Any:
             try:
                 return original(self, exc)
             finally:
-                _unanswered(self, exc)
+                on_exit(self, exc)
 
         return _exit
 
-    def _answered(pipeline: Any, queued: Any, error: BaseException | None) -> None:
+    def _on_answer(self, pipeline: Any, queued: Any, error: BaseException | None) -> None:
         try:
-            shared: Any = known(pipeline._conn)
-            found = shared.waiting.pop(id(queued), None) if queued is not None and shared.waiting else None
-            if found is None:
+            waiting = self.driver.facts_of(pipeline._conn).waiting
+            entry = waiting.pop(id(queued), None) if queued is not None and waiting else None
+            if entry is None:
                 return
             if error is not None:
-                us.failed(found[1], error, "psycopg.pipeline")
+                self.driver.failed(entry[1], error, _PIPELINE)
             else:
-                end(answer, queued[0], found[1], None, "psycopg.pipeline")
+                end_statement(self.answer, queued[0], entry[1], None, _PIPELINE)
         except Exception:
-            contained("psycopg.pipeline")
+            contained(_PIPELINE)
 
-    def _unanswered(pipeline: Any, error: BaseException | None) -> None:
+    def _on_exit(self, pipeline: Any, error: BaseException | None) -> None:
         try:
-            shared: Any = known(pipeline._conn)
-            while shared.waiting and not pipeline.level:
-                _, (_, span) = shared.waiting.popitem()
-                us.failed(span, error or ConnectionError("the pipeline ended without an answer"), "psycopg.pipeline")
+            waiting = self.driver.facts_of(pipeline._conn).waiting
+            while waiting and not pipeline.level:
+                _, (_, span) = waiting.popitem()
+                self.driver.failed(span, error or ConnectionError("the pipeline ended without an answer"), _PIPELINE)
         except Exception:
-            contained("psycopg.pipeline")
-
-    owner = _owner(require(module, "Pipeline"), "_process_results")
-    plan.method(owner, "_process_results", process_results, parameters=("queued", "results"))
-    plan.method(owner, "_exit", leave, parameters=("exc",))
+            contained(_PIPELINE)
 
 
 def _owner(kind: Any, name: str) -> Any:
@@ -186,31 +197,29 @@ def _owner(kind: Any, name: str) -> Any:
 # -- connections ------------------------------------------------------------------------------------------------------
 
 
-def _connects(module: Any, plan: Plan, us: Driver) -> None:
-    # Connection.connect(), a classmethod, and psycopg.connect, which is the same: the pool calls it, too. A span if it fails.
-    for name, make in (("Connection", connects.called), ("AsyncConnection", connects.awaited)):
-        kind = require(module, name)
-        found = vars(kind).get("connect")
-        if not isinstance(found, classmethod):
-            raise Unpatchable(f"psycopg.{name}.connect is not a class method")
-        original = found.__func__
-        if hasattr(original, MARK):
-            continue
-        connect = update_wrapper(make(us, _facts_of_failure)(original), original)
-        setattr(connect, MARK, original)
-        plan.value(kind, "connect", classmethod(connect))
-        if name == "Connection":
-            plan.value(module, "connect", MethodType(connect, kind))
+def _connect(module: Any, plan: Plan, driver: Driver, prefix: str, style: Style) -> None:
+    # Connection.connect(): a class method; psycopg.connect is the same. The pool calls it, too.
+    kind = require(module, f"{prefix}Connection")
+    method = vars(kind).get("connect")
+    if not isinstance(method, classmethod):
+        raise Unpatchable(f"psycopg.{kind.__name__}.connect is not a class method")
+    original = method.__func__
+    if hasattr(original, MARK):
+        return
+    connect = update_wrapper(style.connect(driver, _facts_of_failure)(original), original)
+    setattr(connect, MARK, original)
+    plan.value(kind, "connect", classmethod(connect))
+    if style is PLAIN:
+        plan.value(module, "connect", MethodType(connect, kind))
 
 
-def _ends(module: Any, plan: Plan, us: Driver, prefix: str, make: Any) -> None:
-    # commit(), rollback(), which `with connection` calls; and the end of `with connection.transaction()`: if they are asked for.
-    transactions = us.transactions(make)
-    for name, maker in transactions.items():
-        plan.method(require(module, f"{prefix}Connection"), name, maker)
-    if transactions:
+def _transactions(module: Any, plan: Plan, driver: Driver, prefix: str, style: Style) -> None:
+    # commit(), rollback(): `with connection` calls them. __exit__(): the end of `with connection.transaction()`.
+    transactions.trace(plan, require(module, f"{prefix}Connection"), driver, style.method)
+    if transactions.enabled():
         leave = "__aexit__" if prefix else "__exit__"
-        plan.method(require(module, f"{prefix}Transaction"), leave, make(us, Way(_end_of_block)))
+        end = style.method(driver, StatementCall(_end_of_block))
+        plan.method(require(module, f"{prefix}Transaction"), leave, end)
 
 
 def _end_of_block(transaction: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -222,41 +231,34 @@ def _end_of_block(transaction: Any, args: tuple[Any, ...], kwargs: dict[str, Any
 
 def _facts(connection: Any) -> SharedFacts:
     if connection is None or connection.closed:
-        return _Facts({"component": "psycopg"})
+        return shared_facts("psycopg", make=_Facts)
     return _of(connection.pgconn)
 
 
 def _facts_of_failure(args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException) -> SharedFacts:
-    """What libpq tried at last; of a time-out or a cancelled task, which do not tell, what it would have; of a bad DSN, nobody."""
+    """The server that libpq tried last. A time-out and a cancelled task do not tell it: then that of the arguments."""
     pgconn = getattr(error, "pgconn", None)
-    return _of(_asked(args, kwargs) if pgconn is None else pgconn)
+    return _of(_pgconn_of_arguments(args, kwargs) if pgconn is None else pgconn)
 
 
-def _asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The words of the DSN and the arguments over libpq's defaults (PG* variables among them), as a PGconn holds them."""
+def _pgconn_of_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The DSN and the arguments over libpq's defaults (PG* variables, too), as in a PGconn. A bad DSN names nobody."""
     from psycopg import Error, conninfo, pq
 
     try:
         words = conninfo.conninfo_to_dict(argument(args, kwargs, 1, "conninfo", ""))
     except Error:
         return SimpleNamespace(host=b"", hostaddr=b"", port=b"", db=b"", user=b"")
-    found: dict[str, Any] = {
+    options: dict[str, Any] = {
         option.keyword.decode(): (option.val or b"").decode() for option in pq.Conninfo.get_defaults()
     }
     names = ("host", "hostaddr", "port", "dbname", "user")
-    found.update({name: given[name] for given in (words, kwargs) for name in names if given.get(name) is not None})
-    last = {name: str(found.get(name, "")).rpartition(",")[2].encode() for name in names}
+    options.update({name: source[name] for source in (words, kwargs) for name in names if source.get(name) is not None})
+    last = {name: str(options.get(name, "")).rpartition(",")[2].encode() for name in names}
     return SimpleNamespace(**last, db=last["dbname"] or last["user"])
 
 
 def _of(pgconn: Any) -> SharedFacts:
-    """What libpq really uses: of a DSN, of PG* variables, of a service file. A path or '@…' is a Unix socket, which has no peer."""
-    host = pgconn.host.decode()
-    facts: dict[str, Any] = {"component": "psycopg"}
-    facts["instance"], facts["user"] = pgconn.db.decode() or None, pgconn.user.decode() or None
-    if host and host[0] not in "/@":
-        facts["remote"], facts["service"] = (host, int(pgconn.port)), host
-        facts["address"] = pgconn.hostaddr.decode() or None
-    elif host:
-        facts["remote"] = ("", None)
-    return _Facts(facts)
+    """The values that libpq uses, whether they come from a DSN, from PG* variables or from a service file."""
+    host, port, address = pgconn.host, pgconn.port, pgconn.hostaddr.decode()
+    return shared_facts("psycopg", host, port, instance=pgconn.db, user=pgconn.user, address=address, make=_Facts)

@@ -1,51 +1,79 @@
 """pyodbc: every statement of a cursor, `connection.execute`, failed connects. Not traced: catalogue functions.
 
-Limit: its connections take neither attributes nor weak references. Whom they call is kept by their address in memory, which connect() sets anew;
-one that was made by a `connect` copied before us is told without it.
+Limit: its connections take neither attributes nor weak references. Their facts are kept by their address in
+memory, which connect() sets anew. A `connect` that the program copied before us makes connections without facts.
 """
 
 from __future__ import annotations
 
+import gc
+from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
-from autotrace.containment import contained
-from autotrace.databases import connects
-from autotrace.databases.driver import Driver, batch, text, transaction
-from autotrace.databases.traced_methods import Way, called, of_arguments
-from autotrace.immutable_classes import Changeable
-from autotrace.patching import Plan, require
-from autotrace.semantics import database
+from autotrace.databases import transactions
+from autotrace.databases.connection_facts import ByAddress, shared_facts
+from autotrace.databases.connects import keeping_facts, traced_connect
+from autotrace.databases.driver import Driver
+from autotrace.databases.statement_arguments import many_argument, statement_argument
+from autotrace.databases.traced_methods import StatementCall, itself, of_arguments, traced_method
+from autotrace.patching import MARK, Plan, require
 from autotrace.semantics.family import SharedFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_UNKNOWN = SharedFacts({"component": "pyodbc"})
-_MOST = 10_000
-"""Addresses of connections that are remembered; the oldest goes first."""
+    from collections.abc import Callable, Iterator
 
 
 def driver(module: Any, plan: Plan) -> None:
-    Connection, Cursor = Changeable(require(module, "Connection")), Changeable(require(module, "Cursor"))
-    known = _ByAddress()
-    us = Odbc("pyodbc", "other_sql", known)
-    # connect(): the one door. A span if it fails.
-    plan.method(module, "connect", lambda original: connects.called(us, _of_failure)(known.noting(original)))
-    # The three that send SQL: a connection's execute() makes a cursor and runs it in C.
-    plan.method(Cursor, "execute", us.statement(text("sql")))
-    plan.method(Cursor, "executemany", us.statement(batch("sql", "params")))
-    shortcut = Way(of_arguments(text("sql")), lambda self: self, lambda self, cursor: cursor.rowcount)
-    plan.method(Connection, "execute", called(us, shortcut))
-    if database.transactions:
-        _transactions(Connection, Cursor, us, plan)
+    Connection, Cursor = require(module, "Connection"), require(module, "Cursor")
+    driver = Odbc("pyodbc", "other_sql", ByAddress("pyodbc"))
+    # connect(): every connection comes from it.
+    keep = keeping_facts(driver, _facts)
+    connect = traced_connect(driver, lambda args, kwargs, error: _facts(args, kwargs))
+    plan.method(module, "connect", lambda original: connect(keep(original)))
+    # The three that send SQL: a connection's execute() makes a cursor and runs the statement in C.
+    c_method(plan, Cursor, "execute", driver.statement(statement_argument("sql")))
+    c_method(plan, Cursor, "executemany", driver.statement(many_argument("sql", "params")))
+    shortcut = StatementCall(of_arguments(statement_argument("sql")), itself, lambda self, cursor: cursor.rowcount)
+    c_method(plan, Connection, "execute", traced_method(driver, shortcut))
+    # commit(), rollback(), a cursor's too. __exit__(): a connection's ends its transaction, a cursor's if nothing
+    # failed.
+    for kind, connection in ((Connection, itself), (Cursor, lambda self: self.connection)):
+        for name, make in transactions.traced_ends(driver, connection=connection).items():
+            c_method(plan, kind, name, make)
+        if transactions.enabled():
+            c_method(plan, kind, "__exit__", traced_method(driver, StatementCall(_end, connection)))
 
 
-def _transactions(Connection: Any, Cursor: Any, us: Driver, plan: Plan) -> None:
-    # The methods, a cursor's too, and the ends of `with`: the connection's one way or the other, a cursor's only if it went well.
-    for kind, connection in ((Connection, lambda self: self), (Cursor, lambda self: self.connection)):
-        for name in ("commit", "rollback"):
-            plan.method(kind, name, called(us, Way(transaction(name).read, connection)))
-        plan.method(kind, "__exit__", called(us, Way(_end, connection)))
+def c_method(plan: Plan, kind: type, name: str, make: Callable[[Any], Any]) -> None:
+    """plan.method() for a C class that refuses setattr(): the method goes into the class's dictionary. CPython only.
+
+    The refusal keeps programs from changing such a class by accident; but Python finds its methods in its dictionary,
+    as those of any class. So the driver's objects need no stand-in. Limits: only methods that the class itself defines,
+    and no slots (`__iter__`, `__call__`).
+    """
+    original = require(kind, name)
+    if hasattr(original, MARK):
+        return
+    replacement = update_wrapper(make(original), original)
+    setattr(replacement, MARK, original)
+
+    def undo() -> None:
+        if vars(kind).get(name) is replacement:
+            _put(kind, name, original)
+
+    plan.step(lambda: _put(kind, name, replacement), undo, f"{kind.__qualname__}.{name} cannot be set")
+
+
+def _put(kind: type, name: str, method: Any) -> None:
+    import ctypes
+
+    forget = ctypes.pythonapi.PyType_Modified
+    (space,) = gc.get_referents(vars(kind))
+    if type(space) is not dict or name not in space:
+        raise TypeError(f"{kind.__qualname__} has no {name} of its own")
+    space[name] = method
+    # CPython caches the method that it has found for a class and a name.
+    forget(ctypes.py_object(kind))
 
 
 def _end(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
@@ -63,51 +91,18 @@ class Odbc(Driver):
         return code if isinstance(code, str) and len(code) == 5 else None
 
 
-class _ByAddress:
-    """facts_of(), by what connect() was given."""
-
-    def __init__(self) -> None:
-        self.known: dict[int, SharedFacts] = {}
-
-    def __call__(self, connection: Any) -> SharedFacts:
-        return self.known.get(id(connection), _UNKNOWN)
-
-    def noting(self, original: Any) -> Any:
-        def connect(*args: Any, **kwargs: Any) -> Any:
-            made = original(*args, **kwargs)
-            try:
-                self.known.pop(id(made), None)
-                if len(self.known) >= _MOST:
-                    self.known.pop(next(iter(self.known)), None)
-                self.known[id(made)] = _facts(args, kwargs)
-            except Exception:
-                contained("pyodbc.connect")
-            return made
-
-        return connect
-
-
-def _of_failure(args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException) -> SharedFacts:
-    return _facts(args, kwargs)
-
-
 def _facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
-    """Of the connection string and the keywords that are put behind it. What a DSN in odbc.ini says is not known. Never the password."""
-    given = [*(_pairs(args[0]) if args and isinstance(args[0], str) else ()), *kwargs.items()]
-    asked = {name.lower(): value for name, value in reversed(given)}  # of two, ODBC takes the first
+    """The connection string, and the keywords, which the driver appends. Never the password; odbc.ini is not read."""
+    pairs = [*(_pairs(args[0]) if args and isinstance(args[0], str) else ()), *kwargs.items()]
+    values = {name.lower(): value for name, value in reversed(pairs)}  # of two, ODBC takes the first
 
     def find(*names: str) -> str | None:
-        return next((str(asked[name]) for name in names if asked.get(name)), None)
+        return next((str(values[name]) for name in names if values.get(name)), None)
 
-    facts: dict[str, Any] = {"component": "pyodbc"}
-    told = {"instance": find("database", "db", "dbname"), "user": find("uid", "user", "username")}
-    facts |= {fact: value for fact, value in told.items() if value}
+    instance, user = find("database", "db", "dbname"), find("uid", "user", "username")
     host, port = _server(find("server", "host", "servername", "hostname"), find("port"))
-    if host:
-        facts["remote"], facts["service"] = (host, port), host
-    elif find("socket"):
-        facts["remote"] = ("", None)
-    return SharedFacts(facts)
+    socket = not host and find("socket")
+    return shared_facts("pyodbc", host, port, socket=socket, instance=instance, user=user)
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:

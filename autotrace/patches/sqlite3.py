@@ -1,7 +1,8 @@
-"""sqlite3: Connection and Cursor become subclasses that trace. Not traced: backup and blobs, which send no SQL text.
+"""sqlite3: statements and connects. Not traced: backup and blobs, which send no SQL text.
 
-Imported before us, its names are left alone, for existing objects must stay instances of them: then what `sqlite3.connect` makes
-is traced, but no `connect` that the program has copied.
+Subclasses of Connection and Cursor take their names. If sqlite3 was imported before the agent, the names stay, because
+existing objects must stay instances of them. Then only the connections that `sqlite3.connect` makes are traced, and
+none of a `connect` that the program has copied.
 """
 
 from __future__ import annotations
@@ -11,16 +12,21 @@ import sys
 from typing import Any
 
 from autotrace.containment import contained
-from autotrace.databases.driver import Driver, batch, text
-from autotrace.databases.traced_methods import Way, called
+from autotrace.databases import transactions
+from autotrace.databases.connection_facts import shared_facts
+from autotrace.databases.connects import traced_init
+from autotrace.databases.driver import Driver
+from autotrace.databases.statement_arguments import many_argument, statement_argument
+from autotrace.databases.traced_methods import StatementCall, itself, traced_method
 from autotrace.patching import MARK, Plan, Unpatchable, require
-from autotrace.patching.subclasses import joined, subclass
+from autotrace.patching.subclasses import subclass, traced_class
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.traced_call import argument, with_argument
 
 SLOT = "_autotrace_facts"
 FACTORY = 5  # connect(database, timeout, detect_types, isolation_level, check_same_thread, factory, …)
-# Arguments that a Connection's shortcuts take. From Python 3.11 on they make a C cursor; before, they go through self.cursor().
+# (fewest, most) arguments of a Connection's shortcuts. From Python 3.11 on they make a C cursor; before, they call
+# self.cursor().
 SHORTCUTS = {"execute": (1, 2), "executemany": (2, 2), "executescript": (1, 1)} if sys.version_info >= (3, 11) else {}
 
 
@@ -31,15 +37,14 @@ def driver(module: Any, plan: Plan) -> None:
     for name in ("Connection", "Cursor"):
         if not isinstance(require(module, name), type) or require(dbapi2, name) is not require(module, name):
             raise Unpatchable(f"sqlite3.{name} is not the driver's class")
-    us = Driver("sqlite3", "sqlite", _facts_of)
-    Cursor = _cursor_class(module.Cursor, us)
-    Connection = _connection_class(module.Connection, us, Cursor)
+    driver = Driver("sqlite3", "sqlite", _facts_of)
+    Cursor = _cursor_class(module.Cursor, driver)
+    Connection = _connection_class(module.Connection, driver, Cursor)
 
-    # connect(): a C function that makes the C class unless told otherwise. No span: it only says which class is made.
-    connect = _Function(module.connect, Connection)
-    for owner in (module, dbapi2, sys.modules[module.connect.__module__]):
-        plan.method(owner, "connect", lambda original: connect)
-    # The names, while nobody can have seen what they named: the program's classes then derive from ours.
+    # connect(): a C function that makes the C class unless its argument names another. No span.
+    owners = (module, dbapi2, sys.modules[module.connect.__module__])
+    plan.function(owners, "connect", lambda original: _Function(original, Connection))
+    # The module is being imported: nobody has its classes yet. Under our names the program's classes derive from ours.
     if getattr(module.__spec__, "_initializing", False):
         for owner in (module, dbapi2):
             plan.value(owner, "Connection", Connection)
@@ -47,7 +52,7 @@ def driver(module: Any, plan: Plan) -> None:
 
 
 class _Function:
-    """connect() with our class as the default. As a C function, and unlike a Python one, it does not become a method of a class it is put in."""
+    """connect() with our class as the default. Like a C function, it does not become a method of a class."""
 
     def __init__(self, original: Any, Connection: type) -> None:
         self._original = original
@@ -55,8 +60,8 @@ class _Function:
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         try:
-            asked = argument(args, kwargs, FACTORY, "factory", self._connection)
-            args, kwargs = with_argument(args, kwargs, FACTORY, "factory", joined(asked, self._connection))
+            factory = argument(args, kwargs, FACTORY, "factory", self._connection)
+            args, kwargs = with_argument(args, kwargs, FACTORY, "factory", traced_class(factory, self._connection))
         except Exception:
             contained("sqlite3.connect")
         return self._original(*args, **kwargs)
@@ -68,40 +73,34 @@ class _Function:
         return "connect"
 
 
-def _cursor_class(kind: type, us: Driver) -> type:
-    # The methods that run SQL, on the C class: one span each.
-    methods = {"execute": text("sql"), "executemany": batch("sql", "parameters"), "executescript": text("sql_script")}
-    return subclass(kind, {name: us.statement(read) for name, read in methods.items()})
+def _cursor_class(kind: type, driver: Driver) -> type:
+    # The methods that run SQL: one span each.
+    methods = {
+        "execute": statement_argument("sql"),
+        "executemany": many_argument("sql", "parameters"),
+        "executescript": statement_argument("sql_script"),
+    }
+    return subclass(kind, {name: driver.statement(read) for name, read in methods.items()})
 
 
-def _connection_class(kind: type, us: Driver, Cursor: type) -> type:
-    # __init__(): opens the file, whichever way a connection is made; a span if that fails. cursor() and the shortcuts hand out our
-    # cursors, which make the spans. commit(), rollback(): if they are asked for; then also the end of `with conn`, which C code does.
+def _connection_class(kind: type, driver: Driver, Cursor: type) -> type:
+    # __init__(): opens the file, whichever way a connection is made. cursor() and the shortcuts: make our cursors,
+    # which make the spans. commit(), rollback(): spans by setting; then so does the end of `with conn`, which is C
+    # code.
     makers = {
-        "__init__": lambda original: us.connect(_noting(original)),
+        "__init__": traced_init(driver, _facts, keep=lambda connection, shared: setattr(connection, SLOT, shared)),
         "cursor": lambda original: _cursor(original, Cursor),
     }
     for name, counts in SHORTCUTS.items():
         makers[name] = _shortcut(kind, name, counts, Cursor)
-    transactions = us.transactions()
-    if transactions:
-        makers.update(transactions, __exit__=called(us, Way(_end_of_block, connection=lambda self: self)))
+    ends = transactions.traced_ends(driver)
+    if ends:
+        makers.update(ends, __exit__=traced_method(driver, StatementCall(_end_of_block, itself)))
     return subclass(kind, makers, slots=(SLOT,))
 
 
 def _end_of_block(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     return {"operation": "commit" if argument(args, kwargs, 0, "type") is None else "rollback"}
-
-
-def _noting(original: Any) -> Any:
-    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
-        try:
-            setattr(self, SLOT, _facts(argument(args, kwargs, 0, "database")))
-        except Exception:
-            contained("sqlite3.connect")
-        original(self, *args, **kwargs)
-
-    return __init__
 
 
 def _cursor(original: Any, Cursor: type) -> Any:
@@ -110,10 +109,10 @@ def _cursor(original: Any, Cursor: type) -> Any:
             if not args and not kwargs:
                 args = (Cursor,)
             else:
-                asked = argument(args, kwargs, 0, "factory")
-                made = joined(asked, Cursor)
-                if made is not asked:
-                    args, kwargs = with_argument(args, kwargs, 0, "factory", made)
+                factory = argument(args, kwargs, 0, "factory")
+                traced = traced_class(factory, Cursor)
+                if traced is not factory:
+                    args, kwargs = with_argument(args, kwargs, 0, "factory", traced)
         except Exception:
             contained("sqlite3.cursor")
         return original(self, *args, **kwargs)
@@ -138,7 +137,7 @@ def _shortcut(kind: Any, name: str, counts: tuple[int, int], Cursor: Any) -> Any
     return make
 
 
-_UNKNOWN = SharedFacts({"component": "sqlite3"})
+_UNKNOWN = shared_facts("sqlite3")
 
 
 def _facts_of(connection: Any) -> SharedFacts:
@@ -146,11 +145,12 @@ def _facts_of(connection: Any) -> SharedFacts:
     return shared
 
 
-def _facts(database: Any) -> SharedFacts:
-    """The file as the program wrote it. There is no other side, so no `remote` and no `service`: Kiali would draw a node."""
+def _facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SharedFacts:
+    """The file as the program wrote it. There is no host, because Kiali would draw a node for it."""
+    database = argument(args, kwargs, 0, "database")
     if not isinstance(database, (str, bytes, os.PathLike)):
         return _UNKNOWN  # the driver refuses it
     name = os.fsdecode(database)
     if name.startswith("file:"):
         name = name.partition("?")[0]  # the parameters of a URI may hold a key
-    return SharedFacts({"component": "sqlite3", "instance": name})
+    return SharedFacts({**_UNKNOWN.facts, "instance": name})

@@ -1,4 +1,4 @@
-"""threading: a thread that the program starts works in the context it was started in. Threads of pools and clients do not: they outlive it."""
+"""threading: a new thread works in the context that it was started in, unless it is a thread of a pool or a client."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any
 
 from autotrace.containment import contained
 from autotrace.patching import Plan, Unpatchable
-from autotrace.tracing import current, run_in_context
+from autotrace.tracing import current
+from autotrace.tracing.run_in_context import capture_context
 
 SLOT = "_autotrace_context"
 
-# Threads that serve whoever comes, not the one in whose span they happened to start: their modules, by first name.
+# Top-level packages whose threads serve every caller, not only the one in whose span they happened to start.
 _OWNERS = frozenset(
     (
         "concurrent",
@@ -28,8 +29,8 @@ _OWNERS = frozenset(
 
 
 def threads(module: Any, plan: Plan) -> None:
-    # start(): the one call that the starting thread makes. _bootstrap_inner(): the first that the new thread makes, whatever
-    # class of the program's overrides run(). No span: a thread is no operation of its own.
+    # start(): the only call that the starting thread makes. _bootstrap_inner(): the first call of the new thread, also
+    # if a class of the program overrides run(). No span, because a thread is no operation of its own.
     Thread = module.Thread
     if not hasattr(Thread, "_bootstrap_inner"):
         raise Unpatchable("threading.Thread has no _bootstrap_inner")
@@ -40,8 +41,8 @@ def threads(module: Any, plan: Plan) -> None:
 def _start(original: Any) -> Any:
     def start(self: Any) -> Any:
         try:
-            context = run_in_context.capture_context()
-            if context.get(current.SPAN_KEY) is not None and not _serves_anybody(self):
+            context = capture_context()
+            if context.get(current.SPAN_KEY) is not None and not _serves_every_caller(self):
                 self.__dict__[SLOT] = context
         except Exception:
             contained("threading.Thread.start")
@@ -54,13 +55,13 @@ def _bootstrap_inner(original: Any) -> Any:
     def _bootstrap_inner(self: Any) -> Any:
         context = self.__dict__.pop(SLOT, None)
         if context is not None:
-            current.put(context)  # the thread's own execution context ends with it
+            current.put(context)  # never reset, because the thread's execution context ends with the thread
         return original(self)
 
     return _bootstrap_inner
 
 
-def _serves_anybody(thread: Any) -> bool:
+def _serves_every_caller(thread: Any) -> bool:
     kind = type(thread)
     target = getattr(thread, "_target", None)
     modules = (kind.__module__, getattr(target, "__module__", None) or "")

@@ -1,4 +1,4 @@
-"""Replace methods and functions of a library: the signature stays, all of a patch or none of it, undone at will. Proxies nothing."""
+"""Plan: what a patch replaces in a library. Applied whole or not at all, undone as a whole. Signatures stay."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ MARK = "__autotrace_original__"
 
 
 class Unpatchable(Exception):
-    """The library does not have what the patch needs; the text says what. It is left as it is."""
+    """The library lacks what the patch needs, as the text says. It is left as it is."""
 
 
 class Plan:
-    """What one patch wants to do. Nothing is touched before apply(); what was done is undone as a whole, last step first."""
+    """The steps of one patch. Nothing is touched before apply(); undo() takes every step back, the last one first."""
 
     def __init__(self) -> None:
         self._steps: list[tuple[Callable[[], object], Callable[[], object], str]] = []
         self._undo: list[Callable[[], object]] = []
 
     def step(self, do: Callable[[], object], undo: Callable[[], object], what: str = "a step") -> None:
-        """Anything else that a patch does: a subscription, an entry in a table of ours. `what` names it if `do` raises.
+        """Anything that is no replacement: a subscription, an entry in a table. `what` names the step if `do` raises.
 
-        undo() runs only if do() has run to its end.
+        undo() runs only if do() has returned.
         """
         self._steps.append((do, undo, what))
 
     def method(self, owner: Any, name: str, make: Callable[[Any], Any], *, parameters: tuple[str, ...] = ()) -> None:
-        """Replace `owner.name` by `make(original)`, which shows itself as the original.
+        """Replace `owner.name` by `make(original)`, which gets the original's name, signature and docstring.
 
-        `parameters`: names that the original must take; asked of Python functions only (C ones do not tell).
-        Raises Unpatchable. An already replaced one is left alone, so patching twice is patching once.
+        `parameters`: names that the original must take. C functions are not checked, because they do not show theirs.
+        Raises Unpatchable. A method that is replaced already is left alone, so that patching twice is patching once.
         """
         self.function((owner,), name, make, parameters=parameters)
 
     def function(
         self, owners: Sequence[Any], name: str, make: Callable[[Any], Any], *, parameters: tuple[str, ...] = ()
     ) -> None:
-        """method() for a function that several modules (or classes) hold by the same name: each gets the same replacement.
+        """method() for one function that several owners hold by the same name: all get the same replacement.
 
-        The first owner's is the original. Raises Unpatchable where an owner has no such name.
+        The first owner's function is the original. Raises Unpatchable if an owner lacks the name.
         """
         original = require(owners[0], name)
         if not callable(original):
@@ -60,13 +60,13 @@ class Plan:
             self.value(owner, name, replacement)
 
     def value(self, owner: Any, name: str, value: Any) -> None:
-        """Replace `owner.name` by an object of ours as it is (a subclass, say). Raises Unpatchable where there is no such name."""
+        """Replace `owner.name` by `value` itself, for example by a subclass. Raises Unpatchable without such a name."""
         require(owner, name)
         replacing = _Replacing(owner, name, value)
         self.step(replacing.do, replacing.undo, f"{_path(owner)}.{name} cannot be set")
 
     def apply(self) -> None:
-        """Do all of it, or none: the first failure undoes what was done and is raised as Unpatchable."""
+        """Do every step. The first one that fails is raised as Unpatchable, after those before it were undone."""
         for do, undo, what in self._steps:
             try:
                 do()
@@ -76,7 +76,7 @@ class Plan:
             self._undo.append(undo)
 
     def undo(self) -> None:
-        """Put back what was there, last first. What somebody else replaced since is left to them."""
+        """Take every step back, the last one first. A name that somebody else has replaced since keeps their value."""
         while self._undo:
             self._undo.pop()()
 
@@ -102,7 +102,7 @@ class _Replacing:
 
 
 def require(owner: Any, *names: str) -> Any:
-    """The last of `names`, each of which `owner` must have. Raises Unpatchable."""
+    """The value of the last of `names`. Raises Unpatchable if `owner` lacks one of them."""
     found = None
     for name in names:
         found = getattr(owner, name, _MISSING)

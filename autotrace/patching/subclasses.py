@@ -1,22 +1,30 @@
-"""Real subclasses of a library's classes, C ones too, that show themselves as what they stand for. Proxies nothing, caches nothing."""
+"""Subclasses of a library's classes, C ones too, that show themselves as the library's own. No proxies, no cache."""
 
 from __future__ import annotations
 
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
-from autotrace.patching import require
+from autotrace.patching import Unpatchable, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def require_class(owner: Any, name: str) -> type:
+    """require(), for a class."""
+    found = require(owner, name)
+    if not isinstance(found, type):
+        raise Unpatchable(f"{name} is not a class")
+    return found
+
+
 def shown_as(name: str, bases: tuple[type, ...], space: dict[str, Any]) -> type:
-    """A class that shows itself as the first of `bases`. Nothing is added to its instances but what `space["__slots__"]` says."""
-    asked = bases[0]
-    like = {"__module__": asked.__module__, "__qualname__": asked.__qualname__, "__doc__": asked.__doc__}
-    made: type = type(asked)(name, bases, {"__slots__": (), **like, **space})
-    return made
+    """A class that shows itself as the first of `bases`. Its instances get the attributes of `space["__slots__"]`."""
+    first = bases[0]
+    like = {"__module__": first.__module__, "__qualname__": first.__qualname__, "__doc__": first.__doc__}
+    kind: type = type(first)(name, bases, {"__slots__": (), **like, **space})
+    return kind
 
 
 def subclass(
@@ -25,9 +33,10 @@ def subclass(
     slots: tuple[str, ...] = (),
     beside: dict[str, Any] | None = None,
 ) -> type:
-    """`kind`, a library's class, with methods made of its own by make(original). Raises Unpatchable where one is missing.
+    """A subclass of `kind`, a library's class.
 
-    `beside`: what it has as it is, which `kind` need not have.
+    makers: name of a method of `kind` -> make(original), the subclass's method. beside: more attributes, which `kind`
+    need not have. Raises Unpatchable if `kind` lacks one of the methods.
     """
     space: dict[str, Any] = {"__slots__": slots, **(beside or {})}
     for name, make in makers.items():
@@ -36,19 +45,19 @@ def subclass(
     return shown_as(kind.__name__, (kind,), space)
 
 
-def joined(asked: Any, ours: type) -> Any:
-    """What to make instead of what was asked for: one of `ours`, a subclass() of a library's class.
+def traced_class(kind: Any, ours: type) -> Any:
+    """The class to make in place of `kind`, which the program asked for. ours: a subclass() of the library's class.
 
-    A class derived from ours stays itself, and so do functions. A class derived from the library's own gets a subclass, made once,
-    in which ours comes last but for the library's: its own methods, and their super(), work as before.
+    A class derived from ours stays itself, and so do functions. A class derived from the library's gets a subclass,
+    made once. Ours comes last in it but for the library's, so its own methods and their super() work as before.
     """
     library = ours.__base__
-    if not isinstance(asked, type) or library is None or issubclass(asked, ours) or not issubclass(asked, library):
-        return asked
-    if asked is library:
+    if not isinstance(kind, type) or library is None or issubclass(kind, ours) or not issubclass(kind, library):
+        return kind
+    if kind is library:
         return ours
-    # Looked up among the living subclasses: a cache of ours would keep classes alive that the program makes by the dozen.
-    for known in type.__subclasses__(asked):
-        if known.__bases__ == (asked, ours):
-            return known
-    return shown_as(asked.__name__, (asked, ours), {})
+    # Sought among the living subclasses, because a cache would keep classes alive that a program makes by the dozen.
+    for existing in type.__subclasses__(kind):
+        if existing.__bases__ == (kind, ours):
+            return existing
+    return shown_as(kind.__name__, (kind, ours), {})

@@ -1,4 +1,4 @@
-"""Propagator: which formats are read and written, in what order. Codecs spell them, carriers.py places them."""
+"""Propagator: which formats are read and written, in which order. The codecs know formats, carriers.py carriers."""
 
 from __future__ import annotations
 
@@ -32,15 +32,14 @@ _BAGGAGE_WRITERS: dict[str, Callable[[Mapping[str, object]], Headers]] = {
 
 
 class Propagator:
-    """Reads every known format, the configured ones first; writes the configured ones. Constant: serves all threads.
+    """Reads every known format, the configured ones first; writes the configured ones. Immutable: all threads share it.
 
-    `known`: every lower-case name of a known format and of the forwarded headers; `prefixes` belong to it.
-    `stale`: those of them that are removed from what is sent, whoever put them there, because a stale trace context
-    makes the next hop join the wrong span. The others (x-request-id, the setting's own headers, baggage) are the
-    program's to send, and give way only to one that we send under the same name.
-    `readable`: lower-case names to look for in a carrier; `readable_lengths`: their lengths, to skip others unseen.
-    `spelled`: a readable name as it is mostly written -> lower-case name; any other spelling takes a closer look.
-    `environ_names`: as a WSGI environ spells them -> lower-case name.
+    `stale`, and all names with one of `prefixes`: lower-case names that are removed from every outgoing carrier,
+    because a stale trace context makes the next hop join the wrong span. Other readable names (x-request-id, the
+    setting's own headers, baggage) are the program's to send. They give way only to a header of ours with that name.
+    `readable`: lower-case names to look for in a carrier. `readable_lengths`: their lengths, to skip others unseen.
+    `spelled`: a readable name in its usual spelling -> lower-case name. Any other spelling takes a closer look.
+    `environ_names`: a readable name as a WSGI environ spells it -> lower-case name.
     """
 
     __slots__ = (
@@ -50,7 +49,6 @@ class Propagator:
         "_readers",
         "_writers",
         "environ_names",
-        "known",
         "readable",
         "readable_lengths",
         "spelled",
@@ -68,7 +66,6 @@ class Propagator:
         self._forward = tuple(name for name in mesh.forwardable(forward_extra) if name not in traces)
         self._forwarded_names = frozenset(self._forward)
         self.readable = traces | self._forwarded_names
-        self.known = self.readable.union(mesh.stale_names)
         self.stale = (traces - {"baggage"}).union(mesh.trace_names, mesh.stale_names)
         self.readable_lengths = frozenset(map(len, self.readable))
         self.spelled = {name: name for name in self.readable}
@@ -76,10 +73,10 @@ class Propagator:
         self.environ_names = {"HTTP_" + name.upper().replace("-", "_"): name for name in self.readable}
 
     def extract(self, get: Get, present: Iterable[str] = (), names: Iterable[str] | None = None) -> Remote | None:
-        """What the carrier says: the first format with ids wins, else the first sampling state without ids is kept.
+        """The remote span that a carrier names, by the first format with ids; else the first sampling decision alone.
 
-        `present`: lower-case names in the carrier, for baggage, which is found by prefix. `names`: all that `get` knows,
-        where that can be told. No text makes it raise.
+        `present`: lower-case names in the carrier, because Jaeger's baggage is found by prefix. `names`: all names that
+        `get` knows, where the caller can tell. No text makes it raise.
         """
         found: Remote | None = None
         for read in self._readers:
@@ -112,7 +109,7 @@ class Propagator:
         forwarded: tuple[tuple[str, str], ...] = (),
         parent: bool = True,
     ) -> Headers:
-        """(name, value) to add to an outgoing carrier, in canonical case; nothing of a span without ids.
+        """(name, value) of each header to add to an outgoing carrier, in canonical case; none for a span without ids.
 
         `parent=False` leaves the parent's id out. `forwarded` is sent as it is: it was checked when it was read.
         """
@@ -134,21 +131,21 @@ class Propagator:
 
 
 _PLAIN = ("00", "01")
-"""Flags of W3C that tell no more than B3 does."""
+"""W3C's flags that say no more than B3 does."""
 
 
 def _complete(remote: Remote, get: Get) -> None:
-    """Ids of another format, but a traceparent of the same trace beside them: what it alone knows is kept.
+    """Complete ids of another format by a traceparent of the same trace in the same carrier.
 
-    Its tracestate and random flag: every hop between two of us carries both formats, and would lose them without this.
-    And its span, where it was renewed after the other format: see `_renewed`.
+    Its tracestate and its random flag count. Each hop would lose them otherwise, because autotrace sends both formats.
+    Its span id is taken too if a proxy has renewed the traceparent alone: see `_renewed`.
     """
     text = get("traceparent")
     if text is None:
         return
     state = get("tracestate")
     if state is None and len(text) == 55 and text[53:] in _PLAIN:
-        return  # it would add nothing
+        return  # the traceparent adds nothing
     beside = w3c.extract(get)
     if beside is not None and beside.trace_id == remote.trace_id:
         remote.trace_state = beside.trace_state
@@ -158,10 +155,10 @@ def _complete(remote: Remote, get: Get) -> None:
 
 
 def _renewed(remote: Remote, beside: Remote) -> None:
-    """An empty tracestate: Envoy's opentelemetry tracer has written the traceparent, and let the other format pass.
+    """An empty tracestate means that Envoy's opentelemetry tracer wrote the traceparent and let the other format pass.
 
-    Hardly a program sends an empty one, and that tracer always does where there is no other (measured, docs/istio.md).
-    So the sidecar's span is the parent, and its decision counts, but for a trace that B3 calls debug.
+    Programs hardly ever send an empty tracestate; this tracer always does where there is no other (docs/istio.md).
+    So the sidecar's span is the parent and its decision counts, unless B3 marks the trace as debug.
     """
     remote.span_id = beside.span_id
     if not remote.flags & DEBUG:

@@ -1,7 +1,7 @@
 """B3, Zipkin's format, as one header (`b3`) and as several (`X-B3-*`), read as Brave reads it: lower-case hex only.
 
 Source: github.com/openzipkin/b3-propagation.
-X-B3-ParentSpanId is written but not read: nothing here needs it, and a bad one shall not cost the trace.
+X-B3-ParentSpanId is written but not read: nothing here needs it, and a malformed one must not cost the trace.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SAMPLED = {"0": _DENY, "1": _ACCEPT, "false": _DENY, "true": _ACCEPT}
 
 
 def extract(get: Get) -> Remote | None:
-    """Ids and state, or a state alone (trace_id 0), or None. A well-formed `b3` wins; a malformed one is as none."""
+    """Ids and state, or a state alone (trace_id 0), or None. A valid `b3` wins; a malformed one counts as absent."""
     single = get("b3")
     if single is not None:
         remote = _extract_single(single.strip(OWS))
@@ -59,7 +59,7 @@ def _extract_multi(get: Get) -> Remote | None:
     state = _DEFER
     if sampled is not None:
         given = _SAMPLED.get(sampled.strip(OWS).lower())
-        if given is None:  # corrupt: whoever wrote this cannot be trusted with the ids either
+        if given is None:  # malformed: the ids of the same writer are not trusted either
             return None
         state = given
     if debug is not None and debug.strip(OWS) == "1":
@@ -74,7 +74,7 @@ def _extract_multi(get: Get) -> Remote | None:
 
 
 def multi(span: SpanContext, trace: str, own: str, parent_id: int) -> Headers:
-    """`trace` and `own`: the span's ids as 32 and 16 hex digits; `parent_id` 0: none is written."""
+    """The X-B3-* headers. `trace`, `own`: the span's ids as 32 and 16 hex digits. `parent_id` 0 is not written."""
     flags = span.flags
     headers = [
         ("X-B3-TraceId", trace[16:] if flags & SHORT else trace),
@@ -83,13 +83,13 @@ def multi(span: SpanContext, trace: str, own: str, parent_id: int) -> Headers:
     ]
     if parent_id:
         headers.append(("X-B3-ParentSpanId", f"{parent_id:016x}"))
-    if flags & DEBUG:  # beside Sampled, not instead of it: Envoy does not read Flags alone
+    if flags & DEBUG:  # beside Sampled, because Envoy does not read Flags alone
         headers.append(("X-B3-Flags", "1"))
     return headers
 
 
 def single(span: SpanContext, trace: str, own: str, parent_id: int) -> Headers:
-    """As `multi`, in one header."""
+    """The header `b3`; parameters as of multi()."""
     flags = span.flags
     if flags & SHORT:
         trace = trace[16:]

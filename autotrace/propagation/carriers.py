@@ -1,4 +1,4 @@
-"""Where a trace stands in WSGI environs, HTTP headers and Kafka headers. No garbage makes reading raise."""
+"""Inject into and extract from the carriers: WSGI environs, HTTP headers, Kafka headers. Extracting never raises."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _ENVIRON_PREFIX = "HTTP_" + jaeger.prefix.upper().replace("-", "_")
 
 
 def extract_wsgi(propagator: Propagator, environ: Mapping[str, Any]) -> Remote | None:
-    """The caller of a WSGI (PEP 3333) request; None if its headers say nothing of a trace."""
+    """The remote span that a WSGI (PEP 3333) request names; None if its headers name none."""
     try:
         names = propagator.environ_names
         found = {names[key]: environ[key] for key in names.keys() & environ.keys()}
-        # One search in the joined keys is a third of the price of a look at each.
+        # One search in the joined keys costs a third of a look at each key.
         present = _environ_baggage(environ, found) if _ENVIRON_PREFIX in "\n".join(environ) else ()
         return propagator.extract(found.get, present, found) if found else None
     except Exception:
@@ -33,7 +33,7 @@ def extract_wsgi(propagator: Propagator, environ: Mapping[str, Any]) -> Remote |
 
 
 def _environ_baggage(environ: Mapping[str, Any], found: dict[str, Any]) -> list[str]:
-    """Adds the headers with Jaeger's prefix to `found`; their names. WSGI has made `_` of every `-` in them."""
+    """Add the headers with Jaeger's baggage prefix to `found`, and return their names. WSGI turns `-` into `_`."""
     start = len(_ENVIRON_PREFIX)
     present = []
     for key in environ:
@@ -45,9 +45,9 @@ def _environ_baggage(environ: Mapping[str, Any], found: dict[str, Any]) -> list[
 
 
 def extract_http(propagator: Propagator, headers: Any) -> Remote | None:
-    """The caller of an HTTP request. `headers`: a mapping in any case, or (name, value) pairs, of str or bytes (ASGI).
+    """The remote span that an HTTP request names. `headers`: a mapping or (name, value) pairs, of str or bytes (ASGI).
 
-    Several headers of one name are joined by `,` as HTTP says, so that two traceparents are none.
+    Several headers of one name are joined by `,` as HTTP says, so that two traceparents are one invalid one.
     """
     try:
         if not headers:
@@ -80,7 +80,7 @@ def extract_http(propagator: Propagator, headers: Any) -> Remote | None:
 
 
 def extract_kafka(propagator: Propagator, headers: Iterable[Any] | None) -> Remote | None:
-    """The producer of a record. `headers`: (str, bytes) pairs or a dict. Any case; the last readable value wins."""
+    """The producer span that a record names. `headers`: (str, bytes) pairs or a dict. The last readable value wins."""
     if not headers:
         return None
     found: dict[str, str] = {}
@@ -104,20 +104,13 @@ def extract_kafka(propagator: Propagator, headers: Iterable[Any] | None) -> Remo
                         continue
                     present.append(name)
                 found[name] = value.decode()
-            except Exception:  # no pair, a key that is no text, a value that is no bytes or no UTF-8: none of a trace
+            except Exception:  # not a pair, a key that is not text, a value that is not bytes or not UTF-8
                 reraise_interruption()
                 continue
         return propagator.extract(found.get, present, found) if found else None
     except Exception:
         reraise_interruption()
         return None
-
-
-def http_additions(
-    propagator: Propagator, span: SpanContext, baggage: Mapping[str, object] | None, forwarded: Forwarded
-) -> Headers:
-    """(name, value) to send with an HTTP request, for clients whose headers are no mapping."""
-    return propagator.headers(span, baggage, forwarded)
 
 
 def inject_http(
@@ -127,13 +120,13 @@ def inject_http(
     baggage: Mapping[str, object] | None,
     forwarded: Forwarded,
 ) -> None:
-    """Removes every trace header from `headers`, which must be a copy of ours, and sets those of `span`."""
+    """Replace every trace header in `headers`, a copy that belongs to autotrace, by those of `span`."""
     additions = propagator.headers(span, baggage, forwarded)
     replaced = _names(additions) if baggage or forwarded else ()
     for key in [key for key in headers.keys() if _is_stale(propagator, key, replaced)]:  # noqa: SIM118 - may hold pairs
         try:
             del headers[key]
-        except KeyError:  # a multi-mapping, that has lost all of a name at once
+        except KeyError:  # a multi-mapping, which drops all headers of a name at once
             continue
     for name, value in additions:
         headers[name] = value
@@ -146,22 +139,22 @@ def inject_kafka(
     baggage: Mapping[str, object] | None,
     forwarded: Forwarded,
 ) -> Any:
-    """A new list (a new dict for a dict) of the caller's headers less every trace header, then ours as (str, bytes).
+    """A new list (of a dict: a new dict) of the caller's headers without trace headers, then those of `span`.
 
-    What is none of list, tuple, dict and None is returned as it is: refusing it is the client's business.
+    Anything but a list, a tuple, a dict or None is returned as it is, because the client refuses it in its own way.
     """
     additions = propagator.headers(span, baggage, forwarded, parent=False)
-    ours = [(name, value.encode()) for name, value in additions]
+    injected = [(name, value.encode()) for name, value in additions]
     if headers is None:
-        return ours
+        return injected
     replaced = _names(additions) if headers and (baggage or forwarded) else ()
     if isinstance(headers, dict):
         kept = {key: value for key, value in headers.items() if not _is_stale(propagator, key, replaced)}
-        kept.update(ours)
+        kept.update(injected)
         return kept
     if not isinstance(headers, (list, tuple)):
         return headers
-    return [header for header in headers if not _is_stale(propagator, _key(header), replaced)] + ours
+    return [header for header in headers if not _is_stale(propagator, _key(header), replaced)] + injected
 
 
 def _names(additions: Headers) -> set[str]:
@@ -169,12 +162,12 @@ def _names(additions: Headers) -> set[str]:
 
 
 def _key(header: object) -> object:
-    """The key of a Kafka header; None where it is no pair, which then stays for the client to refuse."""
+    """The key of a Kafka header; None if it is not a pair. Such a header stays, for the client to refuse."""
     return header[0] if isinstance(header, (tuple, list)) and header else None
 
 
 def _is_stale(propagator: Propagator, key: object, replaced: Iterable[str]) -> bool:
-    """Is this name of the caller's a trace header, or one that we send ourselves?"""
+    """Is this name a trace header, or one of `replaced`, which are injected anew?"""
     if isinstance(key, bytes):
         key = key.decode("latin-1")
     if not isinstance(key, str):

@@ -1,4 +1,4 @@
-"""What a carrier said of a trace, and the flag bits of a span context. Data only: the codecs read and write it."""
+"""Remote: the span that a carrier names; and the flag bits of a span context. Data only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Headers: TypeAlias = list[tuple[str, str]]
 
     class SpanContext(Protocol):
-        """What a codec needs of a span. Ids are whole numbers, 0 where there is none; flags are the bits below."""
+        """The part of a span that a codec needs. Ids are whole numbers, 0 for none; flags are the bits below."""
 
         @property
         def trace_id(self) -> int: ...
@@ -31,22 +31,22 @@ SAMPLED = 0x01
 RANDOM = 0x02
 """The two bits of W3C's trace-flags that are defined."""
 DEBUG = 0x100
-"""B3's debug: recorded whatever samplers say. Never without SAMPLED."""
+"""B3's debug: the trace is recorded whatever the samplers decide. Never without SAMPLED."""
 SHORT = 0x200
-"""The trace id came as 64 bits and leaves as 64 bits, where the format knows both lengths."""
+"""The trace id came with 64 bits, and leaves with 64 bits in every format that knows both lengths."""
 
 MAX_64 = (1 << 64) - 1
 OWS = " \t"
-"""Optional white space of HTTP (RFC 9110): may surround a value and is not part of it."""
+"""Optional white space of HTTP (RFC 9110): it may surround a value and does not belong to it."""
 
 _HEX = "0123456789abcdef"
 
 
 class Remote:
-    """The caller's side of a trace, as read from one carrier.
+    """The remote span that one carrier names, with the baggage and the mesh's headers beside it.
 
-    `trace_id` 0 means that no ids came. `decision`: None leaves it to the local sampler, False is a deny, True an
-    accept or a debug. `forwarded` holds the mesh's headers, names lower-case, values as they came.
+    `trace_id` 0: no ids came. `decision`: False is a deny, True an accept or a debug, None means the local sampler's.
+    `forwarded`: the mesh's headers, names in lower case, values as they came.
     """
 
     __slots__ = ("baggage", "decision", "flags", "forwarded", "span_id", "trace_id", "trace_state")
@@ -72,12 +72,12 @@ class Remote:
 
 
 def is_hex(text: str) -> bool:
-    """Only lower-case hex digits, at least one. `int(text, 16)` alone would let `+1`, `1_0` and blanks pass."""
+    """Only lower-case hex digits, and at least one? `int(text, 16)` alone would accept `+1`, `1_0` and blanks."""
     return bool(text) and not text.strip(_HEX)
 
 
 def identify(trace: str, span: str, state: tuple[bool | None, int]) -> Remote | None:
-    """A Remote of hex ids, lengths checked by the caller, and a state (decision, flags). None: zero or no hex."""
+    """A Remote of hex ids, of lengths checked by the caller, and a state (decision, flags). None: zero or not hex."""
     if trace.strip(_HEX) or span.strip(_HEX):
         return None
     trace_id = int(trace, 16)

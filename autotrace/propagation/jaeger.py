@@ -23,12 +23,12 @@ _WIRE_DEBUG = 2
 
 
 def extract(get: Get) -> Remote | None:
-    """Ids, which count as padded on the left, and the decision; None if malformed. Debug alone is an accept too."""
+    """The ids, padded on the left, and the decision; None if malformed. Debug alone is an accept too."""
     text = get("uber-trace-id")
     if text is None:
         return None
     text = text.strip(OWS).lower()
-    if "%" in text:  # the Java and Go clients percent-code the value, of which only the colons need it
+    if "%" in text:  # the Java and Go clients percent-encode the value, in which only the colons need it
         text = text.replace("%3a", ":")
     parts = text.split(":", 4)
     if len(parts) != 4:
@@ -45,7 +45,7 @@ def extract(get: Get) -> Remote | None:
 
 
 def uber_trace_id(span: SpanContext, trace: str, own: str, parent_id: int) -> Headers:
-    """Ids as hex, as in `b3.multi`; a root's parent is `0`."""
+    """The header `uber-trace-id`; parameters as of b3.multi(). A root's parent is `0`."""
     flags = span.flags
     if flags & SHORT:
         trace = trace[16:]
@@ -54,7 +54,7 @@ def uber_trace_id(span: SpanContext, trace: str, own: str, parent_id: int) -> He
 
 
 def read_baggage(get: Get, present: Iterable[str]) -> dict[str, str] | None:
-    """`present`: the carrier's names, lower-case. At most 64 items, each value within 8192 bytes, percent-decoded."""
+    """At most 64 items, each value within 8192 bytes, percent-decoded. `present`: the carrier's names in lower case."""
     from urllib.parse import unquote
 
     found: dict[str, str] = {}
@@ -67,7 +67,7 @@ def read_baggage(get: Get, present: Iterable[str]) -> dict[str, str] | None:
 
 
 def baggage(items: Mapping[str, object]) -> Headers:
-    """One `uberctx-` header an item, W3C baggage's limits applied; an empty value is not sent, for Envoy's sake."""
+    """One `uberctx-` header an item, within W3C baggage's limits. Because of Envoy, an empty value is not sent."""
     headers: Headers = []
     size = 0
     for key, value in quoted(items, ""):

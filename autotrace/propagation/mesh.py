@@ -1,4 +1,4 @@
-"""Headers that a service mesh wants passed on, byte for byte, from the request in work to every call made for it."""
+"""Headers that a service mesh wants passed on, byte for byte, from a request to every call that is made for it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ trace_names = (
     "x-datadog-parent-id",
     "x-datadog-sampling-priority",
 )
-"""Contexts of other tracers: a stale one must not leave."""
+"""Trace contexts of other tracers. A stale one must never be sent."""
 
 names = ("x-request-id", *trace_names)
-"""Envoy keeps its sampling decision in x-request-id's 15th character, so that it too must come through unchanged."""
+"""x-request-id must stay unchanged too, because Envoy keeps its sampling decision in its 15th character."""
 
 stale_names = ("x-datadog-origin", "x-datadog-tags", "x_datadog_kafka_produced")
-"""Belong to a Datadog context; removed with it, never forwarded."""
+"""Parts of a Datadog context: removed with the context, never forwarded."""
 
 prefix = "x-datadog-"
 
@@ -49,19 +49,19 @@ _NEVER = frozenset(
         "transfer-encoding",
     )
 )
-"""Secrets of one hop, and what frames a message: passing these on would leak or break the call."""
+"""Secrets of one hop and headers that frame a message. To forward these would leak a secret or break the call."""
 
 _MAX_VALUE = 8192
 
 
 def forwardable(extra: Iterable[str]) -> tuple[str, ...]:
-    """The mesh's names and those of the setting, lower-case, less what must never be passed on or is no header name."""
+    """The names of the mesh and of the setting, in lower case, without forbidden and invalid ones."""
     wanted = [name.strip(OWS).lower() for name in extra]
     return tuple(dict.fromkeys([*names, *(name for name in wanted if is_token(name) and name not in _NEVER)]))
 
 
 def extract(get: Get, forwarded: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """(name, value) of each that is there and can be sent: printable ASCII, not empty, at most 8192 characters."""
+    """(name, value) of each header that can be sent: printable ASCII, not empty, at most 8192 characters."""
     found = []
     for name in forwarded:
         value = get(name)

@@ -1,4 +1,4 @@
-"""W3C Trace Context (traceparent, tracestate) and W3C Baggage. Baggage loses its `;properties`.
+"""W3C Trace Context (traceparent, tracestate) and W3C Baggage, whose `;properties` are dropped.
 
 Sources: w3.org/TR/trace-context (level 1's grammar), /TR/trace-context-2 (the random flag), /TR/baggage.
 """
@@ -22,7 +22,7 @@ _MAX_MEMBERS = 32
 
 _TOKEN = _LOWER + _LOWER.upper() + _DIGITS + "!#$%&'*+-.^_`|~"
 _UNQUOTED = "!#$&'()*+/:<=>?@[]^`{|}"
-"""What may stand in a baggage value as it is, beside letters, digits and `-._~`; `%` is the escape."""
+"""Characters that a baggage value may hold unencoded, beside letters, digits and `-._~`. `%` is the escape."""
 MAX_BAGGAGE_ITEMS = 64
 MAX_BAGGAGE_BYTES = 8192
 
@@ -30,7 +30,7 @@ _FLAGS = ("00", "01", "02", "03")
 
 
 def extract(get: Get) -> Remote | None:
-    """The ids of a valid traceparent, with its tracestate where that is valid too; else None."""
+    """The ids of a valid traceparent, with its tracestate if that is valid too; else None."""
     text = get("traceparent")
     if text is None:
         return None
@@ -53,10 +53,10 @@ def extract(get: Get) -> Remote | None:
 
 
 def clean_trace_state(text: str) -> str | None:
-    """The members of a tracestate in order, less blanks and empty ones; None if one is invalid or there are over 32.
+    """The members of a tracestate in order, without blanks and empty ones; None if one is invalid, or for more than 32.
 
-    A key that comes twice keeps its first, newest member: unique keys are the sender's duty (w3c/trace-context, pull
-    request 477), and the specification's own tests want the rest inherited.
+    Of a key that comes twice, the first and newest member stays. Unique keys are the sender's duty (w3c/trace-context,
+    pull request 477), and the specification's own tests want the rest kept.
     """
     members: dict[str, str] = {}
     count = 0
@@ -73,7 +73,7 @@ def clean_trace_state(text: str) -> str | None:
 
 
 def _is_state_key(key: str) -> bool:
-    """`system`, up to 256 characters, or `tenant@system`, up to 241 and 14; only a tenant may start with a digit."""
+    """`system` of up to 256 characters, or `tenant@system` of up to 241 and 14? Only a tenant starts with a digit."""
     tenant, at, system = key.rpartition("@")
     if not system or system[0] not in _LOWER or system.strip(_KEY) or len(system) > (14 if at else 256):
         return False
@@ -81,19 +81,19 @@ def _is_state_key(key: str) -> bool:
 
 
 def _is_state_value(value: str) -> bool:
-    """1 to 256 printable ASCII characters, none of them `=` (a comma has been split at already)."""
+    """1 to 256 printable ASCII characters without `=`? A comma cannot occur, because the text was split at commas."""
     return 0 < len(value) <= 256 and value.isascii() and value.isprintable() and "=" not in value
 
 
 def trace_context(span: SpanContext, trace: str, own: str, parent_id: int) -> Headers:
-    """traceparent, version 00, and the tracestate that came with the trace. Ids as hex, as in `b3.multi`."""
+    """traceparent, version 00, and the tracestate that came with the trace; parameters as of b3.multi()."""
     parent = ("traceparent", f"00-{trace}-{own}-{_FLAGS[span.flags & 3]}")
     state = span.trace_state
     return [parent, ("tracestate", state)] if state else [parent]
 
 
 def read_baggage(get: Get) -> dict[str, str] | None:
-    """Keys and decoded values of the first 64 members within 8192 bytes, less what is no member. None if none."""
+    """Keys and decoded values of the first 64 valid members within 8192 bytes; None without any."""
     text = get("baggage")
     if not text:
         return None
@@ -114,7 +114,7 @@ def read_baggage(get: Get) -> dict[str, str] | None:
 
 
 def baggage(items: Mapping[str, object]) -> Headers:
-    """One `baggage` header, values percent-coded, of as many items as the limits allow; [] where none can be said."""
+    """One `baggage` header with as many items as the limits allow, values percent-encoded; [] without any item."""
     members: list[str] = []
     size = -1
     for key, value in quoted(items, _UNQUOTED):
@@ -128,12 +128,12 @@ def baggage(items: Mapping[str, object]) -> Headers:
 
 
 def is_token(text: str) -> bool:
-    """A token of HTTP: what may be a header's name or a baggage key."""
+    """Is it a token of HTTP, as header names and baggage keys must be?"""
     return bool(text) and not text.strip(_TOKEN)
 
 
 def quoted(items: Mapping[str, object], unquoted: str) -> Headers:
-    """(key, percent-coded value) of each item that has a token for a key and a value that can be had as text."""
+    """(key, percent-encoded value) of each item whose key is a token and whose value has a text."""
     from urllib.parse import quote
 
     pairs: Headers = []
@@ -142,6 +142,6 @@ def quoted(items: Mapping[str, object], unquoted: str) -> Headers:
             continue
         try:
             pairs.append((key, quote(str(value), safe=unquoted, errors="replace")))
-        except Exception:  # a value of the program's whose __str__ fails: it alone is left out
+        except Exception:  # the __str__ of the program's value fails: this item alone is left out
             continue
     return pairs

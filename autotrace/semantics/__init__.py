@@ -1,1 +1,1 @@
-"""What the spans of a family hold, and how each convention spells it. Read off the program's thread; decides nothing about tracing."""
+"""The facts that a family's spans hold, and their names in each convention. Read on the export thread only."""

@@ -1,4 +1,4 @@
-"""Facts of a database call, and their names. A statement is read (masked, summarised) here, when it is exported."""
+"""Facts of a database call, and their names. Statements are masked and summarised here, when they are exported."""
 
 from __future__ import annotations
 
@@ -7,28 +7,24 @@ from typing import TYPE_CHECKING, Any
 from autotrace import sql
 from autotrace.semantics import peer
 from autotrace.semantics.family import Family, Row, Tag
+from autotrace.settings import in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-limit = 2048
-"""AUTOTRACE_STATEMENT_LIMIT, characters."""
-masked = True
-"""AUTOTRACE_MASK_STATEMENTS."""
-connects = False
-"""AUTOTRACE_TRACE_CONNECTS; read at each connect."""
-transactions = False
-"""AUTOTRACE_TRACE_TRANSACTIONS; read when a library is patched."""
+limit = in_force().statement_limit
+"""Characters of a statement that are exported."""
+masked = in_force().mask_statements
+"""Whether literals in statements are replaced by `?`."""
 
 _families: dict[str, Family] = {}
 
 
 def family(system: str) -> Family:
-    """The family for a `db.system.name` (postgresql, mysql, sqlite…): its dialect decides how statements are read."""
-    found = _families.get(system)
-    if found is None:
-        found = _families[system] = _make(system)
-    return found
+    """The family of a `db.system.name` (postgresql, mysql…), whose SQL dialect decides how statements are read."""
+    if system not in _families:
+        _families[system] = _make(system)
+    return _families[system]
 
 
 def _make(system: str) -> Family:
@@ -36,32 +32,30 @@ def _make(system: str) -> Family:
         return sql.describe(statement, system, limit=limit, mask=masked)
 
     def name(facts: Mapping[str, Any], convention: str) -> str:
-        statement = facts.get("statement")
-        if statement is None:
+        raw = facts.get("statement")
+        if raw is None:
             return str(facts.get("operation") or system)
-        known = read(statement)
+        statement = read(raw)
         if convention == "opentracing":
-            return known.operation or system
-        return f"{known.operation} {known.table}".strip() or system
+            return statement.operation or system
+        return f"{statement.operation} {statement.table}".strip() or system
 
-    statement = Tag("db.statement", lambda raw: read(raw).text or None)
-    text = Tag("db.query.text", lambda raw: read(raw).text or None)
-    rows = (
-        Row(
-            "component", (Tag("component"), Tag("db.type", lambda _: "sql")), (Tag("db.system.name", lambda _: system),)
-        ),
+    return Family("database", _rows(system, read), name)
+
+
+def _rows(system: str, read: Callable[[Any], sql.Statement]) -> tuple[Row, ...]:
+    statement = (
+        Tag("db.query.text", lambda raw: read(raw).text or None),
+        Tag("db.query.summary", lambda raw: read(raw).summary or None),
+        Tag("db.operation.name", lambda raw: read(raw).operation or None),
+        Tag("db.collection.name", lambda raw: read(raw).table or None),
+    )
+    return (
+        Row("component", (Tag("component"),), (Tag("db.system.name", lambda _: system),)),
+        Row("type", (Tag("db.type"),), ()),
         Row("instance", (Tag("db.instance"),), (Tag("db.namespace"),)),
         Row("user", (Tag("db.user"),), ()),
-        Row(
-            "statement",
-            (statement,),
-            (
-                text,
-                Tag("db.query.summary", lambda raw: read(raw).summary or None),
-                Tag("db.operation.name", lambda raw: read(raw).operation or None),
-                Tag("db.collection.name", lambda raw: read(raw).table or None),
-            ),
-        ),
+        Row("statement", (Tag("db.statement", lambda raw: read(raw).text or None),), statement),
         Row("operation", (), (Tag("db.operation.name"),)),
         Row("batch", (), (Tag("db.operation.batch.size"),)),
         Row("rows", (Tag("db.rows_affected"),), (Tag("db.rows_affected"),)),
@@ -69,4 +63,3 @@ def _make(system: str) -> Family:
         Row("errno", (Tag("db.errno"),), (Tag("db.errno"),)),
         *peer.ROWS,
     )
-    return Family("database", rows, name)

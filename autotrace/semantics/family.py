@@ -1,4 +1,4 @@
-"""A family of spans (HTTP client, database, Kafka producer…): its table of facts and the spellings of each. Knows no library."""
+"""A family of spans (HTTP client, database, Kafka producer…): its facts, and their tags in each convention."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-CONVENTIONS = ("both", "opentracing", "otel")
-Convert = "Callable[[Any], Any] | None"
-
 
 class Tag(NamedTuple):
-    """One spelling of a fact: the key, and what makes the value from the raw fact (None: as it is; a result of None is left out)."""
+    """One name of a fact. convert(raw fact) -> the tag's value, or None to leave the tag out."""
 
     key: str
     convert: Callable[[Any], Any] | None = None
 
 
 class Row(NamedTuple):
-    """One fact: its short name in the code, and how OpenTracing (Jaeger, Kiali) and OpenTelemetry spell it."""
+    """One fact: its short name in the code, and its tags in OpenTracing (Jaeger, Kiali) and in OpenTelemetry."""
 
     fact: str
     opentracing: tuple[Tag, ...]
@@ -27,10 +24,10 @@ class Row(NamedTuple):
 
 
 class Family:
-    """`name` and `failure` are given the facts, own and shared in one mapping, and the convention.
+    """`name` and `failure` get all facts of a span, own and shared in one mapping, and the convention.
 
     name(facts, convention) -> the span's name, of low cardinality.
-    failure(facts, convention) -> error type, or '' for none: what the facts alone say (a status code); exceptions are the span's.
+    failure(facts, convention) -> the error type that facts alone tell (a status code), or ''. No fact is an exception.
     """
 
     __slots__ = ("_spellings", "failure", "name", "scope")
@@ -53,11 +50,11 @@ class Family:
         }
 
     def spelling(self, convention: str) -> Mapping[str, tuple[Tag, ...]]:
-        """Fact -> its tags, for an exporter that keeps what it has encoded by fact."""
+        """Fact -> its tags, for an exporter that caches its encoding of each fact."""
         return self._spellings[convention]
 
     def tags(self, facts: Mapping[str, Any], convention: str) -> list[tuple[str, Any]]:
-        """(key, value) for every fact that is known and not None. Values: str, bool, int, float or a sequence of them."""
+        """(key, value) for every fact that has a row and a value: str, bool, int, float or a sequence of them."""
         spelling = self._spellings[convention]
         found = []
         for fact, value in facts.items():
@@ -71,7 +68,7 @@ class Family:
 
 
 class SharedFacts:
-    """Facts that many spans have in common (a connection's, a client's): made once, and encoded once by each exporter."""
+    """Facts that many spans share, such as a connection's: made once, and encoded once by each exporter."""
 
     __slots__ = ("encoded", "facts")
 
@@ -81,5 +78,5 @@ class SharedFacts:
 
 
 def _once(tags: tuple[Tag, ...]) -> tuple[Tag, ...]:
-    """A key that both conventions share is written once."""
+    """Without the second of two tags with one key, because both conventions share some keys."""
     return tuple({tag.key: tag for tag in reversed(tags)}.values())[::-1]

@@ -1,4 +1,4 @@
-"""Facts of an HTTP exchange, client or server, and their names. URLs lose their secrets here, when they are exported."""
+"""Facts of an HTTP exchange, client or server, and their names in each convention. URLs lose their secrets here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTION
 
 
 def _method(raw: Any) -> str:
-    """OpenTelemetry: an unknown method is `_OTHER`, so that names stay few."""
+    """An unknown method is `_OTHER`, as OpenTelemetry says, so that span names stay few."""
     upper = str(raw).upper()
     return upper if upper in _METHODS else "_OTHER"
 
@@ -50,7 +50,7 @@ _SHARED = (
     Row("resend", (Tag("http.request.resend_count"),), (Tag("http.request.resend_count"),)),
 )
 
-# Fact `url`: the whole URL as the program wrote it.
+# Fact `url`: the whole URL, as the program wrote it.
 CLIENT = Family(
     "http.client",
     (
@@ -62,7 +62,7 @@ CLIENT = Family(
     _client_failure,
 )
 
-# Fact `url` as above, rebuilt from the request; `remote`: who called; `host`: (name, port) that was called, from Host.
+# Fact `url`: as above, rebuilt from the request. `caller`: the client's address. `host`: (name, port) in `Host`.
 SERVER = Family(
     "http.server",
     (
@@ -82,7 +82,7 @@ SERVER = Family(
         Row(
             "caller",
             (
-                # In brackets, for Kiali takes the part before the first colon for a name: that of `::6` is empty and fits every one.
+                # In brackets: Kiali reads a name before the first colon. The empty one of `::6` would match all.
                 Tag("peer.address", lambda host: f"[{host}]" if ":" in host else host or None),
                 Tag("peer.ipv4", lambda host: host if peer._is_ipv4(host) else None),
                 Tag("peer.ipv6", lambda host: host if ":" in host else None),

@@ -1,4 +1,4 @@
-"""Facts of a Kafka record sent, processed or received, and their names."""
+"""Facts of sent, received and processed Kafka records, and their names in each convention."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEY_LIMIT = 64
 
 
 def _key(raw: Any) -> str | None:
-    """A message key as text; None where it is long or no text."""
+    """A message key as text; None if it is long or is not text."""
     if isinstance(raw, (bytes, bytearray, memoryview)):
         if len(raw) > KEY_LIMIT:
             return None
@@ -26,7 +26,7 @@ def _key(raw: Any) -> str | None:
     return raw if isinstance(raw, str) and len(raw) <= KEY_LIMIT else None
 
 
-# The broker a client was configured with stands in `remote`; facts that only one kind of span has are simply absent in others.
+# Fact `remote`: the broker that the client was configured with. Some kinds of span lack some of the facts.
 ROWS = (
     Row("component", (Tag("component"),), (Tag("messaging.system", lambda _: "kafka"),)),
     Row("topic", (Tag("message_bus.destination"),), (Tag("messaging.destination.name"),)),

@@ -1,12 +1,13 @@
-"""The other side of a call (`peer.*`, `server.*`): rows that every family shares. Host names stay as they were configured."""
+"""The peer of a call (`peer.*`, `server.*`): rows that every family shares. Host names stay as configured."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from autotrace.semantics.family import Row, Tag
+from autotrace.settings import in_force
 
-names: dict[str, str] = {}
+names = in_force().peer_names
 """AUTOTRACE_PEER_NAMES: host -> the name to show."""
 
 
@@ -24,7 +25,7 @@ def _shown(host: str) -> str | None:
 
 
 def _address(host_port: tuple[str, int | None]) -> str | None:
-    """host:port; Kiali reads the part before `:`, and marks the wrong node for a lone `:5432`."""
+    """host:port. None without a host: Kiali reads the part before `:` and would mark a wrong node for `:5432`."""
     host, port = host_port
     if not host:
         return None
@@ -42,8 +43,8 @@ def _host(convert: Any) -> Any:
     return lambda host_port: convert(host_port[0])
 
 
-# Fact `remote`: (host, port or None), as configured; ('', None) for a unix socket, which has no peer. Fact `service`: what the
-# other side is called where no name is given. Fact `address`: the address that the socket really has.
+# Fact `remote`: (host, port or None) as configured; ('', None) for a unix socket, which has no peer. Fact `service`:
+# the name of the peer if AUTOTRACE_PEER_NAMES has none. Fact `address`: the address that the socket is connected to.
 ROWS = (
     Row(
         "remote",

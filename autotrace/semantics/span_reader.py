@@ -1,15 +1,16 @@
-"""Reading a finished span: its name, tags, error and events in the convention in force. What every exporter starts from."""
+"""Read an ended span: its name, tags, error and events in the convention in force. Every exporter starts from these."""
 
 from __future__ import annotations
 
 import linecache
 from typing import TYPE_CHECKING, Any
 
+from autotrace.settings import in_force
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-convention = "both"
-"""AUTOTRACE_CONVENTIONS, set once when tracing begins."""
+convention = in_force().conventions
 
 STACK_LIMIT = 8192
 """Characters of a stack trace."""
@@ -28,11 +29,11 @@ def all_facts(span: Any) -> Mapping[str, Any]:
     return {**span.shared.facts, **span.facts} if span.shared is not None else span.facts
 
 
-def tags(span: Any, *, shared: bool = True) -> list[tuple[str, Any]]:
-    """[(key, value)]: the family's tags, then the program's own attributes, which win. Without the shared facts where the caller has them."""
+def tags(span: Any) -> list[tuple[str, Any]]:
+    """[(key, value)]: the family's tags, then the program's own attributes, which win."""
     found: list[tuple[str, Any]] = []
     if span.family is not None:
-        if shared and span.shared is not None:
+        if span.shared is not None:
             found += span.family.tags(span.shared.facts, convention)
         found += span.family.tags(span.facts, convention)
     found += error_tags(span)
@@ -52,7 +53,7 @@ def error_tags(span: Any) -> list[tuple[str, Any]]:
 
 
 def error_type(span: Any) -> str:
-    """'' for a span that went well; else an exception's type, a status code, or `error`."""
+    """'' for a span without an error; else an exception's type, a status code, or `error`."""
     if span.status is not None:
         if span.status[0].name == "OK":
             return ""
@@ -66,7 +67,7 @@ def error_type(span: Any) -> str:
 
 
 def status_text(span: Any) -> str | None:
-    """OpenTelemetry's status description of a failed span."""
+    """OpenTelemetry's status description of a span with an error."""
     if span.status is not None and span.status[1]:
         return str(span.status[1])
     return f"{span.failure.type}: {span.failure.message}" if span.failure is not None else None
@@ -82,7 +83,7 @@ def events(span: Any) -> list[tuple[str, int, Mapping[str, Any]]]:
 
 
 def failure_fields(failure: Any) -> dict[str, Any]:
-    """The fields of a failure's event: OpenTracing's log fields, OpenTelemetry's attributes, or both."""
+    """The attributes of a failure's event: OpenTracing's log fields, OpenTelemetry's attributes, or both."""
     fields: dict[str, Any] = {}
     if convention != "otel":
         fields = {
@@ -105,7 +106,7 @@ def exception(failure: Any) -> dict[str, Any]:
 
 
 def stack(failure: Any) -> str:
-    """As a traceback is printed; source lines are looked up here, off the program's thread."""
+    """The traceback as Python prints it. Source lines are read here, on the export thread."""
     lines = ["Traceback (most recent call last):"]
     for file, line, function in failure.frames:
         lines.append(f'  File "{file}", line {line}, in {function}')

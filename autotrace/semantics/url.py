@@ -1,27 +1,26 @@
-"""URLs as they may be shown: no user:password, no values of parameters that look like secrets. Never raises."""
+"""URLs without secrets: no user:password, no values of secret query parameters. Never raises."""
 
 from __future__ import annotations
 
 import re
 from urllib.parse import urlsplit
 
+from autotrace.settings import in_force
+
 REDACTED = "REDACTED"
 
-_secret: re.Pattern[str]
 
-
-def configure(parameters: tuple[str, ...]) -> None:
-    """Which query parameters are secret, by name, case-insensitively (AUTOTRACE_SECRET_PARAMETERS)."""
-    global _secret
+def values_of(parameters: tuple[str, ...]) -> re.Pattern[str]:
+    """A pattern that finds the values of these query parameters. Upper and lower case are equal."""
     names = "|".join(re.escape(name) for name in parameters)
-    _secret = re.compile(rf"(?i)((?:^|[?&;])(?:{names})=)[^&;#]*") if names else re.compile(r"(?!)()")
+    return re.compile(rf"(?i)((?:^|[?&;])(?:{names})=)[^&;#]*" if names else r"(?!)()")
 
 
-configure(("sig", "signature", "token", "password", "secret", "key"))
+_secret = values_of(in_force().secret_parameters)
 
 
 def redacted(raw: object) -> str:
-    """The URL with userinfo and secret values replaced; the fragment is kept out (it is never sent)."""
+    """The URL with userinfo and secret values replaced. The fragment is left out, because it is never sent."""
     text = raw if isinstance(raw, str) else str(raw)
     text = text.partition("#")[0]
     scheme, separator, rest = text.partition("://")

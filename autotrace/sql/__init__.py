@@ -1,7 +1,7 @@
-"""What an SQL statement does: operation, table, summary, masked text. Looks at its first characters only; never raises.
+"""Describe an SQL statement: operation, table, summary, masked text. Reads its first characters only; never raises.
 
 A tokenizer, not a parser: one regular expression per dialect finds strings, names, numbers and comments, and a small
-reader follows the verbs and the tables. Where a dialect leaves it open whether something is a value, it is masked.
+reader follows the verbs and the tables. If a dialect leaves open whether something is a value, it is masked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CACHE_CHARACTERS = 2_000_000  # statements and texts kept, together
 
 
 class Statement:
-    """What is known of one statement; shared by the cache, so never changed.
+    """One statement. Never changed, because the cache shares it.
 
     operation: 'SELECT', 'CREATE TABLE', upper case, of the first statement that has one; '' if unknown.
     table: the table that the operation works on, unquoted, schema kept ('public.orders'); '' if unknown.
@@ -39,7 +39,7 @@ class Statement:
 
 
 class _Cache:
-    """Statements read lately: two generations, so that neither entries nor characters grow, and no lock is needed."""
+    """Recent statements, in two generations: neither entries nor characters grow, and no lock is needed."""
 
     __slots__ = ("older", "recent", "size")
 
@@ -61,11 +61,11 @@ _cache = _Cache()
 
 
 def describe(statement: object, dialect: str = "", *, mask: bool = True, limit: int = LIMIT) -> Statement:
-    """Read `statement` (str, bytes, psycopg's Composed, None) as 'postgresql', 'mysql', 'mariadb', 'sqlite' or generic SQL.
+    """Read `statement` (str, bytes, psycopg's Composed, None) in a dialect of DIALECTS, or else as generic SQL.
 
-    Only the first limit + SLACK characters are looked at and make the key of the cache, so a statement of 10 MB costs
-    no more than its head. mask=False keeps literals and lists. The str() of an unknown object is never called, for it
-    may be slow or the program's own code: its type's name is the text. `text` has at most `limit` characters.
+    Only the first limit + SLACK characters are read and make the cache's key: 10 MB cost no more than their head.
+    mask=False keeps literals and lists. Of an unknown object the text is its type's name: its str() is never called,
+    because that may be slow, and is the program's code. `text` has at most `limit` characters.
     """
     limit = max(limit, 0)
     room = limit + SLACK
@@ -75,7 +75,7 @@ def describe(statement: object, dialect: str = "", *, mask: bool = True, limit: 
             return Statement("", "", "", type(statement).__name__[:limit])
         statement = plain
     if len(statement) > room:
-        statement = statement[: room + 1]  # one more than is read: marks the key, and the text, as cut
+        statement = statement[: room + 1]  # one more than is read marks the key, and the text, as cut
     key = (statement, dialect, mask, limit)
     found = _cache.recent.get(key)
     if found is None:
@@ -91,7 +91,7 @@ def describe(statement: object, dialect: str = "", *, mask: bool = True, limit: 
 
 
 def _plain(statement: object, room: int) -> str | None:
-    """The SQL inside what drivers take for a statement, or None."""
+    """The SQL in an object that drivers accept as a statement; or None."""
     try:
         if statement is None:
             return ""
@@ -107,7 +107,7 @@ def _plain(statement: object, room: int) -> str | None:
 
 
 def _composed(statement: object, room: int) -> str:
-    """psycopg2.sql and psycopg.sql without their as_string(), which needs the connection. Literals become ?. Of each part only the head."""
+    """The SQL in objects of psycopg2.sql and psycopg.sql. as_string() would need the connection. Literals become ?."""
     pieces: list[str] = []
     waiting, length = [statement], 0
     for _ in range(room):
@@ -119,7 +119,7 @@ def _composed(statement: object, room: int) -> str:
         piece = "?"
         if name == "Composed":
             waiting.extend(reversed(body[:room]))
-            del waiting[:-room]  # no more than this will be asked for
+            del waiting[:-room]  # no more than these are read
             continue
         if name == "SQL":
             piece = body[: room + 1]
@@ -133,11 +133,11 @@ def _composed(statement: object, room: int) -> str:
 
 
 def _read(text: str, dialect: str, mask: bool, limit: int) -> Statement:
-    cutter = DIALECTS.get(dialect, GENERIC)
+    rules = DIALECTS.get(dialect, GENERIC)
     cut = len(text) > limit + SLACK
     text = text[: limit + SLACK]
-    reader = Reader(cutter, mask)
-    for kind, token, apart, end in cutter.tokens(text):
+    reader = Reader(rules, mask)
+    for kind, token, apart, end in rules.tokens(text):
         gap = " " if apart else ""
         if reader.target and token != "." and reader.previous != ".":
             reader.settle(token)
@@ -150,7 +150,7 @@ def _read(text: str, dialect: str, mask: bool, limit: int) -> Statement:
         else:
             reader.value(token, gap, kind)
     if cut:
-        reader.target = ""  # perhaps the half of a name
+        reader.target = ""  # perhaps half of a name
         if reader.list_depth:
             reader.shorten_list("")
         elif reader.previous == "ROW,":
@@ -163,7 +163,7 @@ def _read(text: str, dialect: str, mask: bool, limit: int) -> Statement:
 
 
 def _fit(summary: str) -> str:
-    """At most SUMMARY_LIMIT characters, without half an operation or half a name."""
+    """At most SUMMARY_LIMIT characters, cut between words."""
     if len(summary) <= SUMMARY_LIMIT:
         return summary
     return summary[: SUMMARY_LIMIT + 1].rpartition(" ")[0].rstrip(";")

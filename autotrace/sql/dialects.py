@@ -1,4 +1,4 @@
-"""How each SQL dialect is cut into tokens: one regular expression a dialect, linear in time on any text."""
+"""Cut a statement into tokens: one regular expression a dialect, in linear time on any text."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Every alternative either matches or fails within the characters that the next one consumes: no backtracking grows.
-# A string that does not end is a string up to the end of what is read; so is a quoted name.
+# Every alternative either matches or fails within the characters that the next one consumes, so that backtracking never
+# grows. A string or a quoted name without an end reaches to the end of the text.
 _PLAIN = r"'[^']*(?:''[^']*)*'?"
 _BACKSLASH = r"'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'?"
 _BACKSLASH_DOUBLE = _BACKSLASH.replace("'", '"')
-# Is the quote in 'a\' the end? Half of the databases say yes. Unknown dialect: what follows is masked.
+# Is the quote in 'a\' the end? Half of the databases say yes. In an unknown dialect the rest is masked.
 _UNSURE = r"'[^'\\]*(?:(?:\\[^']|'')[^'\\]*)*(?:\\'.*|')?"
 _UNSURE_DOUBLE = _UNSURE.replace("'", '"')
-# PostgreSQL: behind a line break a string goes on by the rules with which it began.
+# PostgreSQL: after a line break a string continues, by the rules that it began with.
 _CONTINUED = rf"{_BACKSLASH}(?:(?:\s|--[^\r\n]*[\r\n])*{_BACKSLASH})*"
 _ORACLE_Q = (
     r"[nN]?[qQ]'(?:\[.*?(?:\]'|\Z)|\{.*?(?:\}'|\Z)|\(.*?(?:\)'|\Z)|<.*?(?:>'|\Z)"
@@ -26,8 +26,8 @@ _DOLLAR = r"\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)"
 _NAME = r'"[^"]*(?:""[^"]*)*"(?!")'
 _BACKTICK = r"`[^`]*(?:``[^`]*)*`(?!`)"
 _DASHES = r"--[^\n]*"
-# Unknown dialect: '''a'b''' of BigQuery; the name [it's] of SQL Server or the array ['a']; `#` before MySQL's comment, or an operator,
-# or a name. Where it depends on that what is a string further on, the rest is masked.
+# Unknown dialect: '''a'b''' of BigQuery; the name [it's] of SQL Server or the array ['a']; `#` before a comment
+# of MySQL, or an operator, or a name. If the ambiguity decides where a string ends, the rest is masked too.
 _TRIPLE = r"(?:'''|\"\"\").*"
 _BRACKET = r"\[[^\[\]']*(?:'[^\[\]']*'[^\[\]']*)*'[^\[\]']*\].*"
 _ODD = r"[^\n'#]*(?:'[^\n'#]*'[^\n'#]*)*'[^\n'#]*(?:\n|\Z)"
@@ -37,8 +37,8 @@ _HASH = rf"\#(?:(?![\w#>-])[^\n#'\"`$\[/]*['\"`$\[/]|{_ODD}).*"
 class Dialect:
     """How to cut a dialect into tokens.
 
-    quotes: may "x" be a value? 0: no; 1: where a value is due (SQLite takes it for one); 2: unless it is surely a name.
-    nested: do comments nest? None: who knows; one that holds another hides all that follows.
+    quotes: may "x" be a value? 0: no; 1: where a value is expected, as in SQLite; 2: unless it is surely a name.
+    nested: do comments nest? None: unknown, so that a comment that holds another hides all the rest.
     """
 
     __slots__ = ("nested", "pattern", "quotes", "source")
@@ -56,8 +56,8 @@ class Dialect:
         self.nested = nested
 
     def tokens(self, text: str) -> Iterator[tuple[str, str, bool, int]]:
-        """(kind, token, whether white space or a comment stands before it, its end). No character is read twice."""
-        if self.pattern is None:  # compiled when first needed: half a millisecond each
+        """(kind, token, is there white space or a comment before it, its end). No character is read twice."""
+        if self.pattern is None:  # compiled on first use, because it takes half a millisecond
             self.pattern = re.compile(self.source, re.DOTALL)
         position = end = 0
         while position < len(text):
@@ -99,7 +99,7 @@ DIALECTS = {
         r"--[^\r\n]*",
         nested=True,
     ),
-    # /*! ... */ is executed: its edges are comments, what is inside is not.
+    # /*! ... */ is executed: only its edges are comments.
     "mysql": Dialect(
         rf"[bBnNxX]?{_BACKSLASH}|{_BACKSLASH_DOUBLE}|`.*",
         _BACKTICK,
@@ -108,4 +108,4 @@ DIALECTS = {
     "sqlite": Dialect(rf'[xX]?{_PLAIN}|["`].*|\[[^\]]*\Z', rf"{_NAME}|{_BACKTICK}|\[[^\]]*\]", _DASHES, quotes=1),
 }
 DIALECTS["mariadb"] = DIALECTS["mysql"]
-DIALECTS["duckdb"] = DIALECTS["postgresql"]  # its lexer is
+DIALECTS["duckdb"] = DIALECTS["postgresql"]  # they share the lexer

@@ -1,53 +1,16 @@
-"""Follows the tokens of a statement: its verbs, its tables, and its text without literals. Knows no grammar beyond that."""
+"""Follow the tokens of a statement to its verbs, its tables and its text without literals. No further grammar."""
 
 from __future__ import annotations
+
+from autotrace.sql.words import AFTER_TABLES, BEFORE_NAME, BEFORE_NESTED, BEFORE_VALUE, LEVELS, NESTED, OBJECTS, VERBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from autotrace.sql.dialects import Dialect
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# Any other first word is no SQL that is known: operation ''.
-_BARE_VERBS = _words(
-    "SELECT DELETE VALUES WITH EXPLAIN DESCRIBE DESC SHOW USE SET RESET BEGIN START COMMIT END ROLLBACK ABORT SAVEPOINT "
-    "RELEASE PREPARE DEALLOCATE DECLARE FETCH MOVE CLOSE OPEN GRANT REVOKE COMMENT DO LISTEN UNLISTEN NOTIFY DISCARD "
-    "CHECKPOINT VACUUM REINDEX REFRESH CLUSTER OPTIMIZE CHECK REPAIR FLUSH KILL LOAD UNLOCK IMPORT EXPORT RENAME "
-    "ATTACH DETACH SECURITY REASSIGN HANDLER PURGE XA IF"
-)
-_VERBS = {  # verb -> what comes next: a table, a name that is no table, an object to define
-    **dict.fromkeys(_BARE_VERBS, ""),
-    **dict.fromkeys(_words("INSERT REPLACE MERGE UPDATE TRUNCATE COPY LOCK ANALYZE"), "table"),
-    **dict.fromkeys(_words("CALL EXEC EXECUTE PRAGMA"), "name"),
-    **dict.fromkeys(_words("CREATE ALTER DROP"), "object"),
-}
-_NESTED = _words("SELECT INSERT UPDATE DELETE MERGE VALUES WITH")  # verbs within a statement, after these:
-_BEFORE_NESTED = _words("( ) AS EXPLAIN ANALYZE VERBOSE PLAN")
-_OBJECTS = _words(
-    "TABLE VIEW INDEX SCHEMA DATABASE SEQUENCE FUNCTION PROCEDURE TRIGGER TYPE DOMAIN EXTENSION ROLE USER"
-)
-_BEFORE_NAME = _words(
-    "INTO ONLY LATERAL TABLE TABLES IF NOT EXISTS OR REPLACE IGNORE ABORT FAIL ROLLBACK LOW_PRIORITY HIGH_PRIORITY "
-    "DELAYED CONCURRENTLY RECURSIVE ON IMMEDIATE OVERWRITE"
-)
-_AFTER_TABLES = _words(
-    "WHERE GROUP ORDER HAVING LIMIT OFFSET FETCH UNION EXCEPT INTERSECT SET WINDOW RETURNING FOR VALUES DEFAULT "
-    "CASCADE RESTRICT QUALIFY"
-)
-# verb -> what its own level, outside of parentheses, holds: FROM counts, a list of tables, a list of WITH's names
-_LEVELS = {
-    **dict.fromkeys(_words("SELECT DELETE"), "query"),
-    **dict.fromkeys(_words("UPDATE TRUNCATE DROP"), "tables"),
-    "WITH": "ctes",
-}
-_BEFORE_VALUE = _words("= < > | LIKE GLOB REGEXP MATCH BETWEEN THEN ELSE ESCAPE")
-
-
 class Reader:
-    """Follows the tokens: `pieces` become the text, `parts` the summary of the statement at hand."""
+    """`pieces` become the text, `parts` the summary of the current statement."""
 
     def __init__(self, dialect: Dialect, mask: bool) -> None:
         self.mask = mask
@@ -55,13 +18,13 @@ class Reader:
         self.pieces: list[str] = []
         self.operation = self.table = self.inner_table = ""
         self.summaries: list[str] = []
-        # A list of values: where it began in `pieces`, what opened it, its first value, only values? (depth: _begin)
+        # A list of values: its start in `pieces`, the token before it, its first value, does it hold only values?
         self.list_start = self.rows_end = 0
         self.opener = self.first_value = ""
         self.only_values = False
-        self._begin()
+        self._start_statement()
 
-    def _begin(self) -> None:
+    def _start_statement(self) -> None:
         self.parts: list[str] = []
         self.previous = ""  # last token: a word in upper case, a sign, else '?'
         self.verb = ""
@@ -82,10 +45,10 @@ class Reader:
         self.previous = "?"
 
     def name(self, token: str, gap: str, dotted: bool) -> None:
-        """A quoted name; or, where the dialect leaves that open, a value."""
+        """A quoted name; or a value, if the dialect leaves that open."""
         joined = dotted or self.previous == "." or bool(self.expect)
         if token[0] == '"' and not joined:
-            due = self.previous in _BEFORE_VALUE or self.levels[-1] == "list"
+            due = self.previous in BEFORE_VALUE or self.levels[-1] == "list"
             if self.quotes == 2 or (self.quotes == 1 and due):
                 return self.value(token, gap, "value")
         self.pieces.append(gap + token)
@@ -142,7 +105,7 @@ class Reader:
                 self.previous = "ROW)"
 
     def shorten_list(self, end: str) -> None:
-        """(?, ?, ?) becomes (?); of the rows of VALUES only the first stays."""
+        """(?, ?, ?) becomes (?). Of the rows of VALUES only the first stays."""
         if self.opener == "ROW,":
             del self.pieces[self.rows_end :]
             return
@@ -159,11 +122,11 @@ class Reader:
         if self._is_verb(word):
             self._verb(word)
         elif self.expect == "object":
-            if word in _OBJECTS:
+            if word in OBJECTS:
                 self._object(word)
         elif self.target and self.previous == ".":
             self._target(token, token)
-        elif word in _AFTER_TABLES:
+        elif word in AFTER_TABLES:
             self.expect = ""
             if self.levels[-1] == "tables":
                 self.levels[-1] = "query"
@@ -172,24 +135,22 @@ class Reader:
                 self.levels[-1], self.expect = "tables", "table"
         elif word in ("JOIN", "STRAIGHT_JOIN") or (word == "USING" and self.verb in ("DELETE", "MERGE")):
             self.expect = "table"
-        elif self.expect and word not in _BEFORE_NAME:
+        elif self.expect and word not in BEFORE_NAME:
             self._target(token, token)
         self.previous = word
 
     def _is_verb(self, word: str) -> bool:
         if not self.previous:
-            return word in _VERBS
+            return word in VERBS
         if word == "SELECT":
             return self.verb not in ("GRANT", "REVOKE") and self.expect != "object"
-        return (
-            word in _NESTED and self.previous in _BEFORE_NESTED and (self.previous != ")" or self.levels[-1] == "ctes")
-        )
+        return word in NESTED and self.previous in BEFORE_NESTED and (self.previous != ")" or self.levels[-1] == "ctes")
 
     def _verb(self, word: str) -> None:
         outermost = len(self.levels) == 1
-        self.expect = _VERBS[word]
+        self.expect = VERBS[word]
         self.verb = word
-        self.levels[-1] = _LEVELS.get(word, "")
+        self.levels[-1] = LEVELS.get(word, "")
         if word == "WITH":
             self.expect = "cte"
             self.with_main = self.with_main or outermost
@@ -206,7 +167,7 @@ class Reader:
         self.expect = "table" if word in ("TABLE", "VIEW") else "name"
 
     def _target(self, plain: str, shown: str) -> None:
-        """A name, or what follows the dot within one."""
+        """A name, or the part of a name after a dot."""
         if self.target and self.previous == ".":
             self.target += "." + plain
             self.target_shown += "." + shown
@@ -215,7 +176,7 @@ class Reader:
             self.expect = ""
 
     def settle(self, next_token: str) -> None:
-        """The name is complete: what was it?"""
+        """Take the complete name for a CTE, a table or a function."""
         name, kind, self.target = self.target, self.target_kind, ""
         if kind == "cte":
             self.ctes.add(name.lower())
@@ -234,4 +195,4 @@ class Reader:
         summary = " ".join(self.parts)
         if summary and self.summaries[-1:] != [summary]:
             self.summaries.append(summary)
-        self._begin()
+        self._start_statement()

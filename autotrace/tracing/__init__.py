@@ -1,4 +1,4 @@
-"""Spans, the current one, and what crosses a process boundary. Knows no library, no convention and no exporter."""
+"""Spans, the active span, and the context that crosses threads and processes. Knows no library and no exporter."""
 
-# Before any file of this folder: where nothing is traced yet, importing the API is what begins tracing, and that needs them whole.
+# First of all, because importing the API may start tracing, and that needs the files of this folder whole.
 import opentelemetry.trace  # noqa: F401

@@ -1,6 +1,6 @@
-"""Work for another process, with the trace that it belongs to. What is pickled needs nothing there but this package on sys.path.
+"""Send the current context to another process along with work. Its pickle needs only this package on sys.path there.
 
-Where autotrace is not active in that process, the work runs as it would without us. Importing this imports nothing heavy.
+If autotrace is not active in that process, the work runs as without it. Importing this file imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def serialize() -> SerializedContext | None:
-    """(trace id, span id, flags, tracestate, baggage, mesh headers) of what is current; None where nothing is."""
+    """(trace id, span id, flags, tracestate, baggage, mesh headers) of the context; None without an active span."""
     from opentelemetry import baggage
     from opentelemetry.trace import get_current_span
 
@@ -36,23 +36,25 @@ def serialize() -> SerializedContext | None:
     return known.trace_id, known.span_id, flags, state, carried, context.get(FORWARD_KEY, ())
 
 
-def run_in_context(serialized: SerializedContext, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """work(*args, **kwargs), in that trace."""
+def run_in_serialized_context(
+    serialized: SerializedContext, work: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
+    """work(*args, **kwargs), in the context that another process serialized."""
     context = _deserialized(serialized)
     if context is None:
         return work(*args, **kwargs)
-    from autotrace.tracing import run_in_context as here
+    from autotrace.tracing.run_in_context import run_in_context
 
-    return here.run_in_context(context, work, *args, **kwargs)
+    return run_in_context(context, work, *args, **kwargs)
 
 
 def _deserialized(serialized: SerializedContext) -> Context | None:
-    """None where autotrace is not active. Never raises."""
+    """None if autotrace is not active in this process. Never raises."""
     activation: Any = sys.modules.get("autotrace.activation")
     if activation is None or activation.watcher is None:
         return None
     try:
-        return _context(*serialized) if activation._begin() else None
+        return _context(*serialized) if activation.start_tracing() else None
     except Exception:
         activation.containment.contained("work from another process")
         return None
@@ -65,11 +67,11 @@ def _context(trace_id: int, span_id: int, flags: int, state: str | None, carried
 
     from autotrace.tracing.current import FORWARD_KEY
 
-    of_state = TraceState.from_header([state]) if state else None
-    there = SpanContext(trace_id, span_id, True, TraceFlags(flags), of_state)
-    context: Context = set_span_in_context(NonRecordingSpan(there), Context())
+    trace_state = TraceState.from_header([state]) if state else None
+    remote = SpanContext(trace_id, span_id, True, TraceFlags(flags), trace_state)
+    context: Context = set_span_in_context(NonRecordingSpan(remote), Context())
     for name, value in carried.items():
         context = baggage.set_baggage(name, value, context)
     if forwarded:
-        dict.__setitem__(context, FORWARD_KEY, forwarded)  # a copy that nobody else holds yet
+        dict.__setitem__(context, FORWARD_KEY, forwarded)  # allowed, because nobody else holds this Context yet
     return context

@@ -1,6 +1,6 @@
-"""What a fork asks of us, whoever forks: Python, or a program that embeds it and does not tell it (uWSGI), where a patch calls these.
+"""Work before and after a fork. If Python does not learn of a fork, as in uWSGI, a patch calls these functions.
 
-gevent's patching asks the same of our thread: it must not be amid anything.
+gevent's patching needs the same as a fork: autotrace's thread must not be in the middle of anything.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ _in_child: list[Callable[[], object]] = []
 
 
 def in_child(work: Callable[[], object]) -> None:
-    """Do `work`, which never raises, first of all in every child."""
+    """Call `work` in every forked child, before anything else. It must not raise."""
     _in_child.append(work)
     os.register_at_fork(after_in_child=work)
 
 
 def before(work: Callable[[], object], in_parent: Callable[[], object], later: Callable[[], object]) -> None:
-    """Do `work` before every fork, and `in_parent` after it in the parent; `later` where there was none. None ever raises."""
+    """Call `work` before every fork and `in_parent` after it; `later` if none followed. They must not raise."""
     _before.append(work)
     _later.append(later)
     os.register_at_fork(before=work, after_in_parent=in_parent)
 
 
 def prepare() -> None:
-    """A fork is near that Python will not be told of."""
+    """Prepare for a fork that Python does not learn of."""
     for work in _before:
         work()
 
 
 def unprepare() -> None:
-    """What was prepared for is over, and was no fork. Nothing is to happen before the program's next span."""
+    """No fork came after prepare(). Work resumes only with the program's next span."""
     for work in _later:
         work()
 
 
 def forked() -> None:
-    """This is the child of such a fork. Harmless where Python was told after all."""
+    """Do the work of the child after such a fork. Harmless if Python has learned of the fork after all."""
     for work in _in_child:
         work()

@@ -1,4 +1,4 @@
-"""Our spans through a tracer provider that the program has set itself: made at start, named and tagged when they end."""
+"""Spans through a tracer provider that the program has set: started at once, named and tagged when they end."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from autotrace.semantics.family import Family, SharedFacts
 
 
-class ForeignSpan(Span):
-    """Collects facts as any span of ours; the OpenTelemetry calls of the program go to the real one, and so does the end."""
+class ProviderSpan(Span):
+    """Collects facts as any Span. The program's calls of OpenTelemetry's API go to `real`, the provider's span."""
 
     __slots__ = ("real",)
 
@@ -36,10 +36,11 @@ class ForeignSpan(Span):
             self.end_time = end_time or 0
             if self.is_inherited:
                 return
-            self._tell()
+            self._describe()
             self.real.end(end_time)
 
-    def _tell(self) -> None:
+    def _describe(self) -> None:
+        """Give the provider's span its name, tags, status and events."""
         real = self.real
         if not real.is_recording():
             return
@@ -88,14 +89,14 @@ def start(
     shared: SharedFacts | None,
     remote: Remote | None,
 ) -> Span:
-    """A span of the program's provider, with ours around it."""
+    """A span of the program's provider, in a ProviderSpan that collects its facts."""
     context, parent_id, flags = None, 0, 0
     if remote is not None:
         parent_id, flags = remote.span_id, remote.flags
         context = trace.set_span_in_context(NonRecordingSpan(_context_of(remote)))
     scope = "autotrace" if family is None else f"autotrace.{family.scope}"
     real = _tracer(provider, scope).start_span(scope, context, kind)
-    return ForeignSpan(real, parent_id, flags, kind, family, facts, shared)
+    return ProviderSpan(real, parent_id, flags, kind, family, facts, shared)
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""Carrying the current context to another thread: taken where work is handed over, in force while it runs, gone afterwards."""
+"""Carry the current context to another thread: captured where work is submitted, current while it runs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def capture_context() -> Context:
-    """The context in force here; empty where nothing is traced."""
+    """The current context; empty if nothing is traced here."""
     context: Context = current.get()
     return context
 
 
 def run_in_context(context: Context, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """work(*args, **kwargs) under `context`, on this thread."""
+    """work(*args, **kwargs) with `context` as the current context, on this thread."""
     token = current.put(context)
     try:
         return work(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Samplers: whether a new trace is kept. A caller's decision counts first where the sampler is parent-based; debug always does."""
+"""Samplers: is a trace kept? A parent-based one follows the remote parent. Debug traces are always kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def decision(name: str, argument: float) -> tuple[Decide, bool]:
-    """(trace id -> keep it?, parent-based?) for a sampler of settings.SAMPLERS."""
+    """(trace id -> is it kept?, is it parent-based?) of a sampler of settings.SAMPLERS."""
     kind = name.removeprefix("parentbased_")
     parent_based = kind != name
     if kind == "always_on":
@@ -33,7 +33,7 @@ def _never(trace_id: int) -> bool:
 
 
 def _ratio(ratio: float) -> Decide:
-    """OpenTelemetry's TraceIdRatioBased: the low 64 bits against a bound, so that every service decides alike."""
+    """OpenTelemetry's TraceIdRatioBased: the id's low 64 bits against a bound, so that every service decides alike."""
     if ratio >= 1:
         return _always
     if ratio <= 0:
@@ -43,7 +43,7 @@ def _ratio(ratio: float) -> Decide:
 
 
 class RateLimit:
-    """At most `rate` new traces a second (Jaeger's ratelimiting): a bucket that holds one second's worth, at least one."""
+    """Jaeger's ratelimiting: at most `rate` new traces a second. The bucket holds one second's traces, at least one."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.rate = rate
@@ -53,7 +53,7 @@ class RateLimit:
         self.last = clock()
 
     def __call__(self, trace_id: int) -> bool:
-        # Two threads may race here and let one more trace through: cheaper than a lock, and harmless.
+        # Two threads that race here let one trace too many through. That is harmless, and cheaper than a lock.
         moment = self.clock()
         self.balance = min(self.most, self.balance + (moment - self.last) * self.rate)
         self.last = moment

@@ -1,18 +1,17 @@
-"""One span: slotted, an opentelemetry.trace.Span, holding raw facts. Its name and tags are made by whoever exports it."""
+"""Span: slotted, an opentelemetry.trace.Span, holding raw facts. The exporter makes its name and tags."""
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
 
-from autotrace.containment import reraise_interruption
 from autotrace.propagation.context import SAMPLED
 from autotrace.semantics import span_reader
 from autotrace.tracing import forks
+from autotrace.tracing.failure import Failure, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 
 now = time.time_ns
 EVENTS, LINKS, ATTRIBUTES = 128, 128, 128
-"""Limits of a span, OpenTelemetry's defaults; what exceeds them is counted in `dropped`."""
-FRAMES = 32
+"""Limits of a span, OpenTelemetry's defaults. Everything beyond them is counted in `dropped`."""
 _generation = 0
 """Counts the forks that led to this process: a span that a child inherits is ended by the parent alone."""
 
@@ -51,20 +49,11 @@ class SpanLink(NamedTuple):
     attributes: Mapping[str, Any]
 
 
-class Failure(NamedTuple):
-    """An exception that left a span. Its frames as (file, line, function): holding the exception would hold the program's objects."""
-
-    time: int
-    type: str
-    message: str
-    frames: tuple[tuple[str, int, str], ...]
-
-
 FOLLOWS_FROM: Mapping[str, Any] = {"opentracing.ref_type": "follows_from"}
 
 
 class Span(trace.Span):
-    """Built by tracer.start(). `sink` is where finished, sampled spans go; it is set when the exporter's pipeline begins."""
+    """Made by tracer.start(). `sink` takes every sampled span that ends; the exporter's pipeline sets it."""
 
     __slots__ = (
         "attributes",
@@ -129,19 +118,19 @@ class Span(trace.Span):
         """Did a process that has forked this one start the span?"""
         return self.generation != _generation
 
-    # What autotrace itself calls ------------------------------------------------------------------------------------
+    # For autotrace itself ---------------------------------------------------------------------------------------------
 
     def end(self, end_time: int | None = None) -> None:
-        """The first call counts."""
+        """End the span. Only the first call counts."""
         if self.end_time is None:
             if self.flags & SAMPLED and self.generation == _generation:
                 self.end_time = end_time or now()
                 self.sink(self)
             else:
-                self.end_time = 0  # nobody will read it: it only says that this span has ended
+                self.end_time = 0  # nobody reads this time: it only marks the span as ended
 
     def fail(self, error: BaseException) -> None:
-        """Note the exception that ends the work of this span; its text and frames are read now, since it must not be kept."""
+        """Note the exception that left this span. Its text and frames are read now, because it must not be kept."""
         if self.end_time is None and self.flags & SAMPLED:
             self.failure = failure_of(error)
 
@@ -149,7 +138,7 @@ class Span(trace.Span):
     def name(self) -> str:
         return span_reader.name(self)
 
-    # The OpenTelemetry API, for the program's own code ----------------------------------------------------------------
+    # OpenTelemetry's API, for the program's own code ------------------------------------------------------------------
 
     def get_span_context(self) -> SpanContext:
         state = TraceState.from_header([self.trace_state]) if self.trace_state else None
@@ -198,7 +187,7 @@ class Span(trace.Span):
             self.given_name = name
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
-        """OpenTelemetry's order: OK is final, UNSET changes nothing."""
+        """As OpenTelemetry says: OK is final, UNSET changes nothing."""
         if not self.is_recording() or (self.status is not None and self.status[0] is StatusCode.OK):
             return
         code, text = (
@@ -211,8 +200,8 @@ class Span(trace.Span):
         self, exception: BaseException, attributes: Any = None, timestamp: int | None = None, escaped: bool = False
     ) -> None:
         if self.is_recording():
-            noted = failure_of(exception, timestamp)
-            self.add_event("exception", {**span_reader.exception(noted), **(attributes or {})}, noted.time)
+            failure = failure_of(exception, timestamp)
+            self.add_event("exception", {**span_reader.exception(failure), **(attributes or {})}, failure.time)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
@@ -223,24 +212,3 @@ class Span(trace.Span):
 
     def __repr__(self) -> str:
         return f"<Span {self.name!r} {self.trace_id:032x}-{self.span_id:016x}>"
-
-
-def type_name(kind: type) -> str:
-    """`module.Class`, builtins without their module: exception.type and error.type of OpenTelemetry."""
-    module = kind.__module__
-    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
-
-
-def failure_of(error: BaseException, time_: int | None = None) -> Failure:
-    frames: list[tuple[str, int, str]] = []
-    trace_ = error.__traceback__
-    while trace_ is not None and len(frames) < FRAMES:
-        code = trace_.tb_frame.f_code
-        frames.append((sys.intern(code.co_filename), trace_.tb_lineno, code.co_name))
-        trace_ = trace_.tb_next
-    try:
-        message = str(error)
-    except Exception:  # the program's __str__ may do anything
-        reraise_interruption()
-        message = "(its text cannot be read)"
-    return Failure(time_ or now(), type_name(type(error)), message, tuple(frames))

@@ -1,33 +1,37 @@
-"""A call, plain or awaited, with a span around it: our work before and after is contained, the call itself runs exactly once, bare."""
+"""Wrap a function or a coroutine function in a span. The wrapped call runs exactly once, unguarded.
+
+The two wrappers are written out, because a function that they share would cost a call on every operation. An exception may
+interrupt them at any instruction (a signal handler's timeout). The second handler restores the context if the first is struck.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.tracing.current import enter, get, put
+from autotrace.tracing.current import enter, get, leave, put, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autotrace.tracing.span import Span
 
-    Begun = tuple[Span | None, tuple[Any, ...], dict[str, Any]]
+    SpannedCall = tuple[Span | None, tuple[Any, ...], dict[str, Any]]
 
 LEAVE_OPEN = object()
-"""What `after` returns for a span that ends later (at the broker's answer, at the end of a body)."""
+"""Returned by `after` for a span that ends later, at the broker's acknowledgement or at the end of a body."""
 
 
 def traced(
     original: Callable[..., Any],
     place: str,
-    before: Callable[[tuple[Any, ...], dict[str, Any]], Begun | None],
+    before: Callable[[tuple[Any, ...], dict[str, Any]], SpannedCall | None],
     after: Callable[[Span, Any], object] | None = None,
 ) -> Callable[..., Any]:
-    """`original` with a span that is current while it runs.
+    """`original` with a span that is active while it runs.
 
-    before(args, kwargs) -> (span, args, kwargs) with which to go on, copies where they differ; or None: no span for this call.
-    after(span, result): notes facts while the span is current; LEAVE_OPEN leaves it open. Its result goes nowhere else.
+    before(args, kwargs) -> (span, args, kwargs) for the call, copies where they differ; or None: the call gets no span.
+    after(span, result) notes facts while the span is active. It returns LEAVE_OPEN if the span ends later.
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -36,9 +40,9 @@ def traced(
         try:
             try:
                 try:
-                    begun = before(args, kwargs)
-                    if begun is not None:
-                        span, args, kwargs = begun
+                    prepared = before(args, kwargs)
+                    if prepared is not None:
+                        span, args, kwargs = prepared
                         if span is not None:
                             enter(span)
                 except Exception:
@@ -53,14 +57,14 @@ def traced(
             except BaseException as error:
                 if span is not None:
                     put(outer)
-                    failed(span, error, place)
+                    end_failed(span, error, place)
                 raise
         except BaseException:
             if span is not None:
                 put(outer)
             raise
         if keep is not LEAVE_OPEN:
-            finish(span, place)
+            end_span(span, place)
         return result
 
     return call
@@ -69,25 +73,26 @@ def traced(
 def traced_await(
     original: Callable[..., Any],
     place: str,
-    before: Callable[[tuple[Any, ...], dict[str, Any]], Begun | None],
+    before: Callable[[tuple[Any, ...], dict[str, Any]], SpannedCall | None],
     after: Callable[[Span, Any], object] | None = None,
 ) -> Callable[..., Any]:
-    """`original`, a coroutine function, with a span that is current while it is awaited. A cancelled task is an error of the span.
+    """As traced(), for a coroutine function: the span is active while `original` is awaited. Cancellation is its error.
 
-    `before` and `after` are plain functions, with the promises of traced(); they run when the coroutine does.
+    `before` and `after` are plain functions. They run when the coroutine runs.
     """
 
     async def call(*args: Any, **kwargs: Any) -> Any:
         outer = get()
         span = keep = None
+        token: Any = None
         try:
             try:
                 try:
-                    begun = before(args, kwargs)
-                    if begun is not None:
-                        span, args, kwargs = begun
+                    prepared = before(args, kwargs)
+                    if prepared is not None:
+                        span, args, kwargs = prepared
                         if span is not None:
-                            enter(span)
+                            token = enter(span)
                 except Exception:
                     contained(place)
                     span = None
@@ -96,18 +101,18 @@ def traced_await(
                     return result
                 if after is not None:
                     keep = _noted(after, span, result, place)
-                put(outer)
+                leave(token)
             except BaseException as error:
                 if span is not None:
-                    put(outer)
-                    failed(span, error, place)
+                    withdraw(span, token, outer)
+                    end_failed(span, error, place)
                 raise
         except BaseException:
             if span is not None:
-                put(outer)
+                withdraw(span, token, outer)
             raise
         if keep is not LEAVE_OPEN:
-            finish(span, place)
+            end_span(span, place)
         return result
 
     return call
@@ -121,16 +126,16 @@ def _noted(after: Callable[[Span, Any], object], span: Span, result: Any, place:
         return None
 
 
-def failed(span: Span, error: BaseException, place: str) -> None:
+def end_failed(span: Span, error: BaseException, place: str) -> None:
     """End a span with the exception that the call raised. Never raises."""
     try:
         span.fail(error)
     except Exception:
         contained(place)
-    finish(span, place)
+    end_span(span, place)
 
 
-def finish(span: Span, place: str) -> None:
+def end_span(span: Span, place: str) -> None:
     """End a span. Never raises."""
     try:
         span.end()
@@ -139,7 +144,7 @@ def finish(span: Span, place: str) -> None:
 
 
 def argument(args: tuple[Any, ...], kwargs: dict[str, Any], position: int, name: str, default: Any = None) -> Any:
-    """One argument of a call, whichever way it was passed. `position` counts `self`."""
+    """One argument of a call, passed by position or by name. `position` counts `self`."""
     if len(args) > position:
         return args[position]
     return kwargs.get(name, default)
@@ -148,7 +153,7 @@ def argument(args: tuple[Any, ...], kwargs: dict[str, Any], position: int, name:
 def with_argument(
     args: tuple[Any, ...], kwargs: dict[str, Any], position: int, name: str, value: Any
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Copies of args and kwargs in which one argument has another value, passed the way the caller passed it."""
+    """Copies of args and kwargs with another value for one argument, passed as the caller passed it."""
     if len(args) > position:
         return (*args[:position], value, *args[position + 1 :]), kwargs
     return args, {**kwargs, name: value}

@@ -1,18 +1,17 @@
-"""Starting spans: ids, the parent, the sampler; and the OpenTelemetry Tracer and TracerProvider for the program's own code."""
+"""start(): a new span under the active one; and OpenTelemetry's Tracer and TracerProvider over it."""
 
 from __future__ import annotations
 
-import os
-from _random import Random
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from opentelemetry.util._decorator import _agnosticcontextmanager
 
-from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED, SHORT
-from autotrace.tracing import forks, program_provider, sampling
+from autotrace.settings import in_force
+from autotrace.tracing import program_provider
 from autotrace.tracing.current import SPAN_KEY, SUPPRESS_KEY, get
+from autotrace.tracing.new_span import bits, start_from_parent, start_from_remote
 from autotrace.tracing.span import Span
 
 if TYPE_CHECKING:
@@ -21,22 +20,7 @@ if TYPE_CHECKING:
     from autotrace.propagation.context import Remote
     from autotrace.semantics.family import Family, SharedFacts
 
-# A generator of our own: the program's seeded `random` must draw the numbers it would draw without us.
-_random = Random(int.from_bytes(os.urandom(32), "big"))
-bits = _random.getrandbits
-forks.in_child(lambda: _random.seed(int.from_bytes(os.urandom(32), "big")))
-
-decide: Callable[[int], bool] = sampling._always
-parent_based = True
-trace_id_bits = 128
-consumer_relation = "follows_from"
-"""AUTOTRACE_CONSUMER_RELATION; read by record_scope."""
-
-
-def configure(sampler: str, argument: float, trace_id_128: bool) -> None:
-    global decide, parent_based, trace_id_bits
-    decide, parent_based = sampling.decision(sampler, argument)
-    trace_id_bits = 128 if trace_id_128 else 64
+consumer_relation = in_force().consumer_relation
 
 
 def start(
@@ -46,20 +30,20 @@ def start(
     shared: SharedFacts | None = None,
     remote: Remote | None = None,
 ) -> Span | None:
-    """A new span, running, not current; a child of `remote` where one is given, else of the current span.
+    """A new span, started but not yet active: a child of `remote` where one is given, else of the active span.
 
-    `facts` and `shared` become the span's: raw values, nothing mutable that the program goes on using.
-    None: tracing is suppressed here (the exporter's own traffic).
+    `facts` and `shared` become the span's own: raw values, and nothing mutable that the program goes on using.
+    None: tracing is suppressed here, as around the exporter's own traffic.
     """
     context = get()
     if context.get(SUPPRESS_KEY):
         return None
     if trace._TRACER_PROVIDER is not provider:
-        theirs = provider_in_force()
-        if theirs is not provider and theirs is not beside:
-            return program_provider.start(theirs, family, kind, facts, shared, remote)
+        other = provider_in_force()
+        if other is not provider and other is not beside:
+            return program_provider.start(other, family, kind, facts, shared, remote)
     if remote is not None:
-        return _from_remote(remote, family, kind, facts, shared)
+        return start_from_remote(remote, family, kind, facts, shared)
     parent = context.get(SPAN_KEY)
     if type(parent) is Span:
         return Span(
@@ -73,40 +57,11 @@ def start(
             facts,
             shared,
         )
-    return _without_own_parent(parent, family, kind, facts, shared)
-
-
-def _without_own_parent(parent: Any, family: Any, kind: SpanKind, facts: dict[str, Any], shared: Any) -> Span:
-    """A new trace, or a child of another library's span."""
-    # `is None` first: isinstance() of an abstract class is not cheap, and most spans of this way begin a trace.
-    known = None if parent is None or not isinstance(parent, trace.Span) else parent.get_span_context()
-    if known is None or not known.is_valid:
-        trace_id, flags = _new_trace()
-        return Span(trace_id, bits(64) or 1, 0, flags, None, kind, family, facts, shared)
-    state = known.trace_state.to_header() if known.trace_state else None
-    return Span(
-        known.trace_id, bits(64) or 1, known.span_id, int(known.trace_flags), state or None, kind, family, facts, shared
-    )
-
-
-def _new_trace() -> tuple[int, int]:
-    trace_id = bits(trace_id_bits) or 1
-    return trace_id, (SAMPLED if decide(trace_id) else 0) | (SHORT if trace_id_bits == 64 else 0)
-
-
-def _from_remote(remote: Remote, family: Any, kind: SpanKind, facts: dict[str, Any], shared: Any) -> Span:
-    trace_id, flags = remote.trace_id, remote.flags & (RANDOM | SHORT | DEBUG)
-    if not trace_id:  # a decision without ids, or mesh headers alone
-        trace_id, fresh = _new_trace()
-        flags |= fresh & SHORT
-    keep = remote.decision if remote.decision is not None and parent_based else decide(trace_id)
-    if keep or flags & DEBUG:
-        flags |= SAMPLED
-    return Span(trace_id, bits(64) or 1, remote.span_id, flags, remote.trace_state, kind, family, facts, shared)
+    return start_from_parent(parent, family, kind, facts, shared)
 
 
 class Tracer(trace.Tracer):
-    """OpenTelemetry's Tracer over start(). Spans of the program's own provider once it has set one."""
+    """OpenTelemetry's Tracer over start(). Once the program has set a provider of its own, spans are that one's."""
 
     def __init__(self, name: str, *identity: Any) -> None:
         self.name = name
@@ -124,9 +79,9 @@ class Tracer(trace.Tracer):
         set_status_on_exception: bool = True,
     ) -> trace.Span:
         if trace._TRACER_PROVIDER is not provider:
-            theirs = provider_in_force()
-            if theirs is not provider:
-                return theirs.get_tracer(self.name, *self.identity).start_span(
+            other = provider_in_force()
+            if other is not provider:
+                return other.get_tracer(self.name, *self.identity).start_span(
                     name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
                 )
         span = self._new(context, kind)
@@ -150,7 +105,7 @@ class Tracer(trace.Tracer):
             return Span(
                 parent.trace_id, bits(64) or 1, parent.span_id, parent.flags, parent.trace_state, kind, None, {}, None
             )
-        return _without_own_parent(parent, None, kind, {}, None)
+        return start_from_parent(parent, None, kind, {}, None)
 
     @_agnosticcontextmanager
     def start_as_current_span(
@@ -171,7 +126,7 @@ class Tracer(trace.Tracer):
 
 
 class TracerProvider(trace.TracerProvider):
-    """What trace.get_tracer_provider() answers until the program sets a provider of its own, which then gets our spans too."""
+    """OpenTelemetry's provider until the program sets its own, which then gets autotrace's spans too."""
 
     def __init__(self) -> None:
         self.flush: Callable[[float], bool] = lambda seconds: True
@@ -182,14 +137,14 @@ class TracerProvider(trace.TracerProvider):
         return Tracer(instrumenting_module_name, version)
 
     def add_span_processor(self, span_processor: Any) -> None:
-        """An SDK SpanProcessor: its on_end() is called with a ReadableSpan, on the export thread."""
+        """Add an SDK SpanProcessor. The export thread calls its on_end() with a ReadableSpan."""
         self.processors.append(span_processor)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         return self.flush(timeout_millis / 1000)
 
     def shutdown(self) -> None:
-        """The agent outlives the program's wish to stop tracing: what is queued is sent."""
+        """Send the queued spans. Tracing goes on, because the agent is not the program's to stop."""
         self.flush(1.0)
 
 
@@ -199,7 +154,14 @@ beside: trace.TracerProvider | None = None
 """A provider that a framework has made for its own spans. The agent's spans go to the agent's exporter all the same."""
 
 
+def register() -> None:
+    """Make the provider the API's own, unless the program has set one."""
+    # Not by set_tracer_provider(): it may be called only once, and the program needs that call.
+    if trace._TRACER_PROVIDER is None:
+        trace._TRACER_PROVIDER = provider
+
+
 def provider_in_force() -> trace.TracerProvider:
-    """The program's own provider where it has set one, else ours."""
+    """The provider that the program has set, else autotrace's."""
     found = trace._TRACER_PROVIDER
     return provider if found is None else found

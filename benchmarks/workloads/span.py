@@ -26,7 +26,7 @@ def one_span() -> Callable[[], object]:
 
     statements = cycle(STATEMENTS).__next__
     activation = sys.modules.get("autotrace.activation")
-    if activation is None or activation._begun is not True:
+    if activation is None or activation.tracing is not True:
 
         def bare() -> object:
             return {

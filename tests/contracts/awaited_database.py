@@ -1,4 +1,4 @@
-"""What every driver that is awaited promises: spans of tasks at the same time, of cancelled ones; and a way to run the sync contract."""
+"""The promises of every awaited driver: tasks at the same time, cancelled tasks; and a way to run the sync contract."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class InALoop:
 
 
 class AwaitedDatabaseContract:
-    """Fill in open(server) -> a connection, run(connection, statement), connect_badly(). The database is a PostgreSQL."""
+    """Fill in open(server) -> a connection, run(connection, statement), connect_badly(). The server is a PostgreSQL."""
 
     asleep = "SELECT pg_sleep(30)"
     cancelled = "asyncio.exceptions.CancelledError"

@@ -1,4 +1,4 @@
-"""What every DB-API driver promises under the agent. A test class of a driver inherits these and says how it is reached."""
+"""The promises of every DB-API driver under the agent. A driver's test class inherits them and says how to connect."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from opentelemetry import context, trace
 from opentelemetry.trace import SpanKind
 
 from autotrace import containment
-from autotrace.databases import connects
-from autotrace.databases import driver as dbapi
-from autotrace.databases import traced_methods as statements
-from autotrace.tracing import current, tracer
+from autotrace.databases import connects, driver, traced_methods
+from autotrace.tracing import current, new_span, tracer
 from autotrace.tracing.span import Span
 from tests.recorded import Recorded, is_child, record, tags
 
 
 class DatabaseContract:
-    """Fill in: the names, connect(), connect_badly(), and `shared`, with the tags of the other side where there is one."""
+    """Fill in: the names, connect(), connect_badly(), and `shared`: the connection's tags, with those of its peer."""
 
     component = ""
     system = ""
@@ -34,8 +32,6 @@ class DatabaseContract:
     """Whether the driver raises its errors while it handles others."""
     tells_rows = True
     """Does the driver tell how many rows a statement affected?"""
-    clocks: tuple[Any, ...] = (dbapi, connects)
-    """Where the time of a connect is taken."""
     shared: dict[str, Any] = {}
     """Tags that every span of the connection has."""
 
@@ -155,7 +151,7 @@ class DatabaseContract:
     def test_unsampled_ones_are_not_exported(
         self, connection: Any, spans: Recorded, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(tracer, "decide", lambda trace_id: False)
+        monkeypatch.setattr(new_span, "decide", lambda trace_id: False)
         cursor = connection.cursor()
         cursor.execute("SELECT 1")
         assert [tuple(row) for row in cursor.fetchall()] == [(1,)]
@@ -200,8 +196,7 @@ class DatabaseContract:
             gc.enable()
 
     def test_a_failed_connect_is_a_span_with_the_error(self, spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in self.clocks:
-            monkeypatch.setattr(module, "now", lambda: 5)
+        monkeypatch.setattr(connects, "now", lambda: 5)
         with pytest.raises(Exception) as caught:
             self.connect_badly()
         span = spans.one()
@@ -226,7 +221,7 @@ class DatabaseContract:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """At every step, with a statement that runs (exactly once: the key is unique) and one that the driver refuses."""
+        """At every step, with a statement that runs exactly once (its key is unique) and with a refused one."""
 
         def outcome() -> tuple[str, int]:
             cursor = connection.cursor()
@@ -266,10 +261,10 @@ def break_step(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     broken = {"start": ours, "enter": ours, "facts": start}
     if step == "read":
-        monkeypatch.setattr(dbapi, "getattr", ours, raising=False)
-        monkeypatch.setattr(statements.Way, "read", property(ours), raising=False)
+        monkeypatch.setattr(driver, "getattr", ours, raising=False)
+        monkeypatch.setattr(traced_methods.StatementCall, "read", property(ours), raising=False)
     elif step in broken:
-        for module in (dbapi, statements):
+        for module in (driver, traced_methods):
             monkeypatch.setattr(module, "start" if step == "facts" else step, broken[step])
     else:
         monkeypatch.setattr(Span, step, ours)

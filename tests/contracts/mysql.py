@@ -1,4 +1,4 @@
-"""What the drivers of MySQL and MariaDB promise beside the contract of all, on a real MariaDB."""
+"""The promises of the drivers of MySQL and MariaDB beside those of all drivers, on a real MariaDB."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autotrace.databases.driver import ByIdentity
+from autotrace.databases.connection_facts import ByIdentity
 from test_services.mariadb import MariaDB
 from tests.contracts.database import DatabaseContract
 from tests.recorded import Recorded, tags
@@ -99,16 +99,16 @@ class MySQLContract(DatabaseContract):
         assert "db.instance" not in tags(spans.one())
 
     def test_it_is_forgotten_with_the_connection(self, spans: Recorded) -> None:
-        known = [x for x in gc.get_objects() if type(x) is ByIdentity]
+        known = [x for x in gc.get_objects() if isinstance(x, ByIdentity)]
         gc.collect()
-        before = sum(len(x.known) for x in known)
+        before = sum(len(x.by_id) for x in known)
         connection = self.connect()
         connection.cursor().execute("DO 1")
-        assert sum(len(x.known) for x in known) == before + 1
+        assert sum(len(x.by_id) for x in known) == before + 1
         connection.close()
         del connection
         gc.collect()
-        assert sum(len(x.known) for x in known) == before
+        assert sum(len(x.by_id) for x in known) == before
 
     # -- the driver's own ways, one span each
 

@@ -1,4 +1,4 @@
-"""AUTOTRACE_DBAPI: a made-up driver, a real one of Python classes on a real MariaDB (CyMySQL), a real one of C classes (pysqlite3)."""
+"""AUTOTRACE_DBAPI: a made-up driver, CyMySQL (Python classes) on a real MariaDB, pysqlite3 (C classes)."""
 
 from __future__ import annotations
 
@@ -105,6 +105,18 @@ def test_its_classes_stay_its_own(driver: Any) -> None:
     assert driver.connect.__name__ == "connect"
 
 
+def test_undone_its_classes_are_as_they_were(spans: Recorded) -> None:
+    module, plan = made_up(), Plan()
+    before = {kind: dict(vars(kind)) for kind in (module.Connection, module.Cursor)}
+    any_driver.driver(module, plan)
+    plan.apply()
+    module.connect("h").cursor().execute("SELECT 1")
+    plan.undo()
+    assert {kind: dict(vars(kind)) for kind in before} == before
+    module.connect("h").cursor().execute("SELECT 2")
+    assert len(spans) == 1
+
+
 def test_a_derived_class_of_the_programs_is_one_span(driver: Any, spans: Recorded) -> None:
     connection = driver.connect("h")
     connection.cursor()
@@ -193,14 +205,14 @@ def test_what_is_no_connection_is_told_in_one_line_and_handed_on(capsys: pytest.
     plan.apply()
     assert module.connect() == 7
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "AUTOTRACE_DBAPI=odd_driver: what connect() gave has no cursor()" in said
+    assert said.count("\n") == 1 and "AUTOTRACE_DBAPI=odd_driver: connect() returned an object without cursor()" in said
 
 
 # -- the setting ------------------------------------------------------------------------------------------------------
 
 
 def test_a_library_with_a_patch_of_its_own_keeps_it() -> None:
-    assert registry.named(("psycopg2", "mydriver", "pymysql.connections")) == {
+    assert registry.dbapi_rows(("psycopg2", "mydriver", "pymysql.connections")) == {
         "mydriver": {"mydriver": registry.BY_INTERFACE}
     }
 
@@ -243,7 +255,8 @@ def test_connects_and_transactions_have_spans_if_asked_for(name: str, argument: 
 
 def test_without_the_setting_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mydriver.py").write_text(textwrap.dedent(MADE_UP))
-    program = "import mydriver, sys; print(mydriver.connect.__code__.co_filename, 'autotrace.databases.any_driver' in sys.modules)"
+    facts = "mydriver.connect.__code__.co_filename, 'autotrace.databases.any_driver' in sys.modules"
+    program = f"import mydriver, sys; print({facts})"
     done = on_path(*python(program), PYTHONPATH=str(tmp_path))
     assert done.stdout == f"{tmp_path}/mydriver.py False\n"
 
@@ -272,14 +285,13 @@ def test_check_lists_it(tmp_path: Path) -> None:
 def watch(name: str) -> Any:
     """The library `name`, named by the setting."""
     assert autotrace.activation.watcher is not None
-    autotrace.activation.watcher.watch(registry.named((name,)), ())
+    autotrace.activation.watcher.watch(registry.dbapi_rows((name,)), ())
     return __import__(name)
 
 
 class TestCyMySQL(DatabaseContract):
     component = "cymysql"
     system = "other_sql"
-    clocks = (any_driver,)
 
     @pytest.fixture(autouse=True)
     def server(self, mariadb: MariaDB) -> None:
@@ -297,7 +309,7 @@ class TestCyMySQL(DatabaseContract):
         return self.driver.connect(**{**self.to, "port": 1})
 
     def test_an_error_is_not_held_back(self, connection: Any, spans: Recorded) -> None:
-        """Its cursors keep their errors; the frames of ours in their tracebacks close a circle, as those of a Python driver do."""
+        """Its cursors keep their errors. Our frames in the tracebacks close a circle, as a Python driver's do."""
         cursor = connection.cursor()
         with pytest.raises(self.driver.Error):
             cursor.execute("SELECT nothing FROM nowhere")
@@ -316,7 +328,6 @@ class TestPysqlite3(DatabaseContract):
     component = "pysqlite3"
     system = "other_sql"
     mark = "?"
-    clocks = (any_driver,)
 
     @pytest.fixture(autouse=True)
     def server(self) -> None:

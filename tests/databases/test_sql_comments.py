@@ -1,4 +1,4 @@
-"""AUTOTRACE_SQL_COMMENTS: what the servers really get, on a real PostgreSQL and a real MariaDB; what is left alone; always valid SQL."""
+"""AUTOTRACE_SQL_COMMENTS on a real PostgreSQL and a real MariaDB: texts that the servers get, and none."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from opentelemetry.trace import SpanKind
 
 from autotrace import containment
+from autotrace.databases import sql_comments
 from autotrace.databases.driver import Driver
-from autotrace.databases.sql_comments import commented
+from autotrace.databases.sql_comments import commented, with_comment, writer
 from autotrace.semantics import database
 from autotrace.semantics.family import SharedFacts
-from autotrace.sql import comments
+from autotrace.settings import in_force
 from autotrace.tracing.current import enter, leave
 from autotrace.tracing.span import Span
 from test_services import cache
@@ -32,31 +33,36 @@ TRACEPARENT = "00-000000000000000000000000000000ab-00000000000000cd-01"
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comments, "mode", "full")
-    monkeypatch.setattr(comments, "application", "shop")
+    monkeypatch.setattr(in_force(), "sql_comments", "full")
+    monkeypatch.setattr(in_force(), "service_name", "shop")
+
+
+def with_one(statement: str, component: str = "x") -> str:
+    return with_comment(statement, writer(component), SPAN)
 
 
 # -- the text ---------------------------------------------------------------------------------------------------------
 
 
 def test_static_says_who_asks_and_is_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comments, "mode", "static")
-    assert comments.with_comment("SELECT 1", "psycopg2", SPAN) == "SELECT 1 /*db_driver='psycopg2'*/"
+    monkeypatch.setattr(in_force(), "sql_comments", "static")
+    assert with_one("SELECT 1", "psycopg2") == "SELECT 1 /*db_driver='psycopg2'*/"
 
 
 def test_full_adds_the_span(full: None) -> None:
     expected = f"SELECT 1 /*application='shop',db_driver='psycopg2',traceparent='{TRACEPARENT}'*/"
-    assert comments.with_comment("SELECT 1", "psycopg2", SPAN) == expected
+    assert with_one("SELECT 1", "psycopg2") == expected
 
 
 def test_it_stands_before_the_semicolon(full: None) -> None:
-    assert re.fullmatch(r"SELECT 1 /\*.*\*/; *", comments.with_comment("SELECT 1 ; ", "x", SPAN))
+    assert re.fullmatch(r"SELECT 1 /\*.*\*/; *", with_one("SELECT 1 ; "))
 
 
 @pytest.mark.parametrize("name", ["a'b", "*/ DROP TABLE t; --", "50%", "ü", ":a?", "a b", "{x}"])
 def test_no_name_leaves_the_comment_nor_looks_like_a_placeholder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comments, "application", name)
-    text = comments.text("x", SPAN)
+    monkeypatch.setattr(in_force(), "service_name", name)
+    monkeypatch.setattr(in_force(), "sql_comments", "static")
+    text = writer("x")(SPAN)
     assert re.fullmatch(r"/\*application='[A-Za-z0-9._~-]*',db_driver='x'\*/", text)
 
 
@@ -82,13 +88,17 @@ def test_no_name_leaves_the_comment_nor_looks_like_a_placeholder(name: str, monk
     ids=lambda statement: statement[:25],
 )
 def test_what_cannot_take_one_stays_itself(statement: str, full: None) -> None:
-    assert comments.with_comment(statement, "x", SPAN) is statement
+    assert with_one(statement) is statement
 
 
 @pytest.mark.parametrize("verb", ["select", " INSERT", "\nWith", "update", "Delete", "REPLACE", "call", "declare"])
 def test_what_can_take_one_does(verb: str, full: None) -> None:
-    assert comments.with_comment(f"{verb} x", "x", SPAN).startswith(f"{verb} x /*")
+    assert with_one(f"{verb} x").startswith(f"{verb} x /*")
 
+
+with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(in_force(), "sql_comments", "full")
+    FULL = writer("x")
 
 CONNECTION = sqlite3.connect(":memory:", check_same_thread=False)
 PIECES = [
@@ -115,12 +125,7 @@ PIECES = [
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join).map("SELECT ".__add__))
 def test_what_a_database_takes_it_takes_with_the_comment_and_gives_the_same(statement: str) -> None:
-    comments.mode = "full"
-    try:
-        changed = comments.with_comment(statement, "x", SPAN)
-    finally:
-        comments.mode = "off"
-    assert outcome(changed) == outcome(statement)
+    assert outcome(with_comment(statement, FULL, SPAN)) == outcome(statement)
 
 
 def outcome(statement: str) -> Any:
@@ -137,8 +142,8 @@ def execute(self: Any, sql: Any) -> Any:
 @pytest.mark.parametrize("current", [None, Span(1, 2, 0, 1, None, SpanKind.SERVER, None, {}, None)])
 def test_a_statement_without_a_span_gets_no_comment(current: Span | None, full: None) -> None:
     """Tracing is suppressed, say: neither nobody's span nor the caller's is the statement's."""
-    us = Driver("x", "postgresql", lambda connection: SharedFacts({}))
-    run = commented(us, "sql", lambda original: original)(execute)
+    driver = Driver("x", "postgresql", lambda connection: SharedFacts({}))
+    run = commented(driver, "sql", lambda original: original)(execute)
     token = None if current is None else enter(current)
     try:
         assert run(None, "SELECT 1") == run(None, sql="SELECT 1") == "SELECT 1"
@@ -149,11 +154,11 @@ def test_a_statement_without_a_span_gets_no_comment(current: Span | None, full: 
 
 def test_a_failure_of_ours_leaves_the_statement(full: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containment, "failures", {})
-    monkeypatch.setattr(comments, "with_comment", lambda *_: 1 / 0)
-    us = Driver("x", "postgresql", lambda connection: SharedFacts({}))
-    token = enter(Span(1, 2, 0, 1, None, SpanKind.CLIENT, us.family, {}, None))
+    monkeypatch.setattr(sql_comments, "with_comment", lambda *_: 1 / 0)
+    driver = Driver("x", "postgresql", lambda connection: SharedFacts({}))
+    token = enter(Span(1, 2, 0, 1, None, SpanKind.CLIENT, driver.family, {}, None))
     try:
-        assert commented(us, "sql", lambda original: original)(execute)(None, "SELECT 1") == "SELECT 1"
+        assert commented(driver, "sql", lambda original: original)(execute)(None, "SELECT 1") == "SELECT 1"
     finally:
         leave(token)
     assert set(containment.failures) == {"x: the SQL comment"}
@@ -168,7 +173,8 @@ from psycopg2 import sql
 from autotrace.tracing.span import Span
 spans = []; Span.sink = staticmethod(spans.append)
 ASKED = {ASKED!r}
-conn = psycopg2.connect(sys.argv[1]); conn.autocommit = True; k = conn.cursor(); k.execute("CREATE TEMP TABLE t (a int, b text)")
+conn = psycopg2.connect(sys.argv[1]); conn.autocommit = True
+k = conn.cursor(); k.execute("CREATE TEMP TABLE t (a int, b text)")
 other = psycopg2.connect(sys.argv[1]); other.autocommit = True; log = other.cursor()
 def seen():
     log.execute("SELECT query FROM pg_stat_activity WHERE pid = %s", (conn.info.backend_pid,))

@@ -1,4 +1,4 @@
-"""AUTOTRACE_SQL_COMMENTS with psycopg 3 and pg8000, which know prepared statements: what a real PostgreSQL gets, and what it keeps prepared."""
+"""AUTOTRACE_SQL_COMMENTS with psycopg 3 and pg8000: texts that a real PostgreSQL gets, and texts that it prepares."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from psycopg import _queries
 from psycopg.adapt import Transformer
 
+from autotrace.databases.sql_comments import LONGEST, with_comment
 from autotrace.patches import psycopg as patch
 from autotrace.patching import MARK, Plan
-from autotrace.sql import comments
+from autotrace.settings import in_force
 from test_services.postgresql import PostgreSQL
-from tests.databases.test_sql_comments import ASKED, SPAN, run
+from tests.databases.test_sql_comments import ASKED, FULL, SPAN, run
 from tests.databases.test_sql_comments import PIECES as COMMON_PIECES
 
 COMMENT = r" /\*application='shop',db_driver='{}',traceparent='(00-[0-9a-f]{{32}}-[0-9a-f]{{16}}-01)'\*/"
@@ -202,12 +203,7 @@ def test_what_the_server_takes_it_takes_with_the_comment_and_gives_the_same(
     postgresql: PostgreSQL, statement: str
 ) -> None:
     with psycopg.connect(postgresql.dsn, autocommit=True, prepare_threshold=None) as connection:
-        comments.mode = "full"
-        try:
-            changed = comments.with_comment(statement, "x", SPAN)
-        finally:
-            comments.mode = "off"
-        assert outcome(connection, changed) == outcome(connection, statement)
+        assert outcome(connection, with_comment(statement, FULL, SPAN)) == outcome(connection, statement)
 
 
 def outcome(connection: Any, statement: str) -> Any:
@@ -285,7 +281,7 @@ class TestPsycopg:
 
     def test_a_body_of_data_is_not_copied_for_a_comment(self) -> None:
         query = _queries.PostgresQuery(Transformer())
-        for sent, taken in ((b"SELECT 1", True), (b"SELECT " + b" " * comments.LONGEST, False)):
+        for sent, taken in ((b"SELECT 1", True), (b"SELECT " + b" " * LONGEST, False)):
             query.query = sent
             put = patch._with_comment(query, lambda text: f"{text} /**/")
             assert (put is not query) is taken
@@ -293,7 +289,7 @@ class TestPsycopg:
 
     def test_off_leaves_the_method_the_drivers_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for mode, expected in (("off", False), ("full", True)):
-            monkeypatch.setattr(comments, "mode", mode)
+            monkeypatch.setattr(in_force(), "sql_comments", mode)
             plan = Plan()
             patch.driver(psycopg, plan)
             assert any("._execute_send " in what for _, _, what in plan._steps) is expected
@@ -301,13 +297,13 @@ class TestPsycopg:
     def test_a_psycopg_that_sends_otherwise_has_its_spans_and_one_line(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(comments, "mode", "static")
+        monkeypatch.setattr(in_force(), "sql_comments", "static")
         monkeypatch.delattr(patch._owner(psycopg.Cursor, "_execute_send"), "_execute_send")
         plan = Plan()
         patch.driver(psycopg, plan)
-        assert hasattr(psycopg.Cursor.execute, MARK) or "execute" in {name for _, name, _ in plan._steps}
-        said = "autotrace: AUTOTRACE_SQL_COMMENTS=static has no effect on this psycopg: psycopg.Cursor has no _execute_send\n"
-        assert capsys.readouterr().err == said
+        assert hasattr(psycopg.Cursor.execute, MARK) or any(".execute " in what for _, _, what in plan._steps)
+        effect = "AUTOTRACE_SQL_COMMENTS=static has no effect on this psycopg"
+        assert capsys.readouterr().err == f"autotrace: {effect}: psycopg.Cursor has no _execute_send\n"
 
 
 class TestPg8000:

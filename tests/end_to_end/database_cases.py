@@ -1,4 +1,4 @@
-"""Runs the cases of *_cases.txt, one file a driver, and prints what each gave. A program; imports nothing of autotrace's."""
+"""A program: runs the cases of *_cases.txt, one file a driver, and prints their results. Imports nothing of ours."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def described(kind: type) -> tuple[str, str, str]:
 
 
 def refused(call: Any) -> str:
-    """The exception a call ends with. `object has no attribute` is CPython's own text and names types its own way: its kind only."""
+    """The exception that ends a call. Of `object has no attribute` only the kind: its text, by CPython, names types."""
     try:
         return f"not refused: {call()!r}"
     except Exception as error:
@@ -90,7 +90,8 @@ import aiosqlite, asyncpg, psycopg, psycopg_pool, pg8000.dbapi, pg8000.legacy, p
     if odbc:
         exec("from pyodbc import connect as early_odbc\nimport pyodbc\npyodbc.pooling = False", names)
     exec(
-        "from duckdb import connect as early_duck\nimport duckdb, oracledb\nfrom oracledb import connect as early_oracle, connect_async as early_oracle_async",
+        "from duckdb import connect as early_duck\nimport duckdb, oracledb\n"
+        "from oracledb import connect as early_oracle, connect_async as early_oracle_async",
         names,
     )
     names.update(described=described, refused=refused, odbc=odbc)
@@ -217,7 +218,8 @@ def close(names: Names) -> None:
 def main(dsn: str, odbc: str, listener: int) -> None:
     """Print {library: {case: outcome}} as one line of JSON, and nothing else.
 
-    odbc: a connection string for the same server; empty: without pyodbc's cases. listener: the port of an Oracle listener that refuses.
+    odbc: a connection string for the same server; empty: without pyodbc's cases.
+    listener: the port of an Oracle listener that refuses.
     """
     spans: list[Any] = []
     common = {**prelude(odbc), "spans": spans, "listener": listener}

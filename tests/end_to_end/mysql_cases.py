@@ -1,4 +1,4 @@
-"""Runs the cases of mysql_cases.txt with each driver of MySQL that it is told, and prints what each gave. A program; imports nothing of ours."""
+"""A program: runs mysql_cases.txt with the given drivers, and prints the results. Imports nothing of ours."""
 
 from __future__ import annotations
 

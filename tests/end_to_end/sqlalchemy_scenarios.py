@@ -1,4 +1,4 @@
-"""SQLAlchemy, core and ORM, in the ways it is used: scenarios for an engine whose tables are not there yet. What they return is compared."""
+"""SQLAlchemy, core and ORM, in the ways it is used: scenarios for an engine without tables, and their results."""
 
 from __future__ import annotations
 

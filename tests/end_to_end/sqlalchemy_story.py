@@ -1,4 +1,4 @@
-"""SQLAlchemy on one URL, sync or async: a program. `python -m tests.end_to_end.sqlalchemy_story URL`; `?async=1` for the async engine."""
+"""A program: SQLAlchemy on one URL. `python -m tests.end_to_end.sqlalchemy_story URL`; `?async=1`: the async engine."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The drivers behave as without the agent: every case of *_cases.txt, bare and traced, on a real PostgreSQL; DuckDB in process; oracledb refused.
+"""The drivers behave as without the agent: every case of *_cases.txt, bare and traced, on a real PostgreSQL.
 
-Value, type, exception and its text must be the same, and each way of running SQL makes the spans that the table says.
+DuckDB runs in process; nobody listens for oracledb. Value, type, exception and its text must be the same, and each way
+of running SQL makes the spans that the table says.
 """
 
 from __future__ import annotations

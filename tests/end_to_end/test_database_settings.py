@@ -1,4 +1,4 @@
-"""AUTOTRACE_TRACE_CONNECTS and AUTOTRACE_TRACE_TRANSACTIONS with each driver, in processes of their own: settings are read once."""
+"""AUTOTRACE_TRACE_CONNECTS and AUTOTRACE_TRACE_TRANSACTIONS with each driver, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ with psycopg.connect(dsn) as conn:
             1/0
     except ZeroDivisionError: pass
 """,
-        "connect, SELECT, commit, rollback, SELECT, commit, SELECT, release savepoint, SELECT, rollback to savepoint, rollback, commit",
+        "connect, SELECT, commit, rollback, SELECT, commit, SELECT, release savepoint, "
+        "SELECT, rollback to savepoint, rollback, commit",
     ),
     "psycopg, awaited": (
         """

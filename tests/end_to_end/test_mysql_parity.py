@@ -1,4 +1,4 @@
-"""The drivers of MySQL behave as without the agent: every case of mysql_cases.txt, bare and traced, on a real MariaDB."""
+"""The drivers of MySQL behave as without the agent: the cases of mysql_cases.txt, bare and traced, on a MariaDB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AUTOTRACE_TRACE_CONNECTS and AUTOTRACE_TRACE_TRANSACTIONS with the drivers of MySQL, in processes of their own: settings are read once."""
+"""AUTOTRACE_TRACE_CONNECTS and AUTOTRACE_TRACE_TRANSACTIONS with the drivers of MySQL, each in its own process."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import autotrace.activation
 from autotrace import containment
 from tests.recorded import Recorded, record
 
-autotrace.activation._begin()
+autotrace.activation.start_tracing()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""mysqlclient under the agent, on a real MariaDB: the contracts, and connections that live as long as the driver's own."""
+"""mysqlclient under the agent, on a real MariaDB: the contracts; connections live as long as without the agent."""
 
 from __future__ import annotations
 

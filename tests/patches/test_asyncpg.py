@@ -1,4 +1,4 @@
-"""asyncpg under the agent, on a real PostgreSQL: each way of running SQL, pools, transactions, cursors, COPY; tasks; whose facts they are."""
+"""asyncpg under the agent, on a real PostgreSQL: ways to run SQL, pools, transactions, cursors, COPY; tasks; peers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from opentelemetry import trace
 from autotrace import containment, registry
 from autotrace.patches import asyncpg as patch
 from autotrace.patching import Plan, Unpatchable
-from autotrace.semantics import database
+from autotrace.settings import in_force
 from test_services.postgresql import PostgreSQL
 from tests.contracts.awaited_database import AwaitedDatabaseContract, InALoop
 from tests.contracts.database import DatabaseContract
@@ -237,7 +237,7 @@ def test_what_outlives_its_connection_is_refused_at_the_call(postgresql: Postgre
 @pytest.mark.parametrize(("status", "rows"), [("INSERT 0 2", 2), ("CREATE TABLE", None), (None, None)])
 def test_rows_are_read_of_the_status_where_there_is_one(status: str | None, rows: int | None) -> None:
     """None is seen in asyncpg's own tests."""
-    assert patch._told(None, status) == rows
+    assert patch._status(None, status) == rows
 
 
 def test_a_cursor_is_one_span_whatever_it_fetches(run: Run, spans: Recorded) -> None:
@@ -423,7 +423,7 @@ def test_our_failure_to_see_who_is_called_leaves_the_connect(
 ) -> None:
     monkeypatch.setattr(containment, "failures", {})
     monkeypatch.setattr(patch, "_of", lambda address, params: 1 / 0)
-    monkeypatch.setattr(database, "connects", True)
+    monkeypatch.setattr(in_force(), "trace_connects", True)
 
     async def main() -> None:
         connection = await asyncpg.connect(postgresql.url)
@@ -468,6 +468,6 @@ def test_the_registry_says_on() -> None:
 
 
 def test_switched_off_it_stays_the_drivers() -> None:
-    program = "import asyncpg; print(hasattr(asyncpg.Connection.fetch, '__wrapped__'), hasattr(asyncpg.connect, '__wrapped__'))"
+    program = "import asyncpg; print(*[hasattr(f, '__wrapped__') for f in (asyncpg.Connection.fetch, asyncpg.connect)])"
     assert on_path(*python(program), AUTOTRACE_DISABLED_PATCHES="asyncpg").stdout == "False False\n"
     assert on_path(*python(program)).stdout == "True True\n"

@@ -1,4 +1,4 @@
-"""concurrent.futures: work runs in the context it was submitted in, and leaves none on the pool's threads (peers.md 4)."""
+"""concurrent.futures: work runs in the context it was submitted in, and leaves none on the pool's threads."""
 
 from __future__ import annotations
 

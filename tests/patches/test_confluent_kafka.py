@@ -42,7 +42,7 @@ from autotrace.messaging.delivery_reports import Reports
 from autotrace.patches import confluent_kafka as patch
 from autotrace.patching import Plan, Unpatchable
 from autotrace.semantics.kafka import age, first_server, short_key
-from autotrace.tracing import tracer
+from autotrace.tracing import new_span
 from tests.contracts.messaging import MessagingPromises, own_work
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
@@ -493,7 +493,7 @@ class TestProduce:
     def test_not_sampled_it_still_carries_the_decision(
         self, topic: str, broker: str, consumer: Consumers, spans: Recorded, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(tracer, "decide", lambda trace_id: False)
+        monkeypatch.setattr(new_span, "decide", lambda trace_id: False)
         made = Producer({"bootstrap.servers": broker})
         sent(made, topic, b"v")
         sent(made, topic, b"v", on_delivery=lambda *_: own_work("report"))

@@ -291,7 +291,7 @@ class TestNothingIsLost:
             """,
         )
         assert done.stdout.splitlines() == ["None [] None", "told"]
-        assert "internal failure" not in done.stderr
+        assert "internal error" not in done.stderr
 
     def test_a_library_without_heirs_in_modules_is_not_loaded_for_it(self, tmp_path: Path) -> None:
         """Looking for names wakes no module that is loaded lazily."""

@@ -11,6 +11,7 @@ import confluent_kafka
 import pytest
 
 from autotrace.semantics import topics
+from autotrace.setting_types import any_of
 from tests.recorded import Recorded, nothing_current, tags
 
 
@@ -20,9 +21,12 @@ def broker(kafka: Any) -> str:
 
 
 @pytest.fixture
-def configured() -> Iterator[Callable[..., None]]:
-    yield topics.configure
-    topics.configure((), False)
+def configured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def configure(excluded: tuple[str, ...], commits: bool) -> None:
+        monkeypatch.setattr(topics, "_excluded", any_of(excluded))
+        monkeypatch.setattr(topics, "commits", commits)
+
+    return configure
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from autotrace.messaging.consumer import ending
 from autotrace.patches import confluent_kafka as patch
 from autotrace.patching import MARK, Plan, Unpatchable
 from autotrace.semantics import topics
+from autotrace.setting_types import any_of
 from test_services.kafka_broker import KafkaBroker
 from tests.contracts.messaging import own_work
 from tests.recorded import Recorded, is_child, nothing_current, tags
@@ -163,22 +164,19 @@ class TestLoop:
 
     @pytest.mark.parametrize("asked", [False, True])
     def test_acknowledging_and_committing_leave_the_message_in_work(
-        self, stands: Any, spans: Recorded, asked: bool
+        self, stands: Any, spans: Recorded, monkeypatch: pytest.MonkeyPatch, asked: bool
     ) -> None:
         """A commit is told of where AUTOTRACE_KAFKA_COMMITS asks for it."""
         stand = stands["explicit"]
         messages = stand.batch()
-        topics.configure((), asked)
-        try:
-            for message in messages:
-                inside = trace.get_current_span()
-                stand.consumer.acknowledge(message)
-                assert trace.get_current_span() is inside
-                assert list(stand.consumer.commit_sync().values()) == [None]
-                assert trace.get_current_span() is inside
-            stand.consumer.commit_async()
-        finally:
-            topics.configure((), False)
+        monkeypatch.setattr(topics, "commits", asked)
+        for message in messages:
+            inside = trace.get_current_span()
+            stand.consumer.acknowledge(message)
+            assert trace.get_current_span() is inside
+            assert list(stand.consumer.commit_sync().values()) == [None]
+            assert trace.get_current_span() is inside
+        stand.consumer.commit_async()
         assert nothing_current()
         assert len(spans.consumers) == 3
         assert [span.name for span in spans.clients] == ["commit"] * 3 * asked
@@ -222,13 +220,12 @@ class TestLoop:
         (later,) = [span for span in spans if span.name == "later"]
         assert is_child(later, spans.consumers[0])
 
-    def test_excluded_topics_are_left_alone(self, stand: Stand, spans: Recorded) -> None:
-        topics.configure((stand.topic,), False)
-        try:
-            for _ in stand.batch():
-                assert nothing_current()
-        finally:
-            topics.configure((), False)
+    def test_excluded_topics_are_left_alone(
+        self, stand: Stand, spans: Recorded, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(topics, "_excluded", any_of((stand.topic,)))
+        for _ in stand.batch():
+            assert nothing_current()
         assert spans == []
 
 

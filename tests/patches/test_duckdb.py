@@ -16,7 +16,7 @@ from tests.recorded import Recorded, tags
 
 
 class OneCursor:
-    """The contract's temporary table is seen by one connection only, and each cursor() is another: this hands out the first.
+    """Only one connection sees the contract's temporary table, and each cursor() is another: this returns the first.
 
     Transactions are begun by hand: outside of one, commit() is an error.
     """

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from autotrace.callers_variables import seen
+from autotrace.patches.duckdb import from_callers_frame
 
 everywhere = "global"
 
@@ -21,7 +21,7 @@ def look(name: str, also: Any = None) -> Any:
     return {**frame.f_globals, **frame.f_locals}.get(name)
 
 
-found = seen(look)
+found = from_callers_frame(look)
 
 
 def test_the_variables_of_a_function_are_seen_before_the_globals() -> None:
@@ -71,7 +71,7 @@ def test_arguments_and_results_pass_and_the_line_is_the_programs() -> None:
         frame = sys._getframe(1)
         return args, kwargs, frame.f_code.co_filename, frame.f_lineno
 
-    result = seen(where)(1, two=2)
+    result = from_callers_frame(where)(1, two=2)
     assert result == ((1,), {"two": 2}, __file__, sys._getframe().f_lineno - 1)
 
 
@@ -82,7 +82,7 @@ def test_an_error_passes_with_no_other_behind_it() -> None:
         raise error
 
     with pytest.raises(ValueError) as caught:
-        seen(fail)()
+        from_callers_frame(fail)()
     assert caught.value is error and error.__context__ is None
     assert traceback.extract_tb(error.__traceback__)[-1].name == "fail"
 
@@ -116,7 +116,7 @@ def test_an_error_that_is_kept_holds_no_copy_of_the_variables() -> None:
         large = Large()
         gone = weakref.ref(large)
         try:
-            seen(fail)()
+            from_callers_frame(fail)()
         except ValueError as error:
             kept = error
         del large

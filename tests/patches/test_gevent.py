@@ -1,4 +1,4 @@
-"""gevent's patching meets no thread of ours amid an import. Whole programs: tests/export/test_gevent.py."""
+"""gevent's patching never meets autotrace's thread in the middle of an import. More: tests/export/test_gevent.py."""
 
 from __future__ import annotations
 

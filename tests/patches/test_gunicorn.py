@@ -16,7 +16,6 @@ import gunicorn.workers.gthread
 import gunicorn.workers.sync
 import pytest
 from gunicorn.app.base import BaseApplication
-from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
@@ -28,7 +27,7 @@ from autotrace.patches import gunicorn as patch
 from autotrace.patching import Plan, Unpatchable
 from autotrace.tracing import current
 from tests.contracts.http_server import HttpServer, finished
-from tests.http_server import asgi_story, wsgi_story
+from tests.http_server import wsgi_story
 from tests.recorded import Recorded, record, tags
 
 
@@ -222,11 +221,3 @@ def test_modules_without_what_is_needed_are_refused_whole() -> None:
     for function in (patch.sync, patch.gthread, patch.base_async, patch.asgi_protocol):
         with pytest.raises(Unpatchable):
             function(fake, Plan())
-
-
-def test_the_asgi_worker_keeps_the_program_s_application() -> None:
-    """Hooks of gunicorn's configuration read it there."""
-    worker = types.SimpleNamespace(cfg=Config(), log=Logger(Config()), asgi=asgi_story.bare)
-    protocol = ASGIProtocol(worker)
-    assert worker.asgi is asgi_story.bare
-    assert protocol.app.__self__ is asgi_story.bare

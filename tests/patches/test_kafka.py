@@ -36,6 +36,7 @@ from autotrace.messaging import consumer as consumer_work
 from autotrace.patches import kafka as patch
 from autotrace.patching import MARK, Plan, Unpatchable
 from autotrace.semantics import peer, topics
+from autotrace.setting_types import any_of
 from autotrace.tracing import propagate
 from tests.contracts.messaging import MessagingPromises, own_work
 from tests.recorded import Recorded, is_child, nothing_current, tags
@@ -746,9 +747,12 @@ class TestHandedOver:
 
 class TestSettings:
     @pytest.fixture
-    def configured(self) -> Iterator[Callable[..., None]]:
-        yield topics.configure
-        topics.configure((), False)
+    def configured(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+        def configure(excluded: tuple[str, ...], commits: bool) -> None:
+            monkeypatch.setattr(topics, "_excluded", any_of(excluded))
+            monkeypatch.setattr(topics, "commits", commits)
+
+        return configure
 
     def test_a_topic_that_is_excluded_is_left_alone(
         self, topic: str, producer: KafkaProducer, consumer: Consumers, spans: Recorded, configured: Any

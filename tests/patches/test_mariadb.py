@@ -49,6 +49,13 @@ class TestMariaDB(MySQLContract):
     def test_an_error_is_not_held_back(self) -> None:
         """The driver itself holds its last exception: without the agent, too, the program's objects live on."""
 
+    def test_arguments_by_position_are_read(self, spans: Recorded) -> None:
+        """The first is a DSN, for which the driver takes only None."""
+        with pytest.raises(self.driver.Error):
+            self.driver.connect(None, "127.0.0.1", "app", "pw", "shop", 1)
+        found = tags(spans.one())
+        assert [found.get(key) for key in ("peer.address", "db.user", "db.instance")] == ["127.0.0.1:1", "app", "shop"]
+
     def test_of_an_option_file_it_is_told_whom_the_library_called(self, spans: Recorded, tmp_path: Path) -> None:
         file = tmp_path / "my.cnf"
         file.write_text(f"[client]\nhost=127.0.0.1\nport={self.mariadb.port}\nuser=app\npassword=pw\n")

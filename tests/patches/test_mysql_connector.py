@@ -1,4 +1,4 @@
-"""mysql-connector-python under the agent, on a real MariaDB: the contracts for its two implementations, prepared cursors, pools."""
+"""mysql-connector-python under the agent, on a real MariaDB: the contracts for both implementations, cursors, pools."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ del Both, InC
 
 @pytest.mark.skipif(mysql.connector.HAVE_CEXT, reason="the tests of the C implementation run in this process")
 def test_the_c_implementation_in_a_process_of_its_own() -> None:
-    """The newest wheel's C part does not load on every system; the tests above then run with one that brings its libraries."""
+    """If the newest wheel's C part does not load on this system, the tests above run with another that does."""
     folder = library_path("mysql.connector")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "TestC or TestPure"]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""mysql.connector.aio under the agent, on a real MariaDB: the contracts, prepared cursors, pools; tasks at the same time, cancelled ones."""
+"""mysql.connector.aio under the agent, on a real MariaDB: the contracts, prepared cursors, pools; tasks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,6 @@ class TestAio(InALoop, MySQLContract):
     component = "mysql.connector"
     unknown_table = "42S02"
     chained = True
-    clocks = (patch,)
     options = {"consume_results": True, "ssl_disabled": True}
 
     @pytest.fixture(autouse=True)
@@ -259,7 +258,8 @@ import asyncio, sys, mysql.connector.aio as aio
 async def main():
     to = dict(host="127.0.0.1", port=int(sys.argv[1]), user="app", password="pw", database="app", ssl_disabled=True)
     async with await aio.connect(**to) as conn:
-        cur = await conn.cursor(); await cur.execute("SELECT info FROM information_schema.processlist WHERE id = connection_id()")
+        cur = await conn.cursor()
+        await cur.execute("SELECT info FROM information_schema.processlist WHERE id = connection_id()")
         print(await cur.fetchall())
 asyncio.run(main())
 """

@@ -1,4 +1,4 @@
-"""opentelemetry: a program that uses the API, and no library of the table, finds our tracer behind it."""
+"""opentelemetry: a program that uses the API, and no library of the table, finds autotrace's tracer behind it."""
 
 from __future__ import annotations
 

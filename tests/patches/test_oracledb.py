@@ -1,4 +1,4 @@
-"""python-oracledb under the agent, without a server: connects that fail, what is replaced, and calls that never reach a server."""
+"""python-oracledb under the agent, without a server: connects that fail, replaced methods, refused calls."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from opentelemetry import trace
 
 from autotrace import registry
+from autotrace.databases import connects
 from autotrace.patches import oracledb as patch
 from autotrace.patching import MARK, Plan
 from tests.recorded import Recorded, is_child, nothing_current, tags
@@ -156,7 +157,7 @@ def test_a_failed_connect_that_is_awaited_is_a_span_of_its_task(way: Any, spans:
 def test_it_lasts_from_the_await_on(way: Any, spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         connection = connecting(dsn="127.0.0.1:1/shop")
-        monkeypatch.setattr(patch, "now", lambda: 5)
+        monkeypatch.setattr(connects, "now", lambda: 5)
         with pytest.raises(oracledb.Error):
             await way(connection)
 

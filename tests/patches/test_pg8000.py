@@ -1,4 +1,4 @@
-"""pg8000 under the agent, on a real PostgreSQL: the contract for dbapi and legacy, native, prepared statements; whose facts they are."""
+"""pg8000 under the agent, on a real PostgreSQL: the contract for dbapi, legacy; native, prepared statements; peers."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_our_failure_to_see_who_is_called_leaves_the_connect(
     postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(containment, "failures", {})
-    monkeypatch.setattr(patch, "_facts", lambda args, kwargs: 1 / 0)
+    monkeypatch.setattr(patch, "shared_facts", lambda *args, **kwargs: 1 / 0)
     connection = pg8000.native.Connection("app", postgresql.host, "app", postgresql.port)
     assert connection.run("SELECT 1") == [[1]]
     connection.close()

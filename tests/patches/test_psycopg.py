@@ -1,4 +1,4 @@
-"""psycopg 3 under the agent, on a real PostgreSQL: the contract, sync and async; pipelines, streams, COPY, pools; whose facts they are."""
+"""psycopg 3 under the agent, on a real PostgreSQL: the contract, sync and async; pipelines, rows, COPY, pool; peers."""
 
 from __future__ import annotations
 
@@ -461,9 +461,9 @@ def test_our_failure_in_a_stream_a_copy_or_a_pipeline_changes_nothing(
     conn: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(containment, "failures", {})
-    for name in ("opened", "end"):
+    for name in ("start_span", "end_statement"):
         monkeypatch.setattr(streaming, name, lambda *args: None)
-    monkeypatch.setattr(patch, "end", lambda *args: 1 / 0)
+    monkeypatch.setattr(patch, "end_statement", lambda *args: 1 / 0)
     cursor = conn.cursor()
     assert list(cursor.stream("SELECT 1")) == [(1,)]
     with cursor.copy("COPY orders FROM STDIN") as copy:

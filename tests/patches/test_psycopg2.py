@@ -1,4 +1,4 @@
-"""psycopg2 under the agent, on a real PostgreSQL: the contract, whose facts they are, COPY and batches, asynchronous answers, import orders."""
+"""psycopg2 under the agent, on a real PostgreSQL: the contract, peers, COPY, batches, asynchronous answers, imports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import psycopg2.sql
 import pytest
 
 from autotrace import containment, registry
-from autotrace.databases.driver import ByIdentity
+from autotrace.databases.connection_facts import ByIdentity
 from autotrace.patches import psycopg2 as patch
 from autotrace.patching import MARK, Plan, Unpatchable
 from autotrace.tracing.span import Span
@@ -121,7 +121,7 @@ class TestWhoIsCalled:
 
     def test_is_forgotten_with_the_connection(self, postgresql: PostgreSQL, spans: Recorded) -> None:
         def known() -> int:
-            return sum(len(x.known) for x in gc.get_objects() if type(x) is ByIdentity)
+            return sum(len(x.by_id) for x in gc.get_objects() if isinstance(x, ByIdentity))
 
         gc.collect()
         before = known()
@@ -240,7 +240,7 @@ def test_our_failure_to_choose_a_class_leaves_the_programs_choice(
     postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(containment, "failures", {})
-    monkeypatch.setattr(patch, "joined", lambda asked, ours: 1 / 0)
+    monkeypatch.setattr(patch, "traced_class", lambda asked, ours: 1 / 0)
     extras = psycopg2.extras
     conn = psycopg2.connect(postgresql.dsn, connection_factory=extras.RealDictConnection)
     assert type(conn) is extras.RealDictConnection

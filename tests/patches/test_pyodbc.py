@@ -1,4 +1,4 @@
-"""pyodbc under the agent, with MariaDB's ODBC driver on a real MariaDB: the contract, and objects that stay pyodbc's own."""
+"""pyodbc under the agent, with MariaDB's ODBC driver on a real MariaDB: the contract; objects stay pyodbc's own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from autotrace import registry
+from autotrace.databases.connection_facts import ByAddress
+from autotrace.databases.connects import keeping_facts
+from autotrace.databases.driver import Driver
 from autotrace.patches import pyodbc as patch
 from autotrace.patching import Plan
 from test_services import cache, odbc
@@ -80,11 +83,12 @@ class TestPyodbc(DatabaseContract):
         assert [tags(span).get("peer.port") for span in spans] == [self.mariadb.port, None] * 20
 
     def test_what_is_remembered_of_connections_is_limited(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(patch, "_MOST", 3)
-        known = patch._ByAddress()
-        made = [known.noting(lambda *args: [])(f"DATABASE=d{n}") for n in range(5)]
-        told = [known(connection).facts.get("instance") for connection in made]
-        assert told == [None, None, "d2", "d3", "d4"]
+        monkeypatch.setattr(ByAddress, "MOST", 3)
+        driver = Driver("pyodbc", "other_sql", ByAddress("pyodbc"))
+        connect = keeping_facts(driver, patch._facts)(lambda *args: [])
+        made = [connect(f"DATABASE=d{n}") for n in range(5)]
+        instances = [driver.facts_of(connection).facts.get("instance") for connection in made]
+        assert instances == [None, None, "d2", "d3", "d4"]
 
     def test_the_password_is_nowhere(self, spans: Recorded) -> None:
         with pytest.raises(self.driver.Error):

@@ -1,4 +1,4 @@
-"""A method of a C class that refuses setattr() is replaced in it, for every object there is; and put back."""
+"""A method of a C class that refuses setattr() is replaced for every object that exists, and put back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autotrace.immutable_classes import Changeable
+from autotrace.patches.pyodbc import c_method
 from autotrace.patching import Plan, Unpatchable
 
 
@@ -20,7 +20,7 @@ def louder(original: Any) -> Any:
 
 def plan(name: str = "tolist") -> Plan:
     made = Plan()
-    made.method(Changeable(array.array), name, louder)
+    c_method(made, array.array, name, louder)
     return made
 
 
@@ -52,8 +52,8 @@ def test_objects_that_there_are_have_it_and_lose_it_again() -> None:
 
 def test_a_method_that_is_not_its_own_is_refused_and_nothing_is_changed() -> None:
     once = Plan()
-    once.method(Changeable(array.array), "tolist", louder)
-    once.method(Changeable(array.array), "__init_subclass__", louder)
+    c_method(once, array.array, "tolist", louder)
+    c_method(once, array.array, "__init_subclass__", louder)
     with pytest.raises(Unpatchable, match="has no __init_subclass__ of its own"):
         once.apply()
     assert ask(array.array("i", [1])) == [1]

@@ -1,4 +1,4 @@
-"""sqlite3 under the agent: the contract, what a file is called, spans within a statement, and imports in every order."""
+"""sqlite3 under the agent: the contract, names of files, spans within a statement, and imports in every order."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def test_a_cursor_of_no_connection_of_ours_has_facts_too(spans: Recorded) -> Non
 
 def test_our_failure_to_choose_a_class_leaves_the_programs_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containment, "failures", {})
-    monkeypatch.setattr(patch, "joined", lambda asked, ours: 1 / 0)
-    monkeypatch.setattr(patch, "_facts", lambda database: 1 / 0)
+    monkeypatch.setattr(patch, "traced_class", lambda asked, ours: 1 / 0)
+    monkeypatch.setattr(patch, "SharedFacts", lambda facts: 1 / 0)
     conn = sqlite3.connect(":memory:", factory=sqlite3.Connection)
     assert type(conn) is sqlite3.Connection
     assert conn.cursor(sqlite3.Cursor).execute("select 1").fetchall() == [(1,)]
@@ -132,7 +132,8 @@ import autotrace; autotrace.activate()
 from autotrace.tracing.span import Span
 spans = []; Span.sink = staticmethod(spans.append)
 conn = sqlite3.connect(":memory:", factory=Own)
-conn.execute("select 1"), conn.cursor(Kursor).execute("select 2"), sqlite3.connect(":memory:").cursor().execute("select 3")
+conn.execute("select 1"), conn.cursor(Kursor).execute("select 2")
+sqlite3.connect(":memory:").cursor().execute("select 3")
 print([span.facts["statement"] for span in spans])
 print([type(old) is sqlite3.Connection is Connection, isinstance(conn, Own), isinstance(conn.cursor(Kursor), Kursor)])
 print([type(conn) is type(sqlite3.connect(":memory:", factory=Own)), type(conn).__name__, repr(type(conn))])

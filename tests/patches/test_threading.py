@@ -1,4 +1,4 @@
-"""threading: a thread works in the context it was started in; threads that serve anybody do not (peers.md 4)."""
+"""threading: a thread works in the context that it was started in; threads that serve every caller do not."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_errors_of_start_are_pythons(outer: Any) -> None:
 def test_a_failure_of_ours_starts_the_thread_all_the_same(outer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from autotrace import containment
 
-    monkeypatch.setattr(patch, "_serves_anybody", lambda thread: 1 / 0)
+    monkeypatch.setattr(patch, "_serves_every_caller", lambda thread: 1 / 0)
     seen: list[int] = []
     run(threading.Thread(target=lambda: seen.append(1)))
     assert seen == [1]

@@ -113,15 +113,15 @@ def test_the_master_is_ready_to_fork_when_all_is_loaded(
 
 def test_a_forked_child_that_is_told_so_draws_other_ids() -> None:
     """As after a fork in C: Python calls none of its hooks, and the patch calls autotrace's."""
-    from autotrace.tracing import tracer
+    from autotrace.tracing import new_span
 
-    state = tracer._random.getstate()
-    first = tracer.bits(128)
-    tracer._random.setstate(state)
-    assert tracer.bits(128) == first
-    tracer._random.setstate(state)
-    next(work for work in forks._in_child if work.__module__ == tracer.__name__)()
-    assert tracer.bits(128) != first
+    state = new_span._random.getstate()
+    first = new_span.bits(128)
+    new_span._random.setstate(state)
+    assert new_span.bits(128) == first
+    new_span._random.setstate(state)
+    next(work for work in forks._in_child if work.__module__ == new_span.__name__)()
+    assert new_span.bits(128) != first
 
 
 # The wait for its module ----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""B3: all vectors of vectors/b3.json, what is written, and that nothing read raises."""
+"""B3: all vectors of b3_vectors.json, what is written, and that nothing read raises."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED, SHORT
 
 from .spans import PARENT, SHORT_TRACE, SPAN, TRACE, junk, span, spans
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "b3.json").read_text())
+VECTORS = json.loads(Path(__file__).with_name("b3_vectors.json").read_text())
 DECISIONS = {"defer": None, "deny": False, "accept": True, "debug": True}
 IDS = "463ac35c9f6413ad48485a3953bb6124-a2fb4a1d1a96d312"
 

@@ -1,4 +1,4 @@
-"""What others write into Kafka headers (kafka_writers.py) is read, and what we write is read by them: their rules are small readers here.
+"""Kafka headers of other systems (kafka_writers.py) are read, and small readers with their rules read autotrace's.
 
 The systems themselves, over a broker: tests/end_to_end/test_java_interop.py.
 """

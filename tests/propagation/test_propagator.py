@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotrace.propagation import Propagator, Remote
+from autotrace import settings
+from autotrace.propagation import _BAGGAGE_WRITERS, _READERS, _WRITERS, Propagator, Remote
 from autotrace.propagation.context import DEBUG, RANDOM, SAMPLED, SHORT
 
 from .spans import PARENT, SHORT_TRACE, SPAN, TRACE, junk, span, spans
@@ -193,13 +194,20 @@ def test_a_span_without_ids_is_not_written_but_the_rest_is(ids: tuple[int, int])
     assert Propagator(("b3", *DEFAULT, "jaeger")).headers(span(*ids), None, (("sw8", "x"),)) == [("sw8", "x")]
 
 
+def test_every_format_that_the_setting_allows_is_written() -> None:
+    for name in settings.FORMATS:
+        assert Propagator((name,)).headers(span(), {"a": "1"}), name
+    assert {*_READERS, *_WRITERS, *_BAGGAGE_WRITERS} == set(settings.FORMATS)
+
+
 def test_known_names_are_all_that_any_format_uses() -> None:
     propagator = Propagator(("b3multi",), ("X-Tenant",))
     written = Propagator((*FORMATS, "baggage")).headers(span(parent_id=1, trace_state="a=1", flags=257), {"a": "1"})
     names = {name.lower() for name, _ in written if not name.startswith("uberctx-")}
-    assert names < propagator.known
-    assert propagator.known >= {"x-request-id", "x-tenant", "sw8", "x_datadog_kafka_produced", "x-datadog-tags"}
-    assert propagator.known - propagator.stale == {"x-request-id", "x-tenant", "baggage"}
+    known = propagator.readable | propagator.stale
+    assert names < known
+    assert known >= {"x-request-id", "x-tenant", "sw8", "x_datadog_kafka_produced", "x-datadog-tags"}
+    assert known - propagator.stale == {"x-request-id", "x-tenant", "baggage"}
 
 
 @given(spans(), st.lists(st.sampled_from(FORMATS), min_size=1, unique=True))
@@ -216,7 +224,11 @@ def test_what_one_of_us_writes_the_next_reads(one: Any, formats: list[str]) -> N
     assert remote.flags & SHORT == one.flags & SHORT
 
 
-@given(st.dictionaries(st.sampled_from(sorted(Propagator(()).known)) | st.just("uberctx-a"), junk))
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(Propagator(()).readable | Propagator(()).stale)) | st.just("uberctx-a"), junk
+    )
+)
 def test_no_text_raises_and_what_was_read_can_be_sent(headers: dict[str, str]) -> None:
     propagator = Propagator((*FORMATS, "baggage"))
     remote = propagator.extract(headers.get, headers)

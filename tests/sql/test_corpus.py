@@ -1,4 +1,4 @@
-"""What the fuzzer has found keeps its promises: each file of fuzz/corpus/sql is one input, replayed without atheris."""
+"""Every input that the fuzzer has found keeps its promises: fuzz/corpus/sql, replayed without atheris."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder for PYTHONPATH: activates, hides nothing, and where it cannot work, lets the program run (peers.md 30-32)."""
+"""The folder for PYTHONPATH: it activates autotrace, hides nothing, and if it cannot work, the program runs on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def modules(*flags: str, **variables: str) -> set[str]:
 
 
 def test_a_process_that_uses_no_library_pays_for_row_one_alone() -> None:
-    """peers.md 30: what `pass` imports more than bare is autotrace's first row, `__future__` and the built-in `atexit`."""
+    """`pass` imports only autotrace's first row, `__future__` and the built-in `atexit` more than without autotrace."""
     added = modules() - set(bare(*python("import sys; print(*sys.modules)")).stdout.split())
     assert added - {"__future__", "atexit"} == {
         "autotrace",
@@ -147,8 +147,29 @@ def test_an_unsupported_python_runs_its_program_after_one_line(version: str, tmp
     assert (done.returncode, done.stdout) == (0, f"{mine}on\n"), done.stderr
     assert (
         done.stderr
-        == f"autotrace: Python {version} is not supported (3.10 or later is); the program runs without traces\n"
+        == f"autotrace: Python {version} is not supported (3.10 or later is needed); the program runs without traces\n"
     )
+
+
+WINDOWS = "import os; os.name = 'nt'; "
+
+
+def test_on_windows_the_program_runs_after_one_line() -> None:
+    program = f"import sys; {WINDOWS}sys.path.insert(0, {str(BOOTSTRAP)!r}); import sitecustomize, sqlite3; print('on')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=environment())
+    assert (done.returncode, done.stdout) == (0, "on\n")
+    assert done.stderr == "autotrace: Windows is not supported; the program runs without traces\n"
+
+
+@pytest.mark.parametrize(
+    "variables", [{"AUTOTRACE_LOG": "off"}, {"AUTOTRACE_ENABLED": "0"}, {"AUTOTRACE_RUN_PID": "1"}]
+)
+def test_on_windows_too_it_is_silent_where_it_should_be(variables: dict[str, str]) -> None:
+    done = bare(
+        *python(f"{WINDOWS}import autotrace, sys; autotrace.activate(); print(len(sys.meta_path))"), **variables
+    )
+    expected = bare(*python("import sys; print(len(sys.meta_path))"))
+    assert (done.stdout, done.stderr) == (expected.stdout, "")
 
 
 def older_python(version: str) -> str | None:
@@ -176,7 +197,7 @@ def parses_on_old_pythons() -> bool:
 
 
 def test_the_programs_own_versions_win_over_the_bundle(tmp_path: Path) -> None:
-    """peers.md 32: what `pip install --target` puts beside the folder is appended, never put in front."""
+    """The packages that `pip install --target` puts beside the folder come last on sys.path."""
     bundle = tmp_path / "bundle"
     shutil.copytree(ROOT / "autotrace", bundle / "autotrace", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(BOOTSTRAP, bundle / "autotrace" / "bootstrap", ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,4 +1,4 @@
-"""`autotrace check`: which patch is on, and if not, why (peers.md 38)."""
+"""`autotrace check`: which patch is on, and if not, why."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.programs import RUNNER, environment
+from tests.programs import RUNNER, bare, environment, python
 
 CHECK = str(RUNNER.with_name("autotrace"))
 
@@ -51,7 +51,9 @@ def test_what_is_not_installed_and_what_is_another_library_of_the_name_say_so(tm
 def test_uwsgi_s_module_is_told_of_and_not_looked_for(tmp_path: Path) -> None:
     """Programs have a stand-in of that name, to be imported outside of uWSGI."""
     (tmp_path / "uwsgi.py").write_text("")
-    assert row(check(PYTHONPATH=str(tmp_path)), "uwsgi") == "off: applies within uWSGI, which makes this module itself"
+    assert (
+        row(check(PYTHONPATH=str(tmp_path)), "uwsgi") == "off: applies inside uWSGI, which creates this module itself"
+    )
     assert row(check(AUTOTRACE_DISABLED_PATCHES="uwsgi"), "uwsgi").startswith("off: disabled")
 
 
@@ -72,6 +74,15 @@ def test_a_collector_that_does_not_answer_is_named() -> None:
     lines = check(AUTOTRACE_ENDPOINT="http://127.0.0.1:9/api/traces")
     assert row(lines, "jaeger").startswith("http://127.0.0.1:9/api/traces does not answer")
     assert "UDP" in row(check(AUTOTRACE_ENDPOINT="udp://127.0.0.1:6831"), "jaeger")
+
+
+def test_on_windows_it_says_so() -> None:
+    program = (
+        "import os, sys; from autotrace import activation, check; os.name = 'nt'; activation.activate(); "
+        "os.name = 'posix'; sys.exit(check.report(sys.stdout))"
+    )
+    done = bare(*python(program))
+    assert (done.returncode, done.stdout.splitlines()[1:]) == (1, [done.stderr.strip().removeprefix("autotrace: ")])
 
 
 def test_switched_off_it_says_so() -> None:

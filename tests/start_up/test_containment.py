@@ -1,4 +1,4 @@
-"""Our own failures: told once per place, counted always, raised never."""
+"""Contained errors are printed once per place, always counted, never raised."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def fail(place: str, text: str = "x") -> None:
         containment.contained(place)
 
 
-def test_a_place_is_told_once_and_counted_each_time(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_error_of_a_place_is_printed_and_each_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
     for text in "abc":
         fail("here", text)
     fail("there")
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
-    assert "internal failure in here: KeyError: 'a'" in lines[0]
+    assert "internal error in here: KeyError: 'a'" in lines[0]
     assert containment.failures == {"here": (3, "KeyError: 'a'"), "there": (1, "KeyError: 'x'")}
 
 

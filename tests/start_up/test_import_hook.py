@@ -1,4 +1,4 @@
-"""The import watcher: hears of every import of a watched module, once, and leaves no trace of itself in it."""
+"""The import watcher: called once for every import of a watched module, and invisible in the module."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ STATES = "import autotrace.registry as r; print(sorted({k[0]: v for k, v in r.st
 
 
 def test_a_local_module_that_shares_a_librarys_name_is_left_alone(tmp_path: Path) -> None:
-    """peers.md 33: kafka.py, requests.py, flask.py, psycopg2.py of the program's own."""
+    """The program's own kafka.py, requests.py, flask.py, psycopg2.py."""
     for name in ("kafka", "requests", "flask", "psycopg2"):
         (tmp_path / f"{name}.py").write_text("def send(): return 'mine'\n")
     program = (
@@ -188,7 +188,7 @@ def test_without_a_usable_opentelemetry_api_the_program_runs_after_one_line(tmp_
     done = on_path(*python(program), PYTHONPATH=str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "(1,)\n")
     assert done.stderr.splitlines() == [
-        "autotrace: cannot trace here, the program runs without: ImportError: broken on purpose"
+        "autotrace: tracing cannot start (ImportError: broken on purpose); the program runs without traces"
     ]
 
 

@@ -1,4 +1,4 @@
-"""What pip makes of the project: a wheel with both commands and the bootstrap folder in it, and a bundle for PYTHONPATH."""
+"""pip makes a wheel with both commands and the bootstrap folder in it, and a bundle for PYTHONPATH."""
 
 from __future__ import annotations
 

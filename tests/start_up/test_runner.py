@@ -1,4 +1,4 @@
-"""`autotrace-run`: becomes the program by one exec, and is then not to be seen (peers.md 31, 33)."""
+"""`autotrace-run`: becomes the program by one exec, and is invisible from then on."""
 
 from __future__ import annotations
 

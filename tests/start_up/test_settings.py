@@ -1,31 +1,30 @@
-"""Settings: one table, read in one order, told in the README, and a bad value costs a line and no more."""
+"""Settings: one table, read in one order, listed in the README. A bad value costs one line and no more."""
 
 from __future__ import annotations
 
+import typing
 from pathlib import Path
 
 import pytest
 
+from autotrace.setting_types import Setting, any_of
 from autotrace.settings import TABLE, Settings
 
 README = Path(__file__).parents[2] / "README.md"
 
 
-def test_the_readme_tells_every_setting_as_the_table_has_it() -> None:
+def test_the_readme_lists_every_setting_as_the_table_has_it() -> None:
     lines = README.read_text().splitlines()
     for row in TABLE:
         assert readme_line(row) in lines, readme_line(row)
 
 
-def test_the_readme_tells_no_setting_that_does_not_exist() -> None:
-    told = [line for line in README.read_text().splitlines() if line.startswith("| `AUTOTRACE_")]
-    assert len(told) == len(TABLE)
+def test_the_readme_lists_no_setting_that_does_not_exist() -> None:
+    listed = [line for line in README.read_text().splitlines() if line.startswith("| `AUTOTRACE_")]
+    assert len(listed) == len(TABLE)
 
 
-def readme_line(row: object) -> str:
-    from autotrace.settings import Setting
-
-    assert isinstance(row, Setting)
+def readme_line(row: Setting) -> str:
     ours, *others = row.variables
     also = ", ".join(f"`{name}`" for name in others)
     default = (
@@ -40,6 +39,12 @@ def test_every_row_is_an_annotated_attribute_and_the_other_way_round() -> None:
     assert {row.attribute for row in TABLE} == set(Settings.__annotations__)
 
 
+def test_every_value_has_the_annotated_type() -> None:
+    defaults = Settings({})
+    for name, annotation in typing.get_type_hints(Settings).items():
+        assert isinstance(getattr(defaults, name), typing.get_origin(annotation) or annotation), name
+
+
 def test_nothing_set_gives_the_defaults_and_no_complaint() -> None:
     settings = Settings({})
     assert settings.problems == []
@@ -50,10 +55,7 @@ def test_nothing_set_gives_the_defaults_and_no_complaint() -> None:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.attribute)
-def test_ours_wins_over_opentelemetrys_and_that_over_jaegers(row: object) -> None:
-    from autotrace.settings import Setting
-
-    assert isinstance(row, Setting)
+def test_ours_wins_over_opentelemetrys_and_that_over_jaegers(row: Setting) -> None:
     order = [name.partition("_")[0] for name in row.variables]
     ranks = [("AUTOTRACE", "POD", "OTEL", "JAEGER").index(prefix) for prefix in order]
     assert ranks == sorted(ranks)
@@ -142,3 +144,18 @@ def test_a_bad_value_of_ours_lets_anothers_good_one_count() -> None:
     settings = Settings({"AUTOTRACE_SAMPLER": "x", "OTEL_TRACES_SAMPLER": "always_off"})
     assert settings.sampler == "always_off"
     assert settings.chosen["sampler"] == "OTEL_TRACES_SAMPLER"
+
+
+@pytest.mark.parametrize(
+    ("globs", "text", "matches"),
+    [
+        ((), "a", None),
+        (("*.internal", "audit"), "x.internal", True),
+        (("*.internal", "audit"), "audit", True),
+        (("*.internal", "audit"), "audits", False),
+        (("audit",), "Audit", False),
+    ],
+)
+def test_any_of_matches_what_one_glob_matches(globs: tuple[str, ...], text: str, matches: bool | None) -> None:
+    pattern = any_of(globs)
+    assert (None if pattern is None else pattern.match(text) is not None) is matches

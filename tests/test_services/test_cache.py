@@ -8,26 +8,27 @@ from pathlib import Path
 import pytest
 
 from test_services import cache
+from tests.programs import ROOT, bare, python
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("AUTOTRACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TEST_SERVICES_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        ({"AUTOTRACE_CACHE": "/a", "XDG_CACHE_HOME": "/x"}, "/a"),
+        ({"TEST_SERVICES_CACHE": "/a", "XDG_CACHE_HOME": "/x"}, "/a"),
         ({"XDG_CACHE_HOME": "/x"}, "/x/autotrace"),
-        ({"AUTOTRACE_CACHE": "", "XDG_CACHE_HOME": ""}, "/h/.cache/autotrace"),
+        ({"TEST_SERVICES_CACHE": "", "XDG_CACHE_HOME": ""}, "/h/.cache/autotrace"),
     ],
 )
 def test_folder_follows_the_environment(
     environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("AUTOTRACE_CACHE", "XDG_CACHE_HOME"):
+    for name in ("TEST_SERVICES_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": "/h", **environment}.items():
         monkeypatch.setenv(name, value)
@@ -66,3 +67,10 @@ def test_a_failed_make_leaves_no_entry_and_is_tried_again(folder: Path) -> None:
 def _written(path: Path) -> Path:
     path.write_text("made")
     return path
+
+
+def test_the_switch_of_ci_reaches_this_process_and_no_agent() -> None:
+    program = "import os; from test_services import cache; print(os.environ[cache.REQUIRE_REAL], *os.environ)"
+    found = bare(*python(program), cwd=ROOT, AUTOTRACE_REQUIRE_REAL="1").stdout.split()
+    assert found[0] == "1"
+    assert "AUTOTRACE_REQUIRE_REAL" not in found

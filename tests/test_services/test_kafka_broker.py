@@ -80,11 +80,11 @@ def test_without_java_the_mock_is_used_and_said_loudly_or_refused(
 
     monkeypatch.setattr(KafkaBroker, "_launch", no_java)
     monkeypatch.setattr("test_services.cache.missing", [])
-    monkeypatch.delenv("AUTOTRACE_REQUIRE_REAL", raising=False)
+    monkeypatch.delenv("TEST_SERVICES_REQUIRE_REAL", raising=False)
     with real_or_mock() as broker:
         assert isinstance(broker, MockBroker)
     assert "!!! NOT REAL: Apache Kafka cannot be had" in capsys.readouterr().err
-    monkeypatch.setenv("AUTOTRACE_REQUIRE_REAL", "1")
+    monkeypatch.setenv("TEST_SERVICES_REQUIRE_REAL", "1")
     with pytest.raises(Unavailable, match="no java on PATH"):
         real_or_mock()
 

@@ -49,9 +49,9 @@ def test_where_there_is_none_and_none_may_be_installed_the_package_is_named() ->
 def test_without_it_the_cases_are_left_out_loudly_or_fail(
     postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("AUTOTRACE_REQUIRE_REAL", raising=False)
+    monkeypatch.delenv("TEST_SERVICES_REQUIRE_REAL", raising=False)
     assert parity.connection_string(postgresql) == ""
     assert "NOT REAL: pyodbc cannot be had" in capsys.readouterr().err
-    monkeypatch.setenv("AUTOTRACE_REQUIRE_REAL", "1")
+    monkeypatch.setenv("TEST_SERVICES_REQUIRE_REAL", "1")
     with pytest.raises(Unavailable, match="pyodbc"):
         parity.connection_string(postgresql)

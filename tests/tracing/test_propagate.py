@@ -1,22 +1,56 @@
-"""AUTOTRACE_EXCLUDED_URLS: globs for paths, called or served, and for whole URLs without their query."""
+"""Inject and extract at the edge of the process: baggage, mesh headers, targets, excluded URLs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
+from opentelemetry import baggage, context
 
+from autotrace.setting_types import any_of
 from autotrace.settings import Settings
-from autotrace.tracing import propagate
+from autotrace.tracing import current, propagate
 from tests import programs
 from tests.http_client import http_peer
+from tests.recorded import Recorded
+
+from .started import injected, start
+
+
+def test_baggage_and_mesh_headers_come_in_and_go_out(spans: Recorded) -> None:
+    incoming = propagate.extract_http(
+        {"traceparent": f"00-{5:032x}-{6:016x}-01", "baggage": "k=v", "x-request-id": "a b"}
+    )
+    assert incoming is not None
+    token = current.enter(start(incoming), incoming)
+    assert baggage.get_baggage("k") == "v"
+    inner = context.attach(baggage.set_baggage("own", "1"))
+    headers = injected(start())
+    context.detach(inner)
+    current.leave(token)
+    assert headers["baggage"].split(",") == ["k=v", "own=1"]
+    assert headers["x-request-id"] == "a b"
+    assert baggage.get_baggage("k") is None
+
+
+def test_targets_limit_who_gets_headers(spans: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(propagate, "_targets", any_of(("*.svc.cluster.local", "billing")))
+    span = start()
+    assert injected(span, "billing")
+    assert injected(span, "Billing")
+    assert injected(span, "a.svc.cluster.local")
+    assert injected(span, "api.example.com") == {}
+    assert injected(span, "billing.example.com") == {}
 
 
 @pytest.fixture
-def exclude() -> Iterator[object]:
-    yield lambda text: propagate.exclude(Settings({"AUTOTRACE_EXCLUDED_URLS": text}).excluded_urls)
-    propagate.exclude(())
+def exclude(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    def exclude(text: str) -> None:
+        globs = Settings({"AUTOTRACE_EXCLUDED_URLS": text}).excluded_urls
+        monkeypatch.setattr(propagate, "_excluded", any_of(globs))
+
+    return exclude
 
 
 @pytest.mark.parametrize(
@@ -46,9 +80,9 @@ def exclude() -> Iterator[object]:
     ],
 )
 def test_a_url_is_left_alone_where_a_glob_holds_for_its_path_or_all_of_it(
-    exclude: object, globs: str, url: str, excluded: bool
+    exclude: Callable[[str], None], globs: str, url: str, excluded: bool
 ) -> None:
-    exclude(globs)  # type: ignore[operator]
+    exclude(globs)
     assert propagate.is_excluded(url) is excluded
 
 

@@ -1,4 +1,4 @@
-"""A program that sets its own TracerProvider keeps it, and gets our spans through it (peers.md 40). In processes of their own."""
+"""A program that sets its own TracerProvider keeps it, and that provider makes autotrace's spans. In child processes."""
 
 from __future__ import annotations
 
