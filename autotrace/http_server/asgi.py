@@ -104,10 +104,10 @@ def on_init(original: Callable[..., Any], place: str, attribute: str) -> Callabl
     """
     traced = traced_method(_call, place, place, server=True)
 
-    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
+    def __init__(*args: Any, **kwargs: Any) -> None:
+        original(*args, **kwargs)
         try:
-            setattr(self, attribute, MethodType(traced, getattr(self, attribute)))
+            setattr(args[0], attribute, MethodType(traced, getattr(args[0], attribute)))
         except Exception:
             contained(place)
 

@@ -21,10 +21,10 @@ def flush_after(original: Callable[..., Any], place: str, is_last: Callable[[Any
     The flush blocks the event loop: between the stop and the signal no other task would run either.
     """
 
-    async def shutdown(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        result = await original(self, *args, **kwargs)
+    async def shutdown(*args: Any, **kwargs: Any) -> Any:
+        result = await original(*args, **kwargs)
         try:
-            if is_last(self):
+            if is_last(args[0]):
                 tracer.provider.flush(in_force().exit_seconds)
         except Exception:
             contained(place)

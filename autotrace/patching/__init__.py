@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import update_wrapper
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Plan:
             raise Unpatchable(f"{_path(owners[0])}.{name} has no parameter {lacking[0]!r}")
         replacement = make(original)
         update_wrapper(replacement, original)
+        _show_parameters_of(original, replacement)
         setattr(replacement, MARK, original)
         for owner in owners:
             self.value(owner, name, replacement)
@@ -109,6 +111,17 @@ def require(owner: Any, *names: str) -> Any:
         if found is _MISSING:
             raise Unpatchable(f"{_path(owner)} has no {name}")
     return found
+
+
+def _show_parameters_of(original: Any, replacement: Any) -> None:
+    """What inspect.getfullargspec() and the attributes say, which do not follow `__wrapped__` as signature() does."""
+    if type(original) is not FunctionType or type(replacement) is not FunctionType:
+        return
+    replacement.__defaults__, replacement.__kwdefaults__ = original.__defaults__, original.__kwdefaults__
+    if not hasattr(original, "__wrapped__"):
+        from inspect import signature  # loaded long since, by OpenTelemetry's API
+
+        replacement.__signature__ = signature(original)  # type: ignore[attr-defined]
 
 
 def _takes(function: Any, parameter: str) -> bool:
