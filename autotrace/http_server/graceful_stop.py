@@ -1,4 +1,4 @@
-"""A server that stops gracefully and then dies by the signal itself: spans are sent before, because no exit handler runs.
+"""A server that stops gracefully and then dies by the signal itself: the agent sends its spans between the two.
 
 Limit: it waits AUTOTRACE_EXIT_SECONDS at most, as an exit handler would.
 """

@@ -85,8 +85,9 @@ def per_request_async(
 ) -> Callable[..., Any]:
     """A server's coroutine function that serves one request from beginning to end, in a task of its own.
 
-    start(args, kwargs): the request, started in a root context, not active yet. on_end(request, args, result): the coroutine is over;
-    `result` is None if it raised. `ignored`: exceptions that are no failure of the request.
+    start(args, kwargs): the request, started in a root context, not active yet.
+    on_end(request, args, result): the coroutine is over; `result` is None if it raised.
+    `ignored`: exceptions that are no failure of the request.
     """
 
     async def call(*args: Any, **kwargs: Any) -> Any:
