@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 from autotrace import containment
 from autotrace.patches import uvicorn as patch
 from autotrace.patching import MARK, Plan, Unpatchable
+from tests import programs
 from tests.contracts.async_http_server import AsyncHttpServer
 from tests.contracts.http_server import HttpServer, finished
 from tests.http_server import asgi_servers, asgi_story, starlette_story, wsgi_story
@@ -188,3 +189,12 @@ def test_an_application_is_not_taken_for_a_factory(
     config.load()
     assert config.interface == ("asgi3" if interface == "auto" else "wsgi")
     assert "factory" not in capfd.readouterr().err
+
+
+def test_a_protocol_whose_own_package_is_not_installed_is_no_refusal() -> None:
+    """uvicorn has protocols for packages that hardly anybody installs: zttp, wsproto."""
+    absent = "import sys; sys.modules['wsproto'] = None\n"
+    program = f"{absent}from autotrace import activation, check, registry; activation.activate()\n"
+    program += "print(check._state('uvicorn', list(registry.PATCHES['uvicorn'])))"
+    done = programs.traced(*programs.python(program))
+    assert done.stdout.startswith("on "), done.stdout + done.stderr
