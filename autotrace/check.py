@@ -53,7 +53,7 @@ def _state(library: str, modules: list[str]) -> str:
         return "off: applies inside uWSGI, which creates this module itself"
     if top not in sys.modules and importlib.util.find_spec(top) is None:
         return "off: not installed"
-    there = []
+    there, refusal = [], ""
     for module in modules:
         try:
             with warnings.catch_warnings():
@@ -63,10 +63,13 @@ def _state(library: str, modules: list[str]) -> str:
             absent = failure.name if isinstance(failure, ModuleNotFoundError) else None
             if absent and "." in absent and f"{module}.".startswith(f"{absent}."):
                 continue  # this version lacks the module, or has it elsewhere
-            return f"refused: {module} does not import ({type(failure).__name__}: {failure})"
+            refusal = f"refused: {module} does not import ({type(failure).__name__}: {failure})"
+            if not absent or absent.partition(".")[0] == top:
+                return refusal
+            continue  # a part of the library that needs a package which is not installed
         there.append(module)
     if not there:
-        return "off: not part of the installed version"
+        return refusal or "off: not part of the installed version"
     states = [registry.states.get((library, module), registry.NOT_IMPORTED) for module in there]
     bad = [state for state in states if state != registry.ON]
     return bad[0] if bad else f"on   {_distribution(top)}"

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from autotrace.containment import contained
-from autotrace.http_server.request import ROOT_CONTEXT, adopt, current_request, start_request
-from autotrace.tracing import current, propagate
+from autotrace.http_server.asgi_answer import Answer
+from autotrace.http_server.request import ROOT_CONTEXT, adopt, current_request, restore, start_request
+from autotrace.tracing import propagate
+from autotrace.tracing.current import get, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping
+    from collections.abc import Callable, MutableMapping
 
     from autotrace.http_server.request import Request
 
@@ -35,7 +37,7 @@ class Url(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """How layers recognise a request: middleware may copy the scope and replace one of these, hardly ever both."""
+    """How layers recognise a request: middleware may copy the scope and replace one of these, or copy the headers."""
 
     headers: Any
     receive: Any
@@ -52,61 +54,71 @@ def traced_method(
     """
 
     async def call(self: Any, scope: Any, receive: Any, send: Any, *args: Any, **kwargs: Any) -> Any:
-        token = current.put(ROOT_CONTEXT) if server else None
-        request = answer = None
+        outer = inner = get()
+        request = None
         to = send
         try:
-            if scope["type"] in ("http", "websocket"):
-                name = component if isinstance(component, str) else component(self)
-                request = _start_or_adopt(scope, receive, name, place)
+            try:
+                try:
+                    if server:
+                        inner = ROOT_CONTEXT
+                        put(inner)
+                    if scope["type"] in ("http", "websocket"):
+                        name = component if isinstance(component, str) else component(self)
+                        request = _start_or_adopt(scope, receive, name, place)
+                        if request is not None:
+                            inner = request.activate()
+                            to = Answer(request, send, place).send
+                except Exception:
+                    contained(place)
+                result = await original(self, scope, receive, to, *args, **kwargs)
+                if server or request is not None:
+                    put(outer)
+            except BaseException as error:
+                if server or request is not None:
+                    restore(outer, inner, error)
                 if request is not None:
-                    answer = Answer(request, send, place)
-                    to = answer.send
-        except Exception:
-            contained(place)
-        try:
-            return await original(self, scope, receive, to, *args, **kwargs)
+                    request.fail(error)
+                raise
         except BaseException as error:
-            if request is not None and (answer is None or not answer.disconnected):
-                request.fail(error)
-            raise
-        finally:
+            if server or request is not None:
+                restore(outer, inner, error)
             if request is not None:
                 request.end()
-            if token is not None:
-                current.leave(token)
+            raise
+        if request is not None:
+            request.end()
+        return result
 
     return call
-
-
-def traced_application(app: Any, component: str, place: str) -> Callable[..., Any]:
-    """The application that a server calls in place of `app`."""
-    return MethodType(traced_method(_call, component, place, server=True), app)
 
 
 def _call(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     return app(scope, receive, send)
 
 
-def on_load(original: Callable[..., Any], place: str, attribute: str) -> Callable[..., Any]:
-    """A server's method that loads the application into an attribute of its own object."""
+def on_init(original: Callable[..., Any], place: str, attribute: str) -> Callable[..., Any]:
+    """The __init__ of a server's protocol, which keeps the application in an attribute of its own.
 
-    def load(*args: Any, **kwargs: Any) -> Any:
-        result = original(*args, **kwargs)
+    Server and configuration keep the program's object, because programs read it there.
+    """
+    traced = traced_method(_call, place, place, server=True)
+
+    def __init__(*args: Any, **kwargs: Any) -> None:
+        original(*args, **kwargs)
         try:
-            setattr(args[0], attribute, traced_application(getattr(args[0], attribute), place, place))
+            setattr(args[0], attribute, MethodType(traced, getattr(args[0], attribute)))
         except Exception:
             contained(place)
-        return result
 
-    return load
+    return __init__
 
 
 def _start_or_adopt(scope: Scope, receive: Any, component: str, place: str) -> Request | None:
-    """The request of this scope, active from now on. None: an outer layer has started it, or there is no span."""
+    """The request of this scope, not active yet. None: an outer layer has started it, or there is no span."""
     headers = scope.get("headers") or ()
     outer = current_request()
-    if outer is not None and _is_same_request(outer, headers, receive):
+    if outer is not None and _is_same_request(outer, headers, receive, scope):
         adopt(outer, outer.identity or Identity(headers, receive), component)
         return None
     scheme = scope.get("scheme") or "http"
@@ -122,9 +134,17 @@ def _start_or_adopt(scope: Scope, receive: Any, component: str, place: str) -> R
     return request
 
 
-def _is_same_request(outer: Request, headers: Any, receive: Any) -> bool:
+def _is_same_request(outer: Request, headers: Any, receive: Any, scope: Scope) -> bool:
     known = outer.identity
-    return known is None or (type(known) is Identity and (known.headers is headers or known.receive is receive))
+    if known is None:
+        return True
+    if type(known) is not Identity:
+        return False
+    if known.headers is headers or known.receive is receive:
+        return True
+    # Starlette's Headers(scope=…) puts a copy into the scope, so middleware that also wraps receive() leaves neither.
+    same_target: bool = outer.target == (scope.get("method", "GET"), scope.get("path", ""))
+    return same_target and bool(known.headers == headers)
 
 
 def _host_and_agent(headers: Any) -> tuple[str, str | None]:
@@ -142,46 +162,3 @@ def _address(server: Any) -> str:
         return ""
     host, port = server[0], server[1]
     return str(host) if port is None else f"{host}:{port}"
-
-
-class Answer:
-    """Stands between the application and the server's send(): reads the status and the end of the answer."""
-
-    __slots__ = ("_place", "_request", "_send", "_trailers", "disconnected")
-
-    def __init__(self, request: Request, send: Any, place: str) -> None:
-        self._request = request
-        self._send = send
-        self._place = place
-        self._trailers = False
-        self.disconnected = False
-        """Did the server refuse to send? Then the client is gone, and exceptions after that are no failures."""
-
-    async def send(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            result = await self._send(*args, **kwargs)
-        except OSError:
-            self.disconnected = True
-            raise
-        try:
-            self._note(args[0] if args else kwargs["message"])
-        except Exception:
-            contained(self._place)
-        return result
-
-    def _note(self, message: Mapping[str, Any]) -> None:
-        kind = message["type"]
-        if kind in ("http.response.body", "http.response.zerocopysend"):
-            if not message.get("more_body") and not self._trailers:
-                self._request.answer_sent()
-        elif kind in ("http.response.start", "websocket.http.response.start"):
-            self._trailers = bool(message.get("trailers"))
-            self._request.set_status(message.get("status"))
-        elif kind == "websocket.accept":
-            self._request.upgrade()
-        elif kind == "websocket.close":
-            self._request.set_status(403)  # before the handshake it is a refusal; after it the span has ended
-        elif kind == "http.response.pathsend" or (
-            kind == "http.response.trailers" and not message.get("more_trailers")
-        ):
-            self._request.answer_sent()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context.context import Context
 
 from autotrace.containment import contained
-from autotrace.http_server.request import ROOT_CONTEXT, Request, current_request
-from autotrace.tracing import current
+from autotrace.http_server.request import ROOT_CONTEXT, Request, current_request, restore
+from autotrace.tracing.current import get, put
 from autotrace.tracing.traced_call import argument
 
 if TYPE_CHECKING:
@@ -43,20 +43,27 @@ def per_request(
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        outer = get()
         pending = PendingRequest()
-        token = current.put(pending)
         try:
-            result = original(*args, **kwargs)
-            if on_return is not None:
-                _contain(place, on_return, pending.request, args)
-            return result
-        except BaseException as error:
-            _contain(place, on_error, pending.request, error)
-            raise
-        finally:
+            try:
+                put(pending)
+                result = original(*args, **kwargs)
+                if on_return is not None:
+                    _contain(place, on_return, pending.request, args)
+                put(outer)
+            except BaseException as error:
+                put(outer)
+                _contain(place, on_error, pending.request, error)
+                raise
+        except BaseException:
+            put(outer)
             if pending.request is not None:
                 pending.request.end()
-            current.leave(token)
+            raise
+        if pending.request is not None:
+            pending.request.end()
+        return result
 
     return call
 
@@ -78,34 +85,49 @@ def per_request_async(
 ) -> Callable[..., Any]:
     """A server's coroutine function that serves one request from beginning to end, in a task of its own.
 
-    start(args, kwargs): the request, started in a root context. on_end(request, args, result): the coroutine is over;
-    `result` is None if it raised. `ignored`: exceptions that are no failure of the request.
+    start(args, kwargs): the request, started in a root context, not active yet.
+    on_end(request, args, result): the coroutine is over; `result` is None if it raised.
+    `ignored`: exceptions that are no failure of the request.
     """
 
     async def call(*args: Any, **kwargs: Any) -> Any:
-        token = current.put(ROOT_CONTEXT)
-        request = result = None
+        outer, inner = get(), ROOT_CONTEXT
+        request = None
         try:
-            request = start(args, kwargs)
-        except Exception:
-            contained(place)
-        try:
-            result = await original(*args, **kwargs)
-            return result
-        except BaseException as error:
-            if request is not None and not isinstance(error, ignored):
-                request.fail(error)
-            raise
-        finally:
-            if request is not None:
+            try:
                 try:
-                    on_end(request, args, result)
+                    put(inner)
+                    request = start(args, kwargs)
+                    if request is not None:
+                        inner = request.activate()
                 except Exception:
                     contained(place)
-                request.end()
-            current.leave(token)
+                result = await original(*args, **kwargs)
+                put(outer)
+            except BaseException as error:
+                restore(outer, inner, error)
+                if request is not None and not isinstance(error, ignored):
+                    request.fail(error)
+                raise
+        except BaseException as error:
+            restore(outer, inner, error)
+            _end(place, on_end, request, args, None)
+            raise
+        _end(place, on_end, request, args, result)
+        return result
 
     return call
+
+
+def _end(
+    place: str, on_end: Callable[[Request, Args, Any], object], request: Request | None, args: Args, result: Any
+) -> None:
+    if request is not None:
+        try:
+            on_end(request, args, result)
+        except Exception:
+            contained(place)
+        request.end()
 
 
 def on_failure(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import trace
 from opentelemetry.context.context import Context
 from opentelemetry.trace import SpanKind
 
@@ -30,26 +31,57 @@ CLIENT_DISCONNECTED = (BrokenPipeError, ConnectionResetError, ConnectionAbortedE
 class Request:
     """Open from start_request() to end(). `identity`: the object by which an inner layer recognises the request."""
 
-    __slots__ = ("answer_time", "identity", "mount", "place", "span", "target", "token")
+    __slots__ = ("answer_time", "identity", "is_disconnected", "mount", "place", "remote", "span", "target")
 
     def __init__(self, span: Span, place: str, remote: Remote | None, identity: Any) -> None:
         self.span = span
         self.place = place
+        self.remote = remote
         self.identity = identity
         self.mount = ""
         """The part of the route that outer routers have matched."""
         self.target: tuple[str, str] | None = None
         """(method, path): how a layer of another protocol, which sees other objects, recognises the request."""
+        self.is_disconnected = False
+        """Did the server refuse to send? Then the client is gone, and exceptions after that are no failures."""
         self.answer_time: int | None = None
         """When the last part of the answer was sent (ns), if work goes on after it."""
-        self.token: Any = current.enter(span, remote)
-        current._fill(current.get(), KEY, self)  # enter() has just made this context: nobody else holds it yet
 
-    def deactivate(self) -> None:
-        """The handler has returned: the span is not active any more."""
-        token, self.token = self.token, None
-        if token is not None:
-            current.leave(token)
+    def activate(self) -> Context:
+        """The span is active from now on, in the context that is returned. The caller restores the one before.
+
+        So it takes that one first and keeps the request: whatever interrupts this code, it can restore and end.
+        """
+        current.enter(self.span, self.remote)
+        context: Context = current.get()
+        current._fill(context, KEY, self)  # enter() has just made this context: nobody else holds it yet
+        return context
+
+    def rejoin(self) -> None:
+        """A framework's own telemetry has attached a context that it made from the headers: stay known within it.
+
+        That context is not shared yet. Its span stays the current one. If it begins a trace, this request moves there.
+        """
+        context = current.get()
+        if context.get(KEY) is self:
+            return
+        current._fill(context, KEY, self)
+        if self.remote is not None and self.remote.forwarded:
+            current._fill(context, current.FORWARD_KEY, self.remote.forwarded)
+        theirs = trace.get_current_span(context).get_span_context()
+        if not theirs.is_valid:
+            current._fill(context, current.SPAN_KEY, self.span)
+        elif theirs.trace_id != self.span.trace_id and not self.span.parent_id:
+            self._restart()
+
+    def _restart(self) -> None:
+        """The span anew, a child of the current one. The first one is forgotten."""
+        first = self.span
+        span = tracer.start(http.SERVER, SpanKind.SERVER, first.facts)
+        if span is not None:
+            span.start_time = first.start_time or span.start_time
+            first.end_time = 0
+            self.span = span
 
     def set_route(self, template: str) -> None:
         """`template`: the path as the program wrote it for its router, with names for the parts that vary."""
@@ -67,7 +99,7 @@ class Request:
     def fail(self, error: BaseException) -> None:
         """Note an exception that nobody handled. SystemExit and the like are no failures of a request. Never raises."""
         try:
-            if isinstance(error, Exception):
+            if isinstance(error, Exception) and not self.is_disconnected:
                 self.span.fail(error)
                 self.span.facts.setdefault("status", 500)  # servers answer so, unless headers have been sent
         except Exception:
@@ -86,7 +118,6 @@ class Request:
     def end(self) -> None:
         """Never raises."""
         try:
-            self.deactivate()
             self.span.end(self.answer_time)
             self.identity = None  # a task that keeps this context for ever must not keep the connection alive
         except Exception:
@@ -105,7 +136,7 @@ def start_request(
     remote: Remote | None,
     identity: Any,
 ) -> Request | None:
-    """A request has arrived: its span, active from now on. None: tracing is suppressed, or the URL is excluded.
+    """A request has arrived: its span, running, not active yet. None: tracing is suppressed, or the URL is excluded.
 
     `url`: text, or an object whose str() is the URL. `host`: the Host header. `caller`: the client's address.
     """
@@ -127,6 +158,15 @@ def current_request() -> Request | None:
     """The request of the current context, unless its span has ended."""
     request: Request | None = current.get().get(KEY)
     return None if request is None or request.span.end_time is not None else request
+
+
+def restore(outer: Context, inner: Context, error: BaseException) -> None:
+    """After a coroutine was interrupted by `error`: make `outer` the current context again, which was before `inner`.
+
+    The garbage collector closes an abandoned coroutine in a context that is not its own. There is nothing to restore.
+    """
+    if type(error) is not GeneratorExit or current.get() is inner:
+        current.put(outer)
 
 
 def adopt(request: Request, identity: Any, component: str) -> None:

@@ -10,7 +10,8 @@ from autotrace.containment import contained
 from autotrace.http_server.hooks import PendingRequest
 from autotrace.http_server.request import adopt, current_request, start_request
 from autotrace.http_server.wsgi_body import traced_body
-from autotrace.tracing import current, propagate
+from autotrace.tracing import propagate
+from autotrace.tracing.current import get, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,19 +39,19 @@ class Url(NamedTuple):
 
 
 def start_or_adopt(environ: Mapping[str, Any], component: str, place: str) -> Request | None:
-    """The request of this environ, active from now on. None: an outer layer has started it, or there is no span."""
-    get = environ.get
-    identity = get("wsgi.input")
+    """The request of this environ, not active yet. None: an outer layer has started it, or there is no span."""
+    read = environ.get
+    identity = read("wsgi.input")
     outer = current_request()
     if outer is not None and _is_same_request(outer, identity, environ):
         adopt(outer, identity, component)
         return None
-    scheme = get("wsgi.url_scheme", "http")
-    host = get("HTTP_HOST") or f"{get('SERVER_NAME', '')}:{get('SERVER_PORT', '')}"
-    raw = get("RAW_URI") or get("REQUEST_URI")
-    method = get("REQUEST_METHOD", "")
-    url = Url(scheme, host, raw, get("SCRIPT_NAME", ""), get("PATH_INFO", ""), get("QUERY_STRING", ""))
-    caller, agent = get("REMOTE_ADDR") or None, get("HTTP_USER_AGENT")
+    scheme = read("wsgi.url_scheme", "http")
+    host = read("HTTP_HOST") or f"{read('SERVER_NAME', '')}:{read('SERVER_PORT', '')}"
+    raw = read("RAW_URI") or read("REQUEST_URI")
+    method = read("REQUEST_METHOD", "")
+    url = Url(scheme, host, raw, read("SCRIPT_NAME", ""), read("PATH_INFO", ""), read("QUERY_STRING", ""))
+    caller, agent = read("REMOTE_ADDR") or None, read("HTTP_USER_AGENT")
     remote = propagate.extract_wsgi(environ)
     return start_request(place, component, method, url, scheme, host, caller, agent, remote, identity)
 
@@ -72,25 +73,32 @@ def traced_method(original: Callable[..., Any], component: str, place: str) -> C
     """
 
     def call(self: Any, environ: Any, start_response: Any, *args: Any, **kwargs: Any) -> Any:
+        outer = get()
         request = None
         start = start_response
         try:
-            request = start_or_adopt(environ, component, place)
+            try:
+                try:
+                    request = start_or_adopt(environ, component, place)
+                    if request is not None:
+                        context = request.activate()
+                        start = _traced_start_response(start_response, request)
+                except Exception:
+                    contained(place)
+                result = original(self, environ, start, *args, **kwargs)
+                if request is None:
+                    return result
+                put(outer)
+            except BaseException as error:
+                if request is not None:
+                    put(outer)
+                    request.fail(error)
+                raise
+        except BaseException:
             if request is not None:
-                context = current.get()
-                start = _traced_start_response(start_response, request)
-        except Exception:
-            contained(place)
-        try:
-            result = original(self, environ, start, *args, **kwargs)
-        except BaseException as error:
-            if request is not None:
-                request.fail(error)
+                put(outer)
                 request.end()
             raise
-        if request is None:
-            return result
-        request.deactivate()
         try:
             return _ending_with_body(result, environ, request, context)
         except Exception:
@@ -118,9 +126,11 @@ def on_environ(original: Callable[..., Any], place: str, item: int | None = None
     def call(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
         try:
-            pending = current.get()
+            pending = get()
             if type(pending) is PendingRequest:
                 pending.request = start_or_adopt(result if item is None else result[item], place, place)
+                if pending.request is not None:
+                    pending.request.activate()
         except Exception:
             contained(place)
         return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from autotrace.tracing.current import leave, put
+from autotrace.tracing.current import get, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,13 +49,22 @@ class Body:
         return next(self.__dict__["_autotrace_parts"] or iter(self))
 
     def close(self) -> Any:
-        close = getattr(self._autotrace_result, "close", None)
-        token = put(self._autotrace_context)
+        outer = get()
         try:
-            return close() if close is not None else None
-        finally:
-            leave(token)
+            try:
+                put(self._autotrace_context)
+                close = getattr(self._autotrace_result, "close", None)
+                result = None if close is None else close()
+                put(outer)
+            except BaseException:
+                put(outer)
+                raise
+        except BaseException:
+            put(outer)
             self._autotrace_request.end()
+            raise
+        self._autotrace_request.end()
+        return result
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["_autotrace_result"], name)
@@ -104,16 +113,30 @@ def _forwarded(name: str) -> Any:
 
 
 def _traced_parts(parts: Iterator[Any], request: Request, context: Any) -> Iterator[Any]:
-    """A generator: a step of it costs half of a call of `__next__` written in Python."""
-    token = put(context)
+    """A generator: a step of it costs half of a call of `__next__` written in Python.
+
+    `outer` is None while it is suspended, because it may be closed in another thread.
+    """
+    outer = None
     try:
-        for part in parts:
-            leave(token)
-            yield part
-            token = put(context)
-    except Exception as error:
-        request.fail(error)
-        raise
-    finally:
-        leave(token)
+        try:
+            outer = get()
+            put(context)
+            for part in parts:
+                put(outer)
+                outer = None
+                yield part
+                outer = get()
+                put(context)
+            put(outer)
+        except BaseException as error:
+            if outer is not None:
+                put(outer)
+            request.fail(error)
+            raise
+    except BaseException:
+        if outer is not None:
+            put(outer)
         request.end()
+        raise
+    request.end()

@@ -39,9 +39,15 @@ def messages(module: Any, plan: Plan) -> None:
     )
 
 
-def asgi_worker(module: Any, plan: Plan) -> None:
-    # load_wsgi(): the worker loads the application that all its protocols call. The span is around that application.
-    plan.method(require(module, "ASGIWorker"), "load_wsgi", lambda original: asgi.on_load(original, PLACE, "asgi"))
+def asgi_protocol(module: Any, plan: Plan) -> None:
+    # __init__(): takes the application from the worker, where it stays the program's; websockets come through it as
+    # well. The span is around the application that the protocol calls.
+    plan.method(
+        require(module, "ASGIProtocol"),
+        "__init__",
+        lambda original: asgi.on_init(original, PLACE, "app"),
+        parameters=("worker",),
+    )
 
 
 def _worker(worker: Any, plan: Plan) -> None:

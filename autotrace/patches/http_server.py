@@ -11,7 +11,8 @@ from typing import Any
 from autotrace.containment import contained
 from autotrace.http_server.request import CLIENT_DISCONNECTED, ROOT_CONTEXT, Request, start_request
 from autotrace.patching import Plan, require
-from autotrace.tracing import current, propagate
+from autotrace.tracing import propagate
+from autotrace.tracing.current import get, put
 from autotrace.tracing.traced_call import argument
 
 PLACE = "http.server.BaseHTTPRequestHandler"
@@ -31,23 +32,33 @@ def handlers(module: Any, plan: Plan) -> None:
 def _handle_one_request(original: Any) -> Any:
     # Not hooks.per_request(): the handler keeps the request, because do_*() may send the status in another context.
     def handle_one_request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        outer = get()
         attributes = vars(self)
-        attributes[SLOT] = None
-        token = current.put(ROOT_CONTEXT)
         try:
-            return original(self, *args, **kwargs)
-        except BaseException as error:
-            request = attributes.get(SLOT)
-            if request is not None and not isinstance(error, CLIENT_DISCONNECTED):
-                request.fail(error)
+            try:
+                attributes[SLOT] = None
+                put(ROOT_CONTEXT)
+                result = original(self, *args, **kwargs)
+                put(outer)
+            except BaseException as error:
+                put(outer)
+                request = attributes.get(SLOT)
+                if request is not None and not isinstance(error, CLIENT_DISCONNECTED):
+                    request.fail(error)
+                raise
+        except BaseException:
+            put(outer)
+            _end(attributes.pop(SLOT, None))
             raise
-        finally:
-            request = attributes.pop(SLOT, None)
-            if request is not None:
-                request.end()
-            current.leave(token)
+        _end(attributes.pop(SLOT, None))
+        return result
 
     return handle_one_request
+
+
+def _end(request: Request | None) -> None:
+    if request is not None:
+        request.end()
 
 
 def _parse_request(original: Any) -> Any:
@@ -55,7 +66,9 @@ def _parse_request(original: Any) -> Any:
         parsed = original(self, *args, **kwargs)
         try:
             if parsed and vars(self).get(SLOT, self) is None:
-                vars(self)[SLOT] = _start(self)
+                vars(self)[SLOT] = request = _start(self)
+                if request is not None:
+                    request.activate()
         except Exception:
             contained(PLACE)
         return parsed

@@ -76,12 +76,12 @@ def _note_status(request: Request, args: tuple[Any, ...], result: Any) -> None:
 
 
 def _finish(original: Any) -> Any:
-    def finish(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = original(self, *args, **kwargs)
+    def finish(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
         try:
-            request = current_request()
-            if request is not None and request.identity is self.request:
-                if self.get_status() == 101:
+            request, handler = current_request(), args[0]
+            if request is not None and request.identity is handler.request:
+                if handler.get_status() == 101:
                     request.upgrade()
                 else:
                     request.answer_sent()

@@ -236,18 +236,25 @@ def _disguised(replacement: Any, original: Any) -> Any:
 def _traced_method(original: Callable[..., Any]) -> Callable[..., Any]:
     from autotrace.http_server import wsgi
     from autotrace.http_server.request import ROOT_CONTEXT, current_request
-    from autotrace.tracing import current
+    from autotrace.tracing.current import get, put
 
     traced = wsgi.traced_method(original, PLACE, PLACE)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        # An earlier request may have left a span active in this thread.
-        token = None if current_request() is not None else current.put(ROOT_CONTEXT)
+        outer = get()
         try:
-            return traced(*args, **kwargs)
-        finally:
-            if token is not None:
-                current.leave(token)
+            try:
+                if current_request() is None:  # an earlier request may have left a span active in this thread
+                    put(ROOT_CONTEXT)
+                result = traced(*args, **kwargs)
+                put(outer)
+                return result
+            except BaseException:
+                put(outer)
+                raise
+        except BaseException:
+            put(outer)
+            raise
 
     return call
 

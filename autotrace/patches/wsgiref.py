@@ -12,7 +12,7 @@ from autotrace.containment import contained
 from autotrace.http_server import hooks, wsgi
 from autotrace.http_server.request import ROOT_CONTEXT, Request, current_request
 from autotrace.patching import Plan, require
-from autotrace.tracing import current
+from autotrace.tracing.current import get, put
 from autotrace.tracing.traced_call import argument, with_argument
 
 PLACE = "wsgiref.handlers.BaseHandler.run"
@@ -33,25 +33,36 @@ def handlers(module: Any, plan: Plan) -> None:
 
 def _run(original: Any) -> Any:
     def run(*args: Any, **kwargs: Any) -> Any:
+        outer = get()
         started: list[Request] = []
-        token = None
         try:
-            if current_request() is None:  # else an outer server has started this request
-                token = current.put(ROOT_CONTEXT)
-            application = argument(args, kwargs, 1, "application")
-            if callable(application):
-                args, kwargs = with_argument(args, kwargs, 1, "application", _traced(application, started))
-        except Exception:
-            contained(PLACE)
-        try:
-            return original(*args, **kwargs)
-        finally:
-            for request in started:
-                request.end()
-            if token is not None:
-                current.leave(token)
+            try:
+                try:
+                    if current_request() is None:  # else an outer server has started this request
+                        put(ROOT_CONTEXT)
+                    application = argument(args, kwargs, 1, "application")
+                    if callable(application):
+                        args, kwargs = with_argument(args, kwargs, 1, "application", _traced(application, started))
+                except Exception:
+                    contained(PLACE)
+                result = original(*args, **kwargs)
+                put(outer)
+            except BaseException:
+                put(outer)
+                raise
+        except BaseException:
+            put(outer)
+            _end(started)
+            raise
+        _end(started)
+        return result
 
     return run
+
+
+def _end(started: list[Request]) -> None:
+    for request in started:
+        request.end()
 
 
 def _traced(application: Any, started: list[Request]) -> Any:
@@ -60,6 +71,7 @@ def _traced(application: Any, started: list[Request]) -> Any:
             request = wsgi.start_or_adopt(environ, "wsgiref", PLACE)
             if request is not None:
                 started.append(request)
+                request.activate()
         except Exception:
             contained(PLACE)
         return application(environ, start_response)

@@ -132,6 +132,17 @@ def require(owner: Any, *names: str) -> Any:
     return found
 
 
+def _show_parameters_of(original: Any, replacement: Any) -> None:
+    """What inspect.getfullargspec() and the attributes say, which do not follow `__wrapped__` as signature() does."""
+    if type(original) is not FunctionType or type(replacement) is not FunctionType:
+        return
+    replacement.__defaults__, replacement.__kwdefaults__ = original.__defaults__, original.__kwdefaults__
+    if not hasattr(original, "__wrapped__"):
+        from inspect import signature  # loaded long since, by OpenTelemetry's API
+
+        replacement.__signature__ = signature(original)  # type: ignore[attr-defined]
+
+
 def _takes(function: Any, parameter: str) -> bool:
     code = getattr(function, "__code__", None)
     if code is None:

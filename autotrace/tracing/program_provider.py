@@ -35,6 +35,8 @@ class ProviderSpan(Span):
     def end(self, end_time: int | None = None) -> None:
         if self.end_time is None:
             self.end_time = end_time or 0
+            if self.is_inherited:
+                return
             try:
                 self._describe()
             except Exception:

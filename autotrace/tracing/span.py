@@ -9,7 +9,7 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags, T
 
 from autotrace.propagation.context import SAMPLED
 from autotrace.semantics import span_reader
-from autotrace.tracing import clock, kept
+from autotrace.tracing import clock, forks, kept
 from autotrace.tracing.failure import Failure, failure_of
 from autotrace.tracing.manual_arguments import attributes_of, moment, text_of
 
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 now = clock.time_ns
 EVENTS, LINKS, ATTRIBUTES = 128, 128, 128
 """Limits of a span, OpenTelemetry's defaults. Everything beyond them is counted in `dropped`."""
+_generation = 0
+"""Counts the forks that led to this process: a span that a child inherits is ended by the parent alone."""
+
+
+def _forked() -> None:
+    global _generation
+    _generation += 1
+
+
+forks.in_child(_forked)
 
 
 class Event(NamedTuple):
@@ -54,6 +64,7 @@ class Span(trace.Span):
         "failure",
         "family",
         "flags",
+        "generation",
         "given_name",
         "kind",
         "links",
@@ -98,15 +109,21 @@ class Span(trace.Span):
         self.failure: Failure | None = None
         self.status: tuple[StatusCode, str | None] | None = None
         self.dropped = 0
+        self.generation = _generation
         self.end_time: int | None = None
         self.start_time = now() if flags & SAMPLED else 0
+
+    @property
+    def is_inherited(self) -> bool:
+        """Did a process that has forked this one start the span?"""
+        return self.generation != _generation
 
     # For autotrace itself ---------------------------------------------------------------------------------------------
 
     def end(self, end_time: int | None = None) -> None:
         """End the span. Only the first call counts."""
         if self.end_time is None:
-            if self.flags & SAMPLED:
+            if self.flags & SAMPLED and self.generation == _generation:
                 self.end_time = now() if end_time is None else moment(end_time)
                 self.sink(self)
             else:

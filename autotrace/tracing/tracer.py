@@ -45,7 +45,7 @@ def start(
         return None
     if trace._TRACER_PROVIDER is not provider:
         other = provider_in_force()
-        if other is not provider:
+        if other is not provider and other is not beside:
             return program_provider.start(other, family, kind, facts, shared, remote)
     if remote is not None:
         return start_from_remote(remote, family, kind, facts, shared)
@@ -159,6 +159,9 @@ class TracerProvider(trace.TracerProvider):
 
 
 provider = TracerProvider()
+
+beside: trace.TracerProvider | None = None
+"""A provider that a framework has made for its own spans. The agent's spans go to the agent's exporter all the same."""
 
 
 def on_start(span: Span, context: Any) -> None:

@@ -15,6 +15,20 @@ from tests.http_server import asgi_story
 from tests.recorded import Recorded, tags
 
 
+class Protocol:
+    """A server's object for one connection."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+
+def served(app: Any) -> Any:
+    """What a server's protocol calls in place of `app`."""
+    protocol = Protocol.__new__(Protocol)
+    asgi.on_init(Protocol.__init__, "server", "app")(protocol, app)
+    return protocol.app
+
+
 def ask(app: Any, scope: dict[str, Any] | None = None, send: Any = None) -> list[Any]:
     """The messages that the application sends in one call, made as a server makes it."""
     sent: list[Any] = []
@@ -26,7 +40,7 @@ def ask(app: Any, scope: dict[str, Any] | None = None, send: Any = None) -> list
         sent.append(message)
 
     base = {"type": "http", "method": "GET", "path": "/hello/bob", "query_string": b"", "headers": []}
-    asyncio.run(asgi.traced_application(app, "server", "server")({**base, **(scope or {})}, receive, send or sending))
+    asyncio.run(served(app)({**base, **(scope or {})}, receive, send or sending))
     return sent
 
 
@@ -53,7 +67,7 @@ def test_the_application_gets_the_scope_as_it_is(spans: Recorded) -> None:
         given.append(scope)
 
     scope = {"type": "http", "headers": [(b"a", b"b")], "method": "GET", "path": "/"}
-    asyncio.run(asgi.traced_application(app, "server", "server")(scope, None, None))
+    asyncio.run(served(app)(scope, None, None))
     assert given[0] is scope
     assert scope == {"type": "http", "headers": [(b"a", b"b")], "method": "GET", "path": "/"}
 
@@ -87,7 +101,7 @@ def test_what_goes_on_with_the_context_does_not_hold_the_connection(spans: Recor
 
     receive = Receive()
     known = weakref.ref(receive)
-    asyncio.run(asgi.traced_application(app, "server", "server")({"type": "http", "headers": []}, receive, None))
+    asyncio.run(served(app)({"type": "http", "headers": []}, receive, None))
     del receive
     assert known() is None
     assert len(contexts) == 1
@@ -103,3 +117,22 @@ def test_trailers_and_files_end_the_answer(spans: Recorded) -> None:
 
     ask(app)
     assert len(spans.servers) == 1
+
+
+@pytest.mark.parametrize(("headers", "count"), [([(b"host", b"h")], 1), ([(b"host", b"h"), (b"x-own", b"1")], 2)])
+def test_a_layer_that_gets_copies_of_headers_and_receive_serves_the_same_request(
+    headers: list[Any], count: int, spans: Recorded
+) -> None:
+    """Middleware does both. A request that the program makes to itself has other headers, and is one of its own."""
+    inner = served(asgi_story.bare)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def wrapped() -> Any:
+            return await receive()
+
+        layer = asgi.traced_method(lambda self, *args: inner.__self__(*args), "framework", "framework")
+        await layer(None, {**scope, "headers": headers}, wrapped, send)
+
+    assert ask(app, {"headers": [(b"host", b"h")]})[1]["body"] == b"hello bob"
+    assert len(spans.servers) == count
+    assert spans.servers[-1].facts["component"] == ("framework" if count == 1 else "server")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -20,6 +23,16 @@ def start(*ignored: Any) -> Request | None:
     return start_request(PLACE, "test", "GET", "http://h/x", "http", "h", None, None, None, object())
 
 
+@contextmanager
+def active() -> Iterator[Request]:
+    request, outer = start(), current.get()
+    assert request is not None
+    request.activate()
+    yield request
+    current.put(outer)
+    request.end()
+
+
 def broken(*args: Any) -> Any:
     raise RuntimeError("ours")
 
@@ -29,6 +42,8 @@ def serve(error: BaseException | None = None) -> str:
     pending = current.get()
     assert type(pending) is hooks.PendingRequest
     pending.request = start()
+    assert pending.request is not None
+    pending.request.activate()
     if error is not None:
         raise error
     return "served"
@@ -102,15 +117,48 @@ def test_an_ignored_exception_is_no_failure(spans: Recorded) -> None:
     assert ["error" in tags(span) for span in spans.servers] == [False, True]
 
 
+def test_a_coroutine_that_is_abandoned_changes_no_context_but_its_own(spans: Recorded) -> None:
+    """The garbage collector closes it wherever it happens to run."""
+
+    async def waiting() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    coroutine = hooks.per_request_async(waiting, PLACE, start, lambda *call: None)()
+
+    async def main() -> None:
+        contextvars.copy_context().run(coroutine.send, None)
+
+    asyncio.run(main())
+    with active():
+        within = current.get()
+        coroutine.close()
+        assert current.get() is within
+    assert len(spans.servers) == 2
+
+
+def test_a_coroutine_that_is_closed_where_it_ran_restores_the_context(spans: Recorded) -> None:
+    async def waiting() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def main() -> None:
+        coroutine = hooks.per_request_async(waiting, PLACE, start, lambda *call: None)()
+        outer = current.get()
+        coroutine.send(None)
+        assert current.get() is not outer
+        coroutine.close()
+        assert current.get() is outer
+
+    asyncio.run(main())
+    assert len(spans.servers) == 1
+
+
 @pytest.mark.parametrize("hook", [hooks.on_failure, hooks.on_route])
 def test_a_hook_that_fails_or_finds_nothing_calls_the_original_once(hook: Any) -> None:
     calls: list[Any] = []
     with record() as spans:
-        request = start()
-        assert request is not None
-        hook(calls.append, PLACE, lambda args, kwargs: None)(1)
-        hook(calls.append, PLACE, broken)(2)
-        request.end()
+        with active():
+            hook(calls.append, PLACE, lambda args, kwargs: None)(1)
+            hook(calls.append, PLACE, broken)(2)
         hook(calls.append, PLACE, broken)(3)  # without a request nothing of ours is called
     assert calls == [1, 2, 3]
     assert not {"error", "http.route"} & set(tags(spans.one()))
@@ -118,9 +166,7 @@ def test_a_hook_that_fails_or_finds_nothing_calls_the_original_once(hook: Any) -
 
 
 def test_a_route_is_added_to_the_mount(spans: Recorded) -> None:
-    request = start()
-    assert request is not None
-    request.mount = "/v1"
-    hooks.on_route(lambda path: None, PLACE, lambda args, kwargs: args[0])("/{name}")
-    request.end()
+    with active() as request:
+        request.mount = "/v1"
+        hooks.on_route(lambda path: None, PLACE, lambda args, kwargs: args[0])("/{name}")
     assert spans.one().name == "GET /v1/{name}"

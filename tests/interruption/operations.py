@@ -6,7 +6,6 @@ import asyncio
 import concurrent.futures
 import gc
 import http.client
-import io
 import multiprocessing
 import multiprocessing.pool
 import sqlite3
@@ -15,10 +14,9 @@ import threading
 import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiohttp
-import flask
 import gevent
 import httpx
 import pytest
@@ -34,11 +32,8 @@ from autotrace.semantics import http as http_semantics
 from autotrace.tracing import current, propagate, tracer
 from autotrace.tracing.run_in_context import run_in_context
 from tests.http_client.http_peer import Peer, free_port, redirect
-
-
-class Operation(NamedTuple):
-    run: Callable[[], Any]
-    done: Callable[[], int]
+from tests.interruption.operation import Operation
+from tests.interruption.server_operations import SERVER_OPERATIONS
 
 
 @contextmanager
@@ -184,54 +179,6 @@ def _http_client(url: str) -> None:
 
 
 @contextmanager
-def flask_request() -> Iterator[Operation]:
-    app = flask.Flask("interrupted")
-    app.testing = True  # what a view raises goes through to the client
-    served = []
-
-    @app.route("/a/<b>")
-    def view(b: str) -> str:
-        served.append(b)
-        return b
-
-    client = app.test_client()
-
-    def run() -> None:
-        with client.get("/a/b") as answer:
-            assert answer.data == b"b"
-
-    yield Operation(run, lambda: len(served))
-
-
-@contextmanager
-def wsgi_request() -> Iterator[Operation]:
-    from wsgiref.handlers import SimpleHandler
-
-    served = []
-
-    def app(environ: Any, start_response: Any) -> Any:
-        served.append(1)
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"hello"]
-
-    class Handler(SimpleHandler):
-        def handle_error(self) -> None:
-            raise  # noqa: PLE0704 - wsgiref's own would print it and end the request
-
-    def run() -> None:
-        environ = {
-            "REQUEST_METHOD": "GET",
-            "PATH_INFO": "/a",
-            "SERVER_NAME": "here",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-        }
-        Handler(io.BytesIO(), io.BytesIO(), io.StringIO(), environ, False, False).run(app)
-
-    yield Operation(run, lambda: len(served))
-
-
-@contextmanager
 def pool_submit() -> Iterator[Operation]:
     ran: list[int] = []
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -356,4 +303,5 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "gevent": _carried(_spawn_greenlet),
     "run_in_context": _carried(_in_context),
     "propagation": _carried(_baggage),
+    **SERVER_OPERATIONS,
 }

@@ -218,6 +218,6 @@ def test_modules_without_what_is_needed_are_refused_whole() -> None:
     with pytest.raises(Unpatchable, match="Response"):
         patch.messages(fake, plan)
     assert plan._undo == []
-    for function in (patch.sync, patch.gthread, patch.base_async, patch.asgi_worker):
+    for function in (patch.sync, patch.gthread, patch.base_async, patch.asgi_protocol):
         with pytest.raises(Unpatchable):
             function(fake, Plan())
