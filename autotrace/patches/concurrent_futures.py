@@ -14,7 +14,7 @@ from opentelemetry.context.context import Context
 
 from autotrace.containment import contained
 from autotrace.patching import Plan
-from autotrace.tracing import cross_process
+from autotrace.tracing import cross_process, pool_jobs
 from autotrace.tracing.run_in_context import capture_context, run_in_context
 
 
@@ -37,7 +37,10 @@ def _submit(original: Any) -> Any:
             contained("ThreadPoolExecutor.submit")
             context = None
         if not context:
-            return original(*args, **kwargs)
+            runner = pool_jobs.runner
+            if runner is None or len(args) < 2 or not callable(args[1]):
+                return original(*args, **kwargs)
+            return original(args[0], runner, *args[1:], **kwargs)
         return original(args[0], run_in_context, context, *args[1:], **kwargs)
 
     return submit
