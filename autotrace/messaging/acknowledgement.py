@@ -71,6 +71,8 @@ class Acknowledgement:
             span = self._take()
             if span is not None:
                 span.end()
+        except AttributeError:
+            pass  # half made: an exception of the program's has struck in __init__()
         except Exception:
             contained(PLACE)
 
@@ -108,6 +110,8 @@ class FutureAcknowledgement:
     def __del__(self) -> None:
         try:
             self.span.end()
+        except AttributeError:
+            pass  # half made: an exception of the program's has struck in __init__()
         except Exception:
             contained(PLACE)
 

@@ -64,6 +64,10 @@ class AsyncConsumerState(ConsumerState):
         except Exception:
             contained(PLACE)
 
+    def on_failure(self) -> None:
+        """This task's call raises after its record has come."""
+        self.span_here().close()
+
     def on_commit(self) -> None:
         """This task is done with its record, unless an iterator will notice its end."""
         try:
@@ -113,9 +117,13 @@ class AsyncConsumerIterator(ConsumerProxy):
     async def __anext__(self) -> Any:
         record = await self._consumer.__anext__()
         try:
-            consumer_span = self._consumer_span = self._state.span_here()
-            consumer_span.in_for_loop = True
-            self._active = consumer_span.active
-        except Exception:
-            contained(PLACE)
+            try:
+                consumer_span = self._consumer_span = self._state.span_here()
+                consumer_span.in_for_loop = True
+                self._active = consumer_span.active
+            except Exception:
+                contained(PLACE)
+        except BaseException:
+            self._state.on_failure()
+            raise
         return record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autotrace.containment import contained
+from autotrace.containment import contained, reraise_interruption
 from autotrace.messaging.record_adapter import RecordAdapter
 from autotrace.semantics.kafka import age, short_key
 from autotrace.tracing import propagate
@@ -49,6 +49,7 @@ def adapter_with_lag(partition_state: Callable[[tuple[str, int]], Any]) -> Recor
         try:
             high = partition_state((record.topic, record.partition)).highwater
         except Exception:  # the partition was taken away meanwhile
+            reraise_interruption()
             return found
         if high is not None and high > record.offset:
             found["lag"] = high - record.offset - 1

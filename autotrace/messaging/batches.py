@@ -71,7 +71,12 @@ class Remaining:
             contained(PLACE)
 
     def __del__(self) -> None:
-        self.finish()
+        try:
+            unfinished = self.headers and not self.finished
+        except AttributeError:
+            return  # half made: an exception of the program's has struck in __init__()
+        if unfinished:
+            self.finish()
 
 
 class TracedList(list[Any]):
@@ -102,18 +107,26 @@ class TracedListIterator:
 
     def __next__(self) -> Any:
         try:
-            record = next(self._records)
-        except BaseException:
+            try:
+                record = next(self._records)
+                self._remaining.open(record, self._consumer_span)
+            except BaseException:
+                self._consumer_span.close()
+                raise
+        except BaseException:  # an exception of the program's may strike before close()
             self._consumer_span.close()
             raise
-        self._remaining.open(record, self._consumer_span)
         return record
 
     def __length_hint__(self) -> int:
         return self._records.__length_hint__()  # type: ignore[attr-defined, no-any-return]
 
     def __del__(self) -> None:
-        self._consumer_span.close_in_finalizer()
+        try:
+            consumer_span = self._consumer_span
+        except AttributeError:
+            return  # half made: an exception of the program's has struck in __init__()
+        consumer_span.close_in_finalizer()
 
 
 def traced_list(records: list[Any], adapter: RecordAdapter, shared: SharedFacts, facts: dict[str, Any]) -> TracedList:

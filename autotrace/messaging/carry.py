@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from autotrace.containment import contained
 from autotrace.messaging import consumer_span
 from autotrace.messaging.record_context import reactivate
+from autotrace.tracing.current import get, put
 
 if TYPE_CHECKING:
     from autotrace.messaging.record_adapter import RecordAdapter
@@ -34,23 +35,33 @@ class carry:
     Nothing happens for a record that autotrace has not seen, or that a thousand newer ones have followed.
     """
 
+    active: ActiveRecord | None = None
+
     def __init__(self, record: Any) -> None:
         self.record = record
-        self.active: ActiveRecord | None = None
 
     def __enter__(self) -> Any:
+        outer = get()
         try:
-            adapter = adapters.get(type(self.record))
-            found = None if adapter is None else consumer_span.recent_records.get(adapter.key(self.record))
-            self.active = None if found is None else reactivate(*found)
-        except Exception:
-            contained(PLACE)
+            try:
+                adapter, record = adapters.get(type(self.record)), self.record
+                found = None if adapter is None else consumer_span.recent_records.find(adapter.key(record), record)
+                self.active = None if found is None else reactivate(*found)
+            except Exception:
+                contained(PLACE)
+        except BaseException:
+            put(outer)
+            raise
         return self.record
 
     def __exit__(self, *_: object) -> None:
-        active, self.active = self.active, None
         try:
-            if active is not None:
-                active.deactivate()
+            if self.active is not None:
+                self.active.deactivate()
+            self.active = None
         except Exception:
             contained(PLACE)
+
+    def __del__(self) -> None:
+        # The `with` statement has dropped this object although an exception has struck within __exit__().
+        self.__exit__()

@@ -48,6 +48,10 @@ class ConsumerState:
         self.consumer_span.open_in_thread(record)
         return record
 
+    def on_failure(self) -> None:
+        """The call raises, so the program gets no record, even if one has come already."""
+        self.consumer_span.close()
+
     def on_commit(self) -> None:
         """The program is done with the record, unless an iterator will notice its end."""
         if not self.consumer_span.in_for_loop:
@@ -102,6 +106,8 @@ class ConsumerProxy:
         self._consumer_span: ConsumerSpan = state.consumer_span
 
     def __getattr__(self, name: str) -> Any:
+        if name in ConsumerProxy.__slots__:  # half made: an exception of the program's has struck in __init__()
+            raise AttributeError(name)
         return getattr(self._consumer, name)
 
     @property  # type: ignore[misc]
@@ -109,7 +115,11 @@ class ConsumerProxy:
         return type(self._consumer)
 
     def __del__(self) -> None:
-        if self._active is not None and self._consumer_span.active is self._active:
+        try:
+            left = self._active is not None and self._consumer_span.active is self._active
+        except AttributeError:
+            return  # half made: an exception of the program's has struck in __init__()
+        if left:
             self._consumer_span.close_in_finalizer()
 
 
@@ -122,8 +132,12 @@ class ConsumerIterator(ConsumerProxy):
         return self
 
     def __next__(self) -> Any:
-        record = next(self._consumer)
         consumer_span = self._consumer_span
-        consumer_span.in_for_loop = True
-        self._active = consumer_span.active
+        try:
+            record = next(self._consumer)
+            consumer_span.in_for_loop = True
+            self._active = consumer_span.active
+        except BaseException:
+            consumer_span.close()
+            raise
         return record

@@ -29,8 +29,12 @@ def wrap_fetch(state_of: StateOf, deliver: Deliver, *, awaited: bool = False) ->
             state = state_of(self)
             if state is None:
                 return original(self, *args, **kwargs)
-            state.on_fetch()
-            return deliver(state, self, original(self, *args, **kwargs))
+            try:
+                state.on_fetch()
+                return deliver(state, self, original(self, *args, **kwargs))
+            except BaseException:
+                state.on_failure()
+                raise
 
         # Written out, because a description that both share would cost each fetch a call.
         async def fetch_awaited(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -38,7 +42,12 @@ def wrap_fetch(state_of: StateOf, deliver: Deliver, *, awaited: bool = False) ->
             if state is None:
                 return await original(self, *args, **kwargs)
             state.on_fetch()
-            return deliver(state, self, await original(self, *args, **kwargs))
+            fetched = await original(self, *args, **kwargs)
+            try:  # not around `await`: whoever drops a waiting coroutine runs its handlers, perhaps in another task
+                return deliver(state, self, fetched)
+            except BaseException:
+                state.on_failure()
+                raise
 
         return fetch_awaited if awaited else fetch
 

@@ -5,38 +5,34 @@ Limit: the end of a record taken by `next()` shows in the consumer's next call, 
 
 from __future__ import annotations
 
-import atexit
-import os
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 from opentelemetry.trace import SpanKind
 
 from autotrace.containment import contained
 from autotrace.messaging.loop_exception import leaving
-from autotrace.messaging.recent import Recent
+from autotrace.messaging.recent_records import RecentRecords
 from autotrace.messaging.record_context import ActiveRecord, enclosing, reactivate
+from autotrace.messaging.thread_spans import this_thread
 from autotrace.propagation.context import SAMPLED, Remote
 from autotrace.semantics import messaging, topics
-from autotrace.tracing import tracer
+from autotrace.tracing import forks, tracer
 from autotrace.tracing.current import get, put
 from autotrace.tracing.span import FOLLOWS_FROM, Span, SpanLink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from opentelemetry.context.context import Context
+
     from autotrace.messaging.record_adapter import RecordAdapter
     from autotrace.semantics.family import SharedFacts
 
 PLACE = "a consumer span"
-_get_ident = threading.get_ident
 UNREAD: Any = object()
 
-
-recent_records = Recent(1024)
-"""Key of a record -> (its span, its producer or None), so that its span can be reactivated."""
+recent_records = RecentRecords(1024)
 
 _forks = 0
 """A parent ends the records that it had open at a fork; its child does not end them too."""
@@ -47,7 +43,7 @@ def _forked() -> None:
     _forks += 1
 
 
-os.register_at_fork(after_in_child=_forked)
+forks.in_child(_forked)
 
 
 def start_span(facts: dict[str, Any], shared: SharedFacts, remote: Remote | None) -> Span | None:
@@ -86,14 +82,16 @@ class ConsumerSpan:
         self.active: ActiveRecord | None = None
         self.in_for_loop = False
         """An iterator has given the record, and it will notice the record's end."""
-        self.thread = self.handled = self.forks = 0
+        self.handled = self.forks = 0
+        self.thread: object = None
 
     def open_in_thread(self, record: Any) -> None:
         """open() for `next()`: only the consumer's next call, or the end of this thread, ends the record."""
         self.in_for_loop = False
-        if self.thread != _get_ident():
-            self.thread = _get_ident()
-            _this_thread.spans.add(self)
+        spans = this_thread.spans
+        if self.thread is not spans.thread:
+            self.thread = spans.thread
+            spans.add(self)
         self.open(record)
 
     def open(self, record: Any, headers: Any = UNREAD) -> None:
@@ -101,45 +99,68 @@ class ConsumerSpan:
         self.close()
         current = get()
         try:
-            before, base, place = enclosing()
-            adapter = self.adapter
-            remote = adapter.extract(adapter.headers(record) if headers is UNREAD else headers)
-            if base is not current:
-                put(base)  # beneath all records: no record is ever the parent of another
-            span = start_span(adapter.facts(record), self.shared, remote)
-            if span is not None:
-                self.forks = _forks
-                self.handled = id(sys.exc_info()[1])
-                self.active = ActiveRecord(span, before, base, place, remote)
-                recent_records.put(adapter.key(record), (span, remote))
-        except Exception:
-            contained(PLACE)
-        if self.active is None and get() is not current:
-            put(current)
+            try:
+                before, base, place = enclosing()
+                adapter = self.adapter
+                remote = adapter.extract(adapter.headers(record) if headers is UNREAD else headers)
+                if base is not current:
+                    put(base)  # beneath all records: no record is ever the parent of another
+                span = start_span(adapter.facts(record), self.shared, remote)
+                if span is not None:
+                    self.forks = _forks
+                    self.handled = id(sys.exc_info()[1])
+                    self.active = ActiveRecord(span, before, base, place, remote)
+                    recent_records.add(adapter.key(record), record, span, remote)
+            except Exception:
+                contained(PLACE)
+            if self.active is None and get() is not current:
+                put(current)
+        except BaseException:
+            self._forget(current)
+            raise
 
     def reopen(self, record: Any) -> None:
         """Activate the span of a record that was delivered before. Nothing happens if the record is forgotten."""
         self.close()
+        current = get()
         try:
-            found = recent_records.get(self.adapter.key(record))
-            self.active = None if found is None else reactivate(*found)
-        except Exception:
-            contained(PLACE)
+            try:
+                found = recent_records.find(self.adapter.key(record), record)
+                self.active = None if found is None else reactivate(*found)
+            except Exception:
+                contained(PLACE)
+        except BaseException:
+            self._forget(current)
+            raise
+
+    def _forget(self, before: Context) -> None:
+        """An exception of the program's has struck while a record was opened: the program never gets this record."""
+        active, self.active = self.active, None
+        put(before)
+        if active is not None:
+            active.open = False
 
     def close(self, error: BaseException | None = None) -> None:
         """End the span, as failed if there is an `error`, and restore the context from before it."""
         active = self.active
         if active is None:
             return
-        self.active = None
         try:
+            try:
+                self.active = None
+                active.deactivate()
+                if self.forks == _forks:
+                    if isinstance(error, Exception):
+                        active.span.fail(error)
+                    active.span.end()
+            except Exception:
+                contained(PLACE)
+        except BaseException:  # of the program's: it has struck here
+            self.active = None
             active.deactivate()
             if self.forks == _forks:
-                if isinstance(error, Exception):
-                    active.span.fail(error)
                 active.span.end()
-        except Exception:
-            contained(PLACE)
+            raise
 
     def close_in_handler(self) -> None:
         """close() by a method that stands in `finally` or `except`. An exception handled there fails the span."""
@@ -153,39 +174,14 @@ class ConsumerSpan:
             error = None
             try:
                 error = leaving(sys._getframe(2))
+            except ValueError:
+                pass  # no Python code drops it
             except Exception:
                 contained(PLACE)
             self.close(error)
 
     def __del__(self) -> None:
-        self.close()
-
-
-class _ThreadSpans(WeakSet[ConsumerSpan]):
-    """The consumer spans that `next()` opened in one thread."""
-
-    def close(self) -> None:
-        for span in list(self):
-            if span.thread == _get_ident():
-                span.close()
-
-    def __del__(self) -> None:
         try:
             self.close()
-        except Exception:
-            pass  # the interpreter is on its way out
-
-
-class _Thread(threading.local):
-    """Dropped when its thread ends. Its consumer spans are closed then."""
-
-    def __init__(self) -> None:
-        self.spans = _ThreadSpans()
-
-
-_this_thread = _Thread()
-
-
-@atexit.register
-def _exiting() -> None:
-    _this_thread.spans.close()
+        except AttributeError:
+            pass  # half made: an exception of the program's has struck in __init__()

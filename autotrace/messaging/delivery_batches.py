@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
 from autotrace.messaging.client_slot import SLOT
-from autotrace.messaging.delivery_reports import PLACE, DeliveryReport, end_span, run_in_span
+from autotrace.messaging.delivery_reports import PLACE, DeliveryReport, end_reported, run_in_span
 from autotrace.messaging.producing import start_span
 from autotrace.tracing.current import get
 from autotrace.tracing.traced_call import argument, end_failed, with_argument
@@ -40,7 +40,7 @@ class BatchSpan:
         self.waiting.add(span)
 
     def __del__(self) -> None:
-        end_span(self.span, self.waiting)
+        end_reported(self)
 
 
 class BatchReport:

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from autotrace.containment import contained
 from autotrace.tracing import forks
-from autotrace.tracing.current import enter, get, leave, put
+from autotrace.tracing.current import enter, get, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,10 +29,12 @@ PLACE = "the delivery report"
 class PendingDeliveries:
     """Kept by a producer: its facts, its configured callback, and the spans whose report has not come."""
 
-    __slots__ = ("__weakref__", "callback", "shared", "waiting")
+    __slots__ = ("__weakref__", "callback", "limit", "shared", "waiting")
 
-    def __init__(self, shared: SharedFacts, callback: Any) -> None:
+    def __init__(self, shared: SharedFacts, callback: Any, limit: int) -> None:
         self.shared = shared
+        self.limit = limit
+        """Bytes of the largest message that the producer accepts."""
         self.callback = callback
         """The program's callback for messages without one of their own."""
         self.waiting: set[Span] = set()
@@ -40,13 +42,13 @@ class PendingDeliveries:
 
     def give_up(self) -> None:
         """No report will come any more."""
-        waiting = self.waiting
         try:
+            waiting = self.waiting
             while waiting:
                 span = waiting.pop()
                 span.facts["delivery"] = "unknown"
                 span.end()
-        except KeyError:  # a report came meanwhile, in another thread
+        except (KeyError, AttributeError):  # a report came meanwhile, in another thread; or it is half made
             pass
         except Exception:
             contained(PLACE)
@@ -111,22 +113,30 @@ class DeliveryReport:
             span.end()
 
     def __del__(self) -> None:
-        end_span(self.span, self.waiting)
+        end_reported(self)
 
 
 def run_in_span(context: Context, span: Span, callback: Any, error: Any, message: Any) -> Any:
     """The program's callback, called as the library would call it, with the producer span active."""
-    token = put(context)
+    outer = get()
     try:
-        enter(span)
-        return callback(error, message)
-    finally:
-        leave(token)
+        try:
+            put(context)
+            enter(span)
+            return callback(error, message)
+        finally:
+            put(outer)
+    except BaseException:  # it may have struck within `finally`
+        put(outer)
+        raise
 
 
-def end_span(span: Span, waiting: set[Span]) -> None:
+def end_reported(report: Any) -> None:
+    """The finalizer of an object with a `span` that is `waiting` for its report."""
     try:
-        waiting.discard(span)
-        span.end()
+        report.waiting.discard(report.span)
+        report.span.end()
+    except AttributeError:
+        pass  # half made: an exception of the program's has struck in __init__()
     except Exception:
         contained(PLACE)

@@ -8,23 +8,50 @@ from opentelemetry.trace import SpanKind
 
 from autotrace.semantics import messaging, topics
 from autotrace.semantics.kafka import short_key
-from autotrace.tracing import tracer
+from autotrace.tracing import propagate, tracer
+from autotrace.tracing.current import SPAN_KEY, get
 from autotrace.tracing.traced_call import with_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autotrace.propagation.context import Remote
     from autotrace.semantics.family import SharedFacts
     from autotrace.tracing.span import Span
 
     Started = tuple[Span, tuple[Any, ...], dict[str, Any]]
 
 
-def start_span(facts: dict[str, Any], shared: SharedFacts) -> Span | None:
-    """A producer span, not active yet. None: its topic is excluded, or tracing is suppressed."""
+def start_span(facts: dict[str, Any], shared: SharedFacts, headers: Any = None) -> Span | None:
+    """A producer span, not active yet. None: its topic is excluded, or tracing is suppressed.
+
+    `headers`: the program's own. Where no span is active, the trace context in them is the parent.
+    """
     if topics.excluded(facts.get("topic")):
         return None
-    return tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, shared)
+    remote = parent_in(headers) if headers is not None and SPAN_KEY not in get() else None
+    return tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, shared, remote)
+
+
+def parent_in(headers: Any) -> Remote | None:
+    """The trace context that the program has put into a record's headers itself; None if there is none."""
+    # Of a class of the program's own: read as C code reads it, which calls none of its methods.
+    if isinstance(headers, list):
+        pairs = list.__iter__(headers)
+    elif isinstance(headers, dict):
+        pairs = iter(dict.items(headers))
+    elif isinstance(headers, tuple):
+        pairs = tuple.__iter__(headers)
+    else:
+        return None
+    # confluent-kafka takes text, too. Of a record that has come, every value is bytes.
+    remote = propagate.extract_kafka(
+        [
+            (pair[0], pair[1].encode()) if type(pair) is tuple and len(pair) == 2 and type(pair[1]) is str else pair
+            for pair in pairs
+        ]
+    )
+    return remote if remote is not None and (remote.trace_id or remote.decision is not None) else None
 
 
 def before_send(
@@ -48,10 +75,11 @@ def before_send(
         if topics.excluded(topic):
             return None
         facts = {"topic": topic, "key": short_key(args[3] if count > 3 else kwargs.get("key"))}
-        span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, shared)
+        headers = args[headers_position] if count > headers_position else kwargs.get("headers")
+        remote = parent_in(headers) if headers is not None and SPAN_KEY not in get() else None
+        span = tracer.start(messaging.PRODUCER, SpanKind.PRODUCER, facts, shared, remote)
         if span is None:
             return None
-        headers = args[headers_position] if count > headers_position else kwargs.get("headers")
         headers = injected(args[0], headers, span)
         if headers is not None:
             args, kwargs = with_argument(args, kwargs, headers_position, "headers", headers)

@@ -10,9 +10,12 @@ from _thread import get_ident
 from typing import TYPE_CHECKING, Any
 
 from autotrace.messaging.place import context_of, here
+from autotrace.tracing import pool_jobs
 from autotrace.tracing.current import SPAN_KEY, enter, get, put
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.context.context import Context
 
     from autotrace.propagation.context import Remote
@@ -68,6 +71,27 @@ def drop_ended() -> None:
         beneath = without_ended(current, here())
         if beneath is not current:
             put(beneath)
+
+
+def run_job(work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """work(*args, **kwargs), a job of a pool's thread. If it leaves a record active there, the next job does not see it."""
+    outer = get()
+    try:
+        try:
+            return work(*args, **kwargs)
+        finally:
+            _leave_record(outer)
+    except BaseException:  # it may have struck within `finally`
+        _leave_record(outer)
+        raise
+
+
+def _leave_record(outer: Context) -> None:
+    if get().get(RECORD_KEY) is not outer.get(RECORD_KEY):
+        put(outer)
+
+
+pool_jobs.runner = run_job
 
 
 def without_ended(context: Context, at: object) -> Context:

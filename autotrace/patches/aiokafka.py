@@ -15,12 +15,15 @@ from autotrace.messaging.async_consumer import AsyncConsumerIterator, AsyncConsu
 from autotrace.messaging.client_slot import SLOT, kept_by_client
 from autotrace.messaging.commits import wrap_commit
 from autotrace.messaging.consumer_calls import wrap_close, wrap_fetch, wrap_iter
-from autotrace.messaging.producing import before_send, start_span
-from autotrace.patching import Plan, require
+from autotrace.messaging.draft import Draft
+from autotrace.messaging.producing import before_send
+from autotrace.messaging.size_limit import removable, within_limit
+from autotrace.patching import MARK, Plan, require
+from autotrace.patching.subclasses import shown_as
 from autotrace.semantics import topics
 from autotrace.semantics.kafka import client_facts
 from autotrace.tracing import propagate
-from autotrace.tracing.current import leave, put
+from autotrace.tracing.current import get, put
 from autotrace.tracing.traced_call import argument, traced_await
 
 SEND, SEND_BATCH, APPEND = "AIOKafkaProducer.send", "AIOKafkaProducer.send_batch", "BatchBuilder.append"
@@ -37,6 +40,11 @@ def producer(module: Any, plan: Plan) -> None:
     plan.method(BatchBuilder, "append", _append, parameters=("headers",))
     # send_batch(): that span becomes active, and ends when the future is done.
     plan.method(Producer, "send_batch", _send_batch, parameters=("batch", "topic", "partition"))
+    # estimate_size_in_bytes(): send() refuses a record by it. Older versions do not count the headers. No span.
+    calls = sys.modules.get(Producer.__module__)
+    kind = getattr(calls, "DefaultRecordBatchBuilder", None)
+    if kind is not None and not hasattr(kind, MARK):
+        plan.value(calls, kind.__name__, _measuring(kind))
     # start(): makes the tasks that serve every caller. No span.
     plan.method(Producer, "start", _start)
 
@@ -67,7 +75,10 @@ def _send(original: Any) -> Any:
 
 
 def _injected(client: Any, headers: Any, span: Any) -> Any:
-    return _with_trace(headers, span) if _takes_headers(client.client) else None
+    injected = _with_trace(headers, span) if _takes_headers(client.client) else None
+    if injected is not None:
+        removable(span, injected, headers, client._max_request_size)
+    return injected
 
 
 def _with_trace(headers: Any, span: Any) -> Any:
@@ -76,6 +87,12 @@ def _with_trace(headers: Any, span: Any) -> Any:
     ):  # the client refuses such headers; the program shall see that
         return None
     return propagate.inject_kafka(headers or None, span)
+
+
+def _measuring(kind: Any) -> type:
+    """The class by which send() measures a record. It is a C type, so a subclass takes its name in that module."""
+    measure = within_limit(require(kind, "estimate_size_in_bytes"), 2)
+    return shown_as(kind.__name__, (kind,), {"estimate_size_in_bytes": staticmethod(measure), MARK: kind})
 
 
 def _takes_headers(client: Any) -> bool:
@@ -87,32 +104,11 @@ def _takes_headers(client: Any) -> bool:
 # Batches that the program fills ---------------------------------------------------------------------------------------
 
 
-class Draft:
-    """Kept by a batch until it is sent: the span that its records carry."""
-
-    __slots__ = ("shared", "span", "takes_headers")
-
-    def __init__(self, client: Any) -> None:
-        self.shared = _shared(client)
-        self.takes_headers = _takes_headers(client.client)
-        self.span: Any = None
-
-    def started(self) -> Any:
-        if self.span is None:
-            self.span = start_span({}, self.shared)
-        return self.span
-
-    def taken(self) -> Any:
-        """The span of one attempt to send the batch; the next attempt has a span of its own."""
-        span, self.span = self.started(), None
-        return span
-
-
 def _create_batch(original: Any) -> Any:
     def create_batch(*args: Any, **kwargs: Any) -> Any:
         batch = original(*args, **kwargs)
         try:
-            batch.__dict__[SLOT] = Draft(args[0])
+            batch.__dict__[SLOT] = Draft(_shared(args[0]), _takes_headers(args[0].client))
         except Exception:
             contained(SEND_BATCH)
         return batch
@@ -125,10 +121,10 @@ def _append(original: Any) -> Any:
         draft = self.__dict__.get(SLOT)
         if draft is not None:
             try:
-                span = draft.started()
-                if span is not None and draft.takes_headers:
-                    headers = _with_trace(kwargs.get("headers"), span)
-                    kwargs = kwargs if headers is None else {**kwargs, "headers": headers}
+                given = kwargs.get("headers")
+                span = draft.span_for(given)
+                headers = None if span is None or not draft.takes_headers else _with_trace(given, span)
+                kwargs = kwargs if headers is None else {**kwargs, "headers": headers}
             except Exception:
                 contained(APPEND)
         return original(self, *args, **kwargs)
@@ -164,11 +160,18 @@ def _start(original: Any) -> Any:
     """The tasks that start() makes, and the listeners that they call, outlive the span that is active now."""
 
     async def start(*args: Any, **kwargs: Any) -> Any:
-        token = put(Context())
+        outer, empty = get(), Context()
         try:
-            return await original(*args, **kwargs)
-        finally:
-            leave(token)
+            try:
+                put(empty)
+                return await original(*args, **kwargs)
+            finally:
+                if get() is empty:  # else another task drops this coroutine
+                    put(outer)
+        except BaseException:  # it may have struck within `finally`
+            if get() is empty:
+                put(outer)
+            raise
 
     return start
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from autotrace.containment import contained, say
+from autotrace.containment import contained, reraise_interruption, say
 from autotrace.messaging import carry, method_messages
 from autotrace.messaging.batches import TracedList, traced_copy
 from autotrace.messaging.client_slot import SLOT
@@ -19,6 +19,7 @@ from autotrace.messaging.delivery_batches import wrap_produce_batch
 from autotrace.messaging.delivery_reports import DeliveryReport, PendingDeliveries
 from autotrace.messaging.method_messages import MessageConsumerState
 from autotrace.messaging.producing import before_send
+from autotrace.messaging.size_limit import fits
 from autotrace.patching import Plan, Unpatchable, require
 from autotrace.patching.subclasses import subclass
 from autotrace.propagation.context import SAMPLED
@@ -58,7 +59,9 @@ def clients(module: Any, plan: Plan) -> None:
 def _producer(failure: Any) -> dict[str, Any]:
     return {
         # __init__(): has the configured servers and callback. No span.
-        "__init__": _init(lambda config: PendingDeliveries(_client(config, operation="send"), _callback(config))),
+        "__init__": _init(
+            lambda config: PendingDeliveries(_client(config, operation="send"), _callback(config), _limit(config))
+        ),
         # produce(): the only way in, but for batches. One PRODUCER span, which ends with the delivery report.
         "produce": lambda original: traced(
             original, "Producer.produce", _before_produce(failure), lambda span, result: LEAVE_OPEN
@@ -76,9 +79,13 @@ def _callback(config: dict[str, Any]) -> Any:
     return next((value for name, value in config.items() if name.lower() == "on_delivery"), None)
 
 
+def _limit(config: dict[str, Any]) -> int:
+    return int(config.get("message.max.bytes", 1_000_000))  # the library has accepted its configuration
+
+
 def _shared(producer: Any) -> Any:
     pending = getattr(producer, SLOT, None)  # _state(), written out: this is a hot path
-    return None if pending is None else pending.shared
+    return pending.shared if type(pending) is PendingDeliveries else None
 
 
 def _before_produce(failure: Any) -> Any:
@@ -88,8 +95,11 @@ def _before_produce(failure: Any) -> Any:
         started = start(args, kwargs)
         if started is None:
             return None
+        given, given_kwargs = args, kwargs
         span, args, kwargs = started
         pending = getattr(args[0], SLOT)
+        if not _fits(pending.limit, args, kwargs, argument(given, given_kwargs, 8, "headers")):
+            args, kwargs = given, given_kwargs
         callback = _given_callback(args, kwargs, pending, 5)
         if callback is not None or span.flags & SAMPLED:
             report = DeliveryReport(span, pending, callback, failure)
@@ -97,6 +107,13 @@ def _before_produce(failure: Any) -> Any:
         return span, args, kwargs
 
     return before
+
+
+def _fits(limit: int, args: Any, kwargs: Any, given: Any) -> bool:
+    injected = argument(args, kwargs, 8, "headers")
+    if injected is given:
+        return True
+    return fits(limit, argument(args, kwargs, 2, "value"), argument(args, kwargs, 3, "key"), given, injected)
 
 
 def _injected(producer: Any, headers: Any, span: Any) -> Any:
@@ -217,6 +234,7 @@ def _high_watermark(kind: Any, TopicPartition: Any) -> Any:
         try:
             found = get_watermark_offsets(consumer, TopicPartition(topic, partition), cached=True)
         except Exception:  # closed meanwhile, or the partition was taken away
+            reraise_interruption()
             return None
         return None if found is None else int(found[1])
 
@@ -237,7 +255,8 @@ def _traced(kind: type, makers: dict[str, Any]) -> type:
 
 def _state(client: Any) -> Any:
     """The PendingDeliveries or MessageConsumerState of a client. None if it was not made."""
-    return getattr(client, SLOT, None)
+    found = getattr(client, SLOT, None)
+    return found if isinstance(found, (MessageConsumerState, PendingDeliveries)) else None  # a mock has every attribute
 
 
 def _keeping_state(high_watermark: Any) -> Any:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from autotrace.containment import contained
-from autotrace.messaging.client_slot import SLOT
+from autotrace.messaging.client_slot import SLOT, slot_of
 from autotrace.messaging.consumer_calls import wrap_close, wrap_fetch, wrap_release
 from autotrace.messaging.producing import start_span
 from autotrace.patching import Plan, Unpatchable, require
@@ -79,7 +79,7 @@ def _deliver_list(state: Any, consumer: Any, messages: Any) -> Any:
 def _add_message(original: Any) -> Any:
     def add_message(self: Any, msg_data: Any, future: Any) -> Any:
         try:
-            pending = getattr(self._kafka_executor._producer, SLOT, None)
+            pending = slot_of(self._kafka_executor._producer)
             if pending is not None and SLOT not in msg_data:
                 span = start_span({"topic": msg_data["topic"], "key": short_key(msg_data["key"])}, pending.shared)
                 if span is not None:
@@ -96,7 +96,7 @@ def _init(original: Any) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            state = getattr(self._consumer, SLOT, None)
+            state = slot_of(self._consumer)
             if state is not None:
                 self.__dict__[SLOT] = state
                 delattr(self._consumer, SLOT)

@@ -14,6 +14,7 @@ from autotrace.messaging.commits import wrap_commit
 from autotrace.messaging.consumer import ConsumerIterator, ConsumerState
 from autotrace.messaging.consumer_calls import wrap_close, wrap_fetch, wrap_iter, wrap_release
 from autotrace.messaging.producing import before_send
+from autotrace.messaging.size_limit import removable, within_limit
 from autotrace.patching import MARK, Plan, Unpatchable, require
 from autotrace.semantics.kafka import client_facts
 from autotrace.tracing import propagate, run_in_context
@@ -23,7 +24,10 @@ from autotrace.tracing.traced_call import LEAVE_OPEN, argument, traced
 def producer(module: Any, plan: Plan) -> None:
     Future = require(module, "FutureRecordMetadata")
     # send(): the only way in. One PRODUCER span, which ends when the future is done.
-    plan.method(require(module, "KafkaProducer"), "send", _traced_send(Future), parameters=("topic", "key", "headers"))
+    Producer = require(module, "KafkaProducer")
+    plan.method(Producer, "send", _traced_send(Future), parameters=("topic", "key", "headers"))
+    # _estimate_size_in_bytes(): send() refuses a record by it. No span.
+    plan.method(Producer, "_estimate_size_in_bytes", partial(within_limit, position=3), parameters=("headers",))
     # add_callback(), add_errback(): on the class that send() returns, because its base serves every request of the
     # library. No span: the program's callback runs with the producer span active.
     plan.method(Future, "add_callback", _with_context)
@@ -62,10 +66,12 @@ def _traced_send(Future: Any) -> Any:
 
     def after(span: Any, future: Any) -> object:
         acknowledgement = Acknowledgement(span, span.shared.facts["acks"] != 0)
-        add_callback(future, acknowledgement.succeeded)
-        add_errback(future, acknowledgement.failed)
+        if not future.is_done:
+            add_callback(future, acknowledgement.succeeded)
+            add_errback(future, acknowledgement.failed)
         if future.is_done and span.end_time is None:
-            # Up to 2.0.2, the library can lose a callback that is added while the future completes.
+            # Not by a callback: the library catches all that a callback of a completed future raises, also a timeout of
+            # the program's. And up to 2.0.2 it can lose a callback that is added while the future completes.
             if future.exception is None:
                 acknowledgement.succeeded(future.value)
             else:
@@ -81,11 +87,14 @@ def _injected(client: Any, headers: Any, span: Any) -> Any:
     if client.config["api_version"] < (0, 11) or not (headers is None or isinstance(headers, list)):
         return None
     injected = propagate.inject_kafka(headers, span)
-    if headers is None or type(headers) is list:
-        return injected
-    same_class = copy.copy(headers)  # of the program's own class: 2.0.2 refuses it, later versions do not
-    same_class[:] = injected
-    return same_class
+    if not (headers is None or type(headers) is list):
+        same_class = copy.copy(headers)  # of the program's own class: 2.0.2 refuses it, later versions do not
+        same_class[:] = injected
+        injected = same_class
+    limit = client.config.get("max_request_size")
+    if limit is not None:
+        removable(span, injected, headers, limit)
+    return injected
 
 
 def _with_context(original: Any) -> Any:
@@ -124,8 +133,12 @@ def _next(original: Any) -> Any:
         state = _state(self)
         if state is None:
             return original(self)
-        state.on_fetch()
-        return state.on_record(self, original(self))
+        try:
+            state.on_fetch()
+            return state.on_record(self, original(self))
+        except BaseException:
+            state.on_failure()
+            raise
 
     return __next__
 

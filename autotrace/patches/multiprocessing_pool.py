@@ -13,7 +13,7 @@ from opentelemetry.context.context import Context
 
 from autotrace.containment import contained
 from autotrace.patching import Plan
-from autotrace.tracing import cross_process, run_in_context
+from autotrace.tracing import cross_process, pool_jobs, run_in_context
 from autotrace.tracing.traced_call import argument, with_argument
 
 
@@ -51,6 +51,8 @@ def _carrying(pool: Any, function: Any, ThreadPool: type) -> Any:
     """`function` as one that runs in the current context; None where nothing is current, or where it cannot be carried."""
     if isinstance(pool, ThreadPool):
         context = run_in_context.capture_context()
-        return partial(run_in_context.run_in_context, context, function) if context else None
+        if not context:
+            return None if pool_jobs.runner is None else partial(pool_jobs.runner, function)
+        return partial(run_in_context.run_in_context, context, function)
     serialized = cross_process.serialize() if cross_process.reaches(pool, "_ctx") else None
     return None if serialized is None else partial(cross_process.run_in_serialized_context, serialized, function)

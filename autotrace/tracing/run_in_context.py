@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from autotrace.containment import contained
-from autotrace.tracing import current
+from autotrace.tracing import current, pool_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +46,11 @@ def submitting(original: Callable[..., Any], place: str) -> Callable[..., Any]:
         except Exception:
             contained(place)
             context = None
-        if not context:
+        if context:
+            return original(args[0], run_in_context, context, *args[1:], **kwargs)
+        runner = pool_jobs.runner
+        if runner is None or len(args) < 2 or not callable(args[1]):
             return original(*args, **kwargs)
-        return original(args[0], run_in_context, context, *args[1:], **kwargs)
+        return original(args[0], runner, *args[1:], **kwargs)
 
     return submit

@@ -12,7 +12,7 @@ from opentelemetry import trace
 
 from autotrace.propagation import carriers
 from autotrace.tracing import propagate, tracer
-from tests.contracts.messaging import own_work
+from tests.contracts.messaging import BY_HAND, own_work
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
 
@@ -60,6 +60,21 @@ class AsyncMessagingPromises:
             (work,) = [span for span in spans if span.name == name]
             assert is_child(processed, sent)
             assert is_child(work, processed)
+
+    @asynchronous
+    async def test_a_trace_that_the_program_passes_on_by_hand_goes_on(self, client: Any, spans: Recorded) -> None:
+        """The active span wins over it."""
+        async with client as found:
+            await found.send(b"1", [("traceparent", BY_HAND)])
+            with trace.get_tracer("program").start_as_current_span("own") as own:
+                await found.send(b"2", [("traceparent", BY_HAND)])
+            headers = [dict(record.headers) async for record in found.loop(2)]
+        first, second = spans.producers
+        assert (first.trace_id, first.parent_id) == (7, 9)
+        assert is_child(second, own)  # type: ignore[arg-type]
+        assert [found["traceparent"] for found in headers] == [
+            b"00-%032x-%016x-01" % (sent.trace_id, sent.span_id) for sent in (first, second)
+        ]
 
     @asynchronous
     async def test_both_sides_name_the_record(self, client: Any, spans: Recorded) -> None:

@@ -13,6 +13,9 @@ from autotrace.tracing import propagate, tracer
 from autotrace.tracing.span import FOLLOWS_FROM
 from tests.recorded import Recorded, is_child, nothing_current, tags
 
+BY_HAND = b"00-%032x-%016x-01" % (7, 9)
+"""A traceparent that the program has copied from somewhere."""
+
 
 class Client(Protocol):
     """One topic of its own, empty at first."""
@@ -53,6 +56,33 @@ class MessagingPromises:
         (sent,), (processed,) = spans.producers, spans.consumers
         assert is_child(processed, sent)
         assert [tuple(link) for link in processed.links or ()] == [(sent.trace_id, sent.span_id, FOLLOWS_FROM)]
+
+    def test_a_trace_that_the_program_passes_on_by_hand_goes_on(self, client: Client, spans: Recorded) -> None:
+        """Its own header is replaced by the producer span's, a child of what the program has named."""
+        client.send(b"1", [("traceparent", BY_HAND), ("mine", b"kept")])
+        seen = [client.headers(record) for record in client.loop()]
+        (sent,), (processed,) = spans.producers, spans.consumers
+        assert (sent.trace_id, sent.parent_id) == (7, 9)
+        assert is_child(processed, sent)
+        values = [value for name, value in seen[0] if name == "traceparent"]
+        assert values == [b"00-%032x-%016x-01" % (7, sent.span_id)]
+        assert ("mine", b"kept") in seen[0]
+
+    @pytest.mark.parametrize("header", [("traceparent", b"00-nonsense"), ("b3", b""), ("mine", b"1")])
+    def test_headers_without_a_valid_trace_begin_one(
+        self, client: Client, spans: Recorded, header: tuple[str, bytes]
+    ) -> None:
+        client.send(b"1", [header])
+        assert spans.one().parent_id == 0
+
+    def test_a_decision_by_hand_counts(self, client: Client, spans: Recorded) -> None:
+        client.send(b"1", [("b3", b"0")])
+        assert spans == [], "not sampled, as the program has said"
+
+    def test_the_active_span_wins_over_a_trace_by_hand(self, client: Client, spans: Recorded) -> None:
+        with trace.get_tracer("program").start_as_current_span("own") as own:
+            client.send(b"1", [("traceparent", BY_HAND)])
+        assert is_child(spans.producers[0], own)  # type: ignore[arg-type]
 
     def test_both_sides_name_the_record(self, client: Client, spans: Recorded) -> None:
         """Offset 0 is 0, not "unknown"."""

@@ -8,7 +8,7 @@ import pytest
 
 from autotrace import containment
 from autotrace.messaging import carry, consumer_span
-from autotrace.messaging.recent import Recent
+from autotrace.messaging.recent_records import RecentRecords
 from tests.messaging.fake_consumer import ADAPTER, Record
 from tests.recorded import Recorded, record
 
@@ -16,7 +16,7 @@ from tests.recorded import Recorded, record
 @pytest.fixture
 def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     monkeypatch.setitem(carry.adapters, Record, ADAPTER)
-    monkeypatch.setattr(consumer_span, "recent_records", Recent(1024))
+    monkeypatch.setattr(consumer_span, "recent_records", RecentRecords(1024))
     containment.failures.clear()
     with record() as found:
         yield found

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import threading
+from typing import Any
 
 import pytest
 
 import autotrace
-from autotrace.messaging import carry
+from autotrace.messaging import carry, consumer_span
 from autotrace.patching import Plan
+from autotrace.semantics.family import SharedFacts
 from autotrace.tracing import run_in_context
 from tests.messaging.fake_consumer import ADAPTER, Consumer, Record, current, records
 from tests.recorded import Recorded, nothing_current
+
+
+def recent_records_of() -> Any:
+    return consumer_span.recent_records
 
 
 class TestCarry:
@@ -54,6 +61,36 @@ class TestCarry:
             with carry.carry(unseen) as found:
                 assert found is unseen
                 assert nothing_current()
+
+    def test_tells_records_apart_that_mirrored_clusters_number_alike(self, spans: Recorded) -> None:
+        here, there = Consumer([Record(1, 100), Record(2)]), Consumer([Record(1, 200), Record(2)])
+        there.consumer_span.shared = SharedFacts({})
+        first, second = next(here), next(there)
+        next(there), next(here)
+        with carry.carry(first):
+            assert current() == 100
+        with carry.carry(second):
+            assert current() == 200
+        with carry.carry(copy.deepcopy([second])[0]._replace(producer=3)):
+            assert current() == 200, "a copy is of the newest"
+        here.consumer_span.close(), there.consumer_span.close()
+
+    def test_remembers_one_span_of_a_record_that_one_consumer_reads_again_and_again(self, spans: Recorded) -> None:
+        for number in range(100):
+            last = Record(1, 100 + number)
+            for _ in Consumer([last]):
+                pass
+        (kept,) = recent_records_of().young.values()
+        assert kept[3] == ()
+        with carry.carry(last):
+            assert current() == 199
+
+    def test_an_object_that_is_dropped_early_leaves_nothing_active(self, spans: Recorded) -> None:
+        (only,) = list(Consumer(records(1)))
+        entered = carry.carry(only)
+        entered.__enter__()
+        del entered
+        assert nothing_current()
 
     def test_lets_exceptions_through(self, spans: Recorded) -> None:
         (only,) = list(Consumer(records(1)))

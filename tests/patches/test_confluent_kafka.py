@@ -268,6 +268,27 @@ class TestProduce:
         assert len({name.lower() for name, _ in found}) == len(found)
         assert dict(found)["X-B3-SpanId"] == b"%016x" % spans.one().span_id
 
+    @pytest.mark.parametrize("form", ["bytes", "text", "key", "headers"])
+    def test_a_message_that_just_fits_is_sent_without_our_headers(
+        self, topic: str, broker: str, consumer: Consumers, spans: Recorded, form: str
+    ) -> None:
+        large = 10_000 - 36
+        small = Producer({"bootstrap.servers": broker, "message.max.bytes": 10_000})
+        if form == "headers":
+            sent(small, topic, b"v", headers=[("h", b"x" * (large - 20))])
+        elif form == "key":
+            sent(small, topic, key=b"x" * large)
+        else:
+            sent(small, topic, b"x" * large if form == "bytes" else "\N{EURO SIGN}" * (large // 3))
+        assert "error" not in tags(spans.one())
+        names = [name for name, _ in polled(consumer()).headers() or ()]
+        assert names == (["h"] if form == "headers" else [])
+
+    def test_a_message_that_is_too_large_is_refused_as_without_us(self, topic: str, spans: Recorded) -> None:
+        small = Producer({"bootstrap.servers": "localhost:1", "message.max.bytes": "10000"})
+        with pytest.raises(KafkaException, match="MSG_SIZE_TOO_LARGE"):
+            small.produce(topic, b"x" * 10_000)
+
     @pytest.mark.parametrize("kind", [list, dict])
     def test_headers_of_a_class_of_the_programs(
         self, topic: str, producer: Any, consumer: Consumers, spans: Recorded, kind: Any

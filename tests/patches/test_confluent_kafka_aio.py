@@ -11,6 +11,7 @@ import types
 from collections.abc import Callable, Coroutine
 from itertools import count
 from typing import Any
+from unittest import mock
 
 import pytest
 from confluent_kafka import KafkaException, Message, Producer, TopicPartition
@@ -27,6 +28,23 @@ aio = pytest.importorskip("confluent_kafka.aio")
 from confluent_kafka.aio import AIOConsumer, AIOProducer
 
 _numbers = count()
+
+
+def test_clients_that_are_mocks_work_as_without_us(spans: Recorded) -> None:
+    """A mock has every attribute. Programs, and the library's own tests, put mocks in the place of clients."""
+
+    async def main() -> None:
+        with mock.patch("confluent_kafka.aio._AIOConsumer.confluent_kafka.Consumer") as kind:
+            consumer = AIOConsumer({"bootstrap.servers": "x", "group.id": "g"})
+            kind.return_value.poll.return_value = "polled"
+            assert await consumer.poll(0) == "polled"
+            await consumer.close()
+
+    asyncio.run(main())
+    message = {"topic": "t", "key": None}
+    manager = mock.MagicMock()
+    patch._add_message(lambda self, msg_data, future: None)(manager, message, None)
+    assert message == {"topic": "t", "key": None}
 
 
 @pytest.fixture(scope="module")

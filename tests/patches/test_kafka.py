@@ -268,6 +268,23 @@ class TestSend:
             future.add_callback()
         assert not hasattr(Future.add_callback, MARK)
 
+    def test_a_record_that_just_fits_is_sent_without_our_headers(
+        self, topic: str, broker: str, consumer: Consumers, spans: Recorded
+    ) -> None:
+        fitting = KafkaProducer(
+            bootstrap_servers=broker, max_request_size=2000, value_serializer=lambda value: b"x" * value
+        )
+        with contextlib.closing(fitting):
+            room = 3800 - fitting._estimate_size_in_bytes(None, b"x" * 1800, [("mine", b"1")])
+            fitting.send(topic, room, headers=[("mine", b"1")]).get(30)
+            fitting.send(topic, room - 500).get(30)
+        first, second = spans.producers
+        assert "error" not in {**tags(first), **tags(second)}
+        spans.clear()
+        records = polled(consumer())
+        assert records[0].headers == [("mine", b"1")], "our headers would not fit"
+        assert "traceparent" in dict(records[1].headers)
+
     def test_a_record_too_large_is_the_spans_failure(self, topic: str, broker: str, spans: Recorded) -> None:
         """kafka-python 2.x returns a future that has failed already, 3.x raises."""
         small = KafkaProducer(bootstrap_servers=broker, max_request_size=2000)
