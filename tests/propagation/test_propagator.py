@@ -245,5 +245,5 @@ def test_importing_it_loads_nothing_but_itself() -> None:
         "import sys; before = set(sys.modules); import autotrace.propagation.carriers; "
         "print(*sorted(m for m in set(sys.modules) - before if not m.startswith('autotrace') and m != '__future__'))"
     )
-    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -204,17 +204,17 @@ def test_no_library_is_imported_that_the_program_did_not_ask_for() -> None:
         ("plan.missing", "failed: AttributeError"),
         ("1 / 0", "failed: ZeroDivisionError"),
         ("__import__('autotrace.missing')", "failed: ModuleNotFoundError"),
-        ("module.missing", "refused: partially initialized module 'http.client' has no attribute"),
-        ("module.HTTPConnection.missing", "refused: type object 'HTTPConnection' has no attribute 'missing'"),
-        ("__import__('http.missing')", "refused: No module named 'http.missing'"),
+        ("module.missing", "refused: partially initialized module 'wsgiref.handlers' has no attribute"),
+        ("module.BaseHandler.missing", "refused: type object 'BaseHandler' has no attribute 'missing'"),
+        ("__import__('wsgiref.missing')", "refused: No module named 'wsgiref.missing'"),
     ],
 )
 def test_a_fault_of_ours_is_said_and_a_library_of_another_shape_is_refused(failure: str, state: str) -> None:
     program = (
-        "import opentelemetry.trace\nimport autotrace.patches.http_client as patch\n"
-        f"patch.connections = lambda module, plan: {failure}\n"
-        "import http.client\nfrom autotrace.registry import states\nprint(states['http.client', 'http.client'])"
+        "import opentelemetry.trace\nimport autotrace.patches.wsgiref as patch\n"
+        f"patch.handlers = lambda module, plan: {failure}\n"
+        "import wsgiref.handlers\nfrom autotrace.registry import states\nprint(states['wsgiref', 'wsgiref.handlers'])"
     )
     done = on_path(*python(program))
     assert done.stdout.startswith(state)
-    assert ("internal error in the patch of http.client" in done.stderr) is state.startswith("failed")
+    assert ("internal error in the patch of wsgiref" in done.stderr) is state.startswith("failed")

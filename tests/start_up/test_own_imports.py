@@ -119,7 +119,7 @@ if not pid:
     from opentelemetry import trace
     from autotrace.tracing import tracer
     sqlite3.connect(":memory:").execute("select 1")
-    ours = trace.get_tracer_provider() is tracer.provider and hasattr(http.client.HTTPConnection.putrequest, "__autotrace_original__")
+    ours = trace.get_tracer_provider() is tracer.provider and hasattr(http.client.HTTPConnection.endheaders, "__autotrace_original__")
     os._exit(0 if ours else 3)
 forked.set()
 thread.join()
