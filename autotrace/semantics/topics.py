@@ -13,3 +13,8 @@ _excluded = any_of(in_force().kafka_excluded_topics)
 def excluded(topic: object) -> bool:
     """Is this topic left alone: no spans, and headers as the program gave them? False for anything but a topic."""
     return _excluded is not None and isinstance(topic, str) and _excluded.match(topic) is not None
+
+
+def any_excluded() -> bool:
+    """Is some topic left alone? Then a record whose topic is not known yet must stay as the program gave it."""
+    return _excluded is not None

@@ -718,10 +718,24 @@ class TestBoth:
             async for record in client.loop(1):
                 assert nothing_current()
                 assert list(record.headers) == stale
-            for records in (await client.consumer.getmany(timeout_ms=1000)).values():
-                for _ in records:
-                    assert nothing_current()
+            taken = [record async for record in client.loop(1)]
+            assert nothing_current()
+            assert [(record.value, list(record.headers)) for record in taken] == [(b"2", [])]
         assert spans == []
+
+    @asynchronous
+    async def test_a_batch_whose_topic_is_not_excluded_has_its_span_and_headers_as_given_where_some_topic_is(
+        self, client: Client, spans: Recorded, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The topic of a batch is known only when it is sent, after its records were filled in."""
+        monkeypatch.setattr(topics, "_excluded", any_of(("another",)))
+        async with client:
+            batch = client.producer.create_batch()
+            batch.append(key=None, value=b"1", timestamp=None)
+            await (await client.producer.send_batch(batch, client.topic, partition=0))
+            taken = [record async for record in client.loop(1)]
+        assert [list(record.headers) for record in taken] == [[]]
+        assert len(spans.producers) == 1
 
     @pytest.mark.parametrize("asked", [True, False])
     @asynchronous
