@@ -26,7 +26,9 @@ tracing: bool | None = None
 _once = allocate_lock()
 """Taken by the first activate(), never released."""
 _starter = allocate_lock()
-"""Held while a thread starts tracing. Nobody waits for it: modules that are imported meanwhile are patched by its holder."""
+"""Held while a thread starts tracing. Nobody waits for it: modules that are imported meanwhile are patched by its
+holder.
+"""
 _starting_thread = 0
 _shutdown: Callable[[], object] = int
 """The pipeline's. Kept here, because programs put sys.modules back."""
@@ -126,7 +128,9 @@ def _start() -> None:
 
 
 def _in_child() -> None:
-    """Free what threads hold that the child has not: the start of tracing, and the locks of modules they were importing."""
+    """Free what threads hold that the child has not: the start of tracing, and the locks of modules they were
+    importing.
+    """
     global _starter, _starting_thread
     try:
         if _starting_thread not in (0, get_ident()):

@@ -41,7 +41,9 @@ def contained(place: str) -> None:
 
 
 def reraise_interruption() -> None:
-    """Raise the exception being handled again if it belongs to the program. For `except` blocks that contain an error by themselves."""
+    """Raise the exception being handled again if it belongs to the program. For `except` blocks that contain an error
+    by themselves.
+    """
     from autotrace.interruption import interrupted
 
     error = sys.exc_info()[1]
@@ -61,9 +63,11 @@ def say(text: str) -> None:
 
 
 def write(text: str) -> None:
-    """To the process's stderr, never to what stands in `sys.stderr` for a while: redirect_stderr() and capsys are the program's.
+    """To the process's stderr, never to what stands in `sys.stderr` for a while: redirect_stderr() and capsys are the
+    program's.
 
-    As bytes, because a stream has a lock, which a fork in another thread would find held. Nothing, if there was no stderr at start-up.
+    As bytes, because a stream has a lock, which a fork in another thread would find held. Nothing, if there was no
+    stderr at start-up.
     """
     if sys.__stderr__ is not None:
         os.write(2, text.encode("utf-8", "backslashreplace"))

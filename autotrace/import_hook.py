@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class Watcher:
     """A meta path finder that leaves the search to all other finders, and is called when a watched module has run.
 
-    `start` is called before each patch. If it returns False, the module waits for patch_pending(): another thread is starting
-    tracing at this moment. That thread is not waited for, because it may need a module whose import lock this thread holds.
+    `start` is called before each patch. If it returns False, the module waits for patch_pending(): another thread is
+    starting tracing at this moment. That thread is not waited for, because it may need a module whose import lock this
+    thread holds.
     """
 
     def __init__(self, start: Callable[[], bool]) -> None:
@@ -164,7 +165,9 @@ def _apply(library: str, function: str, module: ModuleType) -> str:
 
 
 def _is_of_another(error: AttributeError | ImportError) -> bool:
-    """Does a library lack the name, as another version, or another library of that name? Otherwise the fault is ours."""
+    """Does a library lack the name, as another version, or another library of that name? Otherwise the
+    fault is ours.
+    """
     if isinstance(error, ImportError):
         owner = error.name
     else:

@@ -1,7 +1,8 @@
-"""Tells an exception that interrupted our code from one that arose in it: timeouts raised by signal handlers or another thread.
+"""Tells an exception that interrupted our code from one that arose in it: timeouts raised by signal handlers or another
+thread.
 
-The traceback decides. Limit: an exception set by PyThreadState_SetAsyncExc while our code calls a C function looks like an
-error of that function; it is told apart by having no arguments, as CPython makes it from its class.
+The traceback decides. Limit: an exception set by PyThreadState_SetAsyncExc while our code calls a C function looks like
+an error of that function; it is told apart by having no arguments, as CPython makes it from its class.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ _WITHOUT_ARGUMENTS = (StopIteration, StopAsyncIteration, GeneratorExit)
 
 
 def interrupted(error: BaseException) -> bool:
-    """Did `error` interrupt our code, so that it belongs to the program? Call it where `error` was caught by code of ours."""
+    """Did `error` interrupt our code, so that it belongs to the program? Call it where `error` was caught by code of
+    ours.
+    """
     caller: TracebackType | None = None
     innermost = error.__traceback__
     while innermost is not None:

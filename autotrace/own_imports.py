@@ -1,4 +1,5 @@
-"""Modules that autotrace imports late: the standard library's, whatever lies beside the script; ours, even if sys.modules is put back.
+"""Modules that autotrace imports late: the standard library's, whatever lies beside the script; ours, even if
+sys.modules is put back.
 
 Limit: if the program has imported its own module under a name of the standard library, autotrace finds that one.
 """
@@ -32,7 +33,9 @@ def keep_loaded() -> None:
 
 
 def find_spec(fullname: str, path: Sequence[str] | None) -> ModuleSpec | None:
-    """Where autotrace's import of `fullname` leads. None if the import is not autotrace's, or finds the right module anyway."""
+    """Where autotrace's import of `fullname` leads. None if the import is not autotrace's, or finds the right module
+    anyway.
+    """
     if path is None and fullname in sys.stdlib_module_names:
         return _standard(fullname) if _imports_for_us(sys._getframe(1)) else None
     if not _is_within(fullname, _OURS):
@@ -59,7 +62,9 @@ def _standard(fullname: str) -> ModuleSpec | None:
 
 
 def settle() -> None:
-    """Autotrace has imported what it needed: keep its modules, and leave the names of the program's files to the program."""
+    """Autotrace has imported what it needed: keep its modules, and leave the names of the program's files to the
+    program.
+    """
     while _asked:
         name = _asked.pop()
         module = sys.modules.get(name)
@@ -112,10 +117,11 @@ def _spec_of(module: ModuleType, fullname: str) -> ModuleSpec:
 
 
 def release_dead_imports() -> None:
-    """In a forked child: free the locks of modules that other threads were importing, and forget what they had not finished.
+    """In a forked child: free the locks of modules that other threads were importing, and forget what they had not
+    finished.
 
-    The child has no such thread, so that its own import would wait for ever. Where gevent has patched, there are greenlets
-    instead of threads, and they live on in the child.
+    The child has no such thread, so that its own import would wait for ever. Where gevent has patched, there are
+    greenlets instead of threads, and they live on in the child.
     """
     bootstrap: Any = sys.modules["_frozen_importlib"]
     if bootstrap._thread.get_ident is not get_ident:

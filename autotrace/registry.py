@@ -86,8 +86,8 @@ PATCHES = {
     "wsgiref": {"wsgiref.handlers": "handlers"},
 }
 
-# Libraries that carry the context to other threads and processes; and those that change what autotrace stands on: gevent,
-# time-machine. They trace nothing themselves, so that they are watched only after the first patch of PATCHES.
+# Libraries that carry the context to other threads and processes; and those that change what autotrace stands on:
+# gevent, time-machine. They trace nothing themselves, so that they are watched only after the first patch of PATCHES.
 CARRIERS = {
     "threading": {"threading": "threads"},
     "faststream": {

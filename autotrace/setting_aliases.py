@@ -32,7 +32,9 @@ def _decoded(text: str) -> str:
 
 
 def otel_exporter(*known: str) -> Callable[[str], str]:
-    """OTEL_TRACES_EXPORTER: the first of its exporters. One that autotrace lacks (otlp) leaves the choice to the default."""
+    """OTEL_TRACES_EXPORTER: the first of its exporters. One that autotrace lacks (otlp) leaves the choice to the
+    default.
+    """
 
     def first(value: str) -> str:
         name = value.partition(",")[0].strip()

@@ -114,7 +114,9 @@ class Runner(Kind):
 
 
 class Exit(Kind):
-    """`seconds` from a program's last line until its process ends, with one span to send and no collector that answers."""
+    """`seconds` from a program's last line until its process ends, with one span to send and no collector
+    that answers.
+    """
 
     program = """import sqlite3, time
 from benchmarks.timed import begin

@@ -1,4 +1,6 @@
-"""One measured child process: its output, the CPU that the kernel counted, when it ended. Only the program runs in it."""
+"""One measured child process: its output, the CPU that the kernel counted, when it ended. Only the program
+runs in it.
+"""
 
 from __future__ import annotations
 

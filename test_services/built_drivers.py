@@ -26,7 +26,9 @@ DRIVERS = {
 
 
 def driver(module: str) -> ModuleType:
-    """The module, a key of DRIVERS, imported. cache.Unavailable if it cannot be had, with the package that would help."""
+    """The module, a key of DRIVERS, imported. cache.Unavailable if it cannot be had, with the package that
+    would help.
+    """
     try:
         return importlib.import_module(module)
     except ImportError:

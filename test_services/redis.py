@@ -1,6 +1,7 @@
 """A private Redis on a free port: no password, nothing written to disk.
 
-Uses the machine's redis-server, else Debian's package (root only). `python -m test_services.redis` runs one in the foreground.
+Uses the machine's redis-server, else Debian's package (root only). `python -m test_services.redis` runs one in the
+foreground.
 """
 
 from __future__ import annotations

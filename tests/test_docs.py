@@ -1,6 +1,7 @@
 """README, CHANGELOG and docs/: links, files and settings exist; sentences are short and plain; lines fit a screen.
 
-Tables and code blocks are no prose. The settings table of the README has its own test, in tests/start_up/test_settings.py.
+Tables and code blocks are no prose. The settings table of the README has its own test, in
+tests/start_up/test_settings.py.
 """
 
 from __future__ import annotations

@@ -152,7 +152,9 @@ OWED = {
 
 
 def test_inspect_sees_the_librarys_own_functions() -> None:
-    """Signatures, defaults, kinds and names of all that is replaced in all that is installed: tests/patching/inspected.py."""
+    """Signatures, defaults, kinds and names of all that is replaced in all that is installed:
+    tests/patching/inspected.py.
+    """
     done = bare(sys.executable, "-W", "ignore", "-m", "tests.patching.inspected", cwd=ROOT)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]

@@ -104,7 +104,9 @@ def test_a_family_never_imports_another_family(path: Path) -> None:
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
-    """Imports inside functions count. Imports by a string do not: start-up loads tracing by name, without knowing it."""
+    """Imports inside functions count. Imports by a string do not: start-up loads tracing by name, without
+    knowing it.
+    """
     graph = {module_of(path): files_imported_by(path) for path in FILES}
     while free := [module for module, names in graph.items() if not names]:
         for module in free:

@@ -48,7 +48,8 @@ class BackgroundThread:
             _thread.start_new_thread(self._main, (run,))
             return
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        # Twice, because an exception may strike in the first `finally` too, and the program's signals must not stay blocked.
+        # Twice, because an exception may strike in the first `finally` too, and the program's signals must not stay
+        # blocked.
         try:
             try:
                 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)

@@ -106,7 +106,9 @@ def make(settings: Settings) -> Console:
 
 
 def _process_stderr() -> Any:
-    """Not sys.stderr: what a program puts there for a while (redirect_stderr, capsys) is to hold the program's lines only."""
+    """Not sys.stderr: what a program puts there for a while (redirect_stderr, capsys) is to hold the program's lines
+    only.
+    """
     at_start = sys.__stderr__
     try:
         return at_start and _io.open(2, "w", encoding=at_start.encoding, errors="backslashreplace", closefd=False)

@@ -1,4 +1,5 @@
-"""The lines on stderr about spans that are not sent: one for each outage, one for its end, and what is lost at the exit.
+"""The lines on stderr about spans that are not sent: one for each outage, one for its end, and what is lost at the
+exit.
 
 Each loss is told once, with its reason.
 """

@@ -1,7 +1,8 @@
-"""Ends of a process that run no exit handler: os._exit(), os.exec*(), the last thread of a child. Spans are sent before.
+"""Ends of a process that run no exit handler: os._exit(), os.exec*(), the last thread of a child. Spans are sent
+before.
 
-The functions of `os` are replaced, because nothing else tells of such an end. Where no span waits, they cost a look at the queue.
-Limits: a name that was imported from `os` before, and the functions of `posix`, end the process at once.
+The functions of `os` are replaced, because nothing else tells of such an end. Where no span waits, they cost a look at
+the queue. Limits: a name that was imported from `os` before, and the functions of `posix`, end the process at once.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ def _flush(queue: SpanQueue | None) -> None:
 
 
 def last_thread_ends(queue: SpanQueue) -> None:
-    """On the export thread, where a child that was forked in a thread has no thread of the program's left: it ends with this one."""
+    """On the export thread, where a child that was forked in a thread has no thread of the program's left: it ends with
+    this one.
+    """
     queue.sender.exit_deadline = monotonic() + queue.settings.exit_seconds
     queue.drain(queue.sender.exit_deadline)
     queue.report.leave(len(queue.spans) + len(queue.sender.batch))

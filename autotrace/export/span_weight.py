@@ -1,4 +1,5 @@
-"""How many bytes a span holds, roughly: what its texts take, and the average for the rest. A limit in bytes becomes one in spans.
+"""How many bytes a span holds, roughly: what its texts take, and the average for the rest. A limit in bytes becomes one
+in spans.
 
 Few spans are weighed, because that takes longer than to queue one.
 """

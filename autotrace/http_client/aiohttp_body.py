@@ -1,4 +1,6 @@
-"""The end of an exchange of aiohttp's: its body has arrived, is read, closed or breaks off. Knows its responses alone."""
+"""The end of an exchange of aiohttp's: its body has arrived, is read, closed or breaks off. Knows its
+responses alone.
+"""
 
 from __future__ import annotations
 

@@ -122,7 +122,9 @@ def new_call(component: str) -> Call | None:
 
 
 def leave_call(call: Call | None, outer: Call | None) -> None:
-    """Restore `outer`, which was in progress before `call`. Nothing to do in another context, where a coroutine may end."""
+    """Restore `outer`, which was in progress before `call`. Nothing to do in another context, where a coroutine may
+    end.
+    """
     if current_call.get() is call:
         current_call.set(outer)
 

@@ -37,8 +37,8 @@ def lower_names(names: Iterable[Any]) -> list[str]:
 def program_trace(names: Iterable[str], headers: Any, url: str, context: Context) -> tuple[Remote | None, Set[str]]:
     """(the parent of the request's span, None for that of `context`; the lower-case names that stay as they are).
 
-    `names`: those of the request's headers, lower-case, of which one at least may be about a trace. `headers`: a mapping or
-    (name, value) pairs.
+    `names`: those of the request's headers, lower-case, of which one at least may be about a trace. `headers`: a
+    mapping or (name, value) pairs.
     """
     pairs = headers.items() if hasattr(headers, "items") else headers
     texts = [(_text(name).lower(), _text(value)) for name, value in pairs]

@@ -30,5 +30,7 @@ def kept_by_client(make: Callable[[Any], Any], place: str) -> Callable[[Any], An
 
 
 def slot_of(client: Any) -> Any:
-    """The state in the slot of a client whose class has one, else None. A mock has every attribute: its class has not."""
+    """The state in the slot of a client whose class has one, else None. A mock has every attribute: its
+    class has not.
+    """
     return getattr(client, SLOT, None) if hasattr(type(client), SLOT) else None

@@ -74,7 +74,9 @@ def drop_ended() -> None:
 
 
 def run_job(work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """work(*args, **kwargs), a job of a pool's thread. If it leaves a record active there, the next job does not see it."""
+    """work(*args, **kwargs), a job of a pool's thread. If it leaves a record active there, the next job does not see
+    it.
+    """
     outer = get()
     try:
         try:

@@ -1,4 +1,6 @@
-"""The consumer spans that `next()` opened in a thread end with it. Identifiers of threads are used again, so none counts."""
+"""The consumer spans that `next()` opened in a thread end with it. Identifiers of threads are used again, so none
+counts.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ else:
 
 
 class ThreadSpans(Spans):
-    """Of one thread. `thread` stands for it: a consumer span that another thread has opened since belongs to that one."""
+    """Of one thread. `thread` stands for it: a consumer span that another thread has opened since belongs
+    to that one.
+    """
 
     def __init__(self) -> None:
         super().__init__()

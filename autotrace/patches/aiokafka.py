@@ -108,7 +108,8 @@ def _create_batch(original: Any) -> Any:
     def create_batch(*args: Any, **kwargs: Any) -> Any:
         batch = original(*args, **kwargs)
         try:
-            # The topic comes with send_batch(), after the records. They stay as they are if it might be an excluded topic.
+            # The topic comes with send_batch(), after the records. They stay as they are if it might be an excluded
+            # topic.
             takes_headers = _takes_headers(args[0].client) and not topics.any_excluded()
             batch.__dict__[SLOT] = Draft(_shared(args[0]), takes_headers)
         except Exception:

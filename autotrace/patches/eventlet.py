@@ -13,7 +13,8 @@ from autotrace.tracing.run_in_context import capture_context, run_in_context
 
 def greenthread(module: Any, plan: Plan) -> None:
     folder = os.path.dirname(module.__file__ or "") + os.sep
-    # __init__(): spawn(), spawn_after() and GreenPool make one. _spawn_n(): spawn_n() makes a bare greenlet in it. No span.
+    # __init__(): spawn(), spawn_after() and GreenPool make one. _spawn_n(): spawn_n() makes a bare greenlet in it. No
+    # span.
     plan.method(require(module, "GreenThread"), "__init__", lambda original: _made(original, folder))
     plan.method(module, "_spawn_n", lambda original: _spawn_n(original, folder), parameters=("func",))
 

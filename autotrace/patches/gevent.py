@@ -1,8 +1,9 @@
-"""gevent: greenlets and jobs of its thread pool work in the context they were spawned in. autotrace's thread is paused while gevent patches.
+"""gevent: greenlets and jobs of its thread pool work in the context they were spawned in. autotrace's thread is paused
+while gevent patches.
 
-Threads would get other ids, and locks other types, in the middle of an import. Nothing is replaced for it: gevent calls its subscribers
-before and after. Limits: a function of its patching that the program calls alone has the events of its own module only. What
-`spawn_raw` starts has no context, because gevent tells nobody of it.
+Threads would get other ids, and locks other types, in the middle of an import. Nothing is replaced for it: gevent calls
+its subscribers before and after. Limits: a function of its patching that the program calls alone has the events of its
+own module only. What `spawn_raw` starts has no context, because gevent tells nobody of it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def patching(module: Any, plan: Plan) -> None:
 
 
 def greenlet(module: Any, plan: Plan) -> None:
-    # add_spawn_callback(): start() and start_later() call it in the spawner; spawn(), pools and groups end there. No span.
+    # add_spawn_callback(): start() and start_later() call it in the spawner; spawn(), pools and groups end there. No
+    # span.
     kind = require(module, "Greenlet")
     add, remove = require(kind, "add_spawn_callback"), require(kind, "remove_spawn_callback")
     require(kind, "gr_context")

@@ -1,7 +1,8 @@
-"""multiprocessing.pool: a function given to a pool runs in the context in which it was given, in threads (ThreadPool) and processes (Pool).
+"""multiprocessing.pool: a function given to a pool runs in the context in which it was given, in threads (ThreadPool)
+and processes (Pool).
 
-Limits: a pool whose processes run another Python (set_executable()) is left alone, because it may lack autotrace. The iterable
-of imap() is read by a thread of the pool, in no context. Of baggage, only text travels between processes.
+Limits: a pool whose processes run another Python (set_executable()) is left alone, because it may lack autotrace. The
+iterable of imap() is read by a thread of the pool, in no context. Of baggage, only text travels between processes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from autotrace.tracing.traced_call import argument, with_argument
 
 def pools(module: Any, plan: Plan) -> None:
     Pool, ThreadPool = module.Pool, module.ThreadPool
-    # __init__(): starts the workers, which serve every later caller: they must not stay in the span of this moment. No span.
+    # __init__(): starts the workers, which serve every later caller: they must not stay in the span of this moment. No
+    # span.
     plan.method(Pool, "__init__", _without_context)
     # apply_async(), _map_async(), imap(), imap_unordered(): all other ways in end in one of them. No span.
     for name in ("apply_async", "_map_async", "imap", "imap_unordered"):
@@ -48,7 +50,9 @@ def _giving(original: Any, ThreadPool: type) -> Any:
 
 
 def _carrying(pool: Any, function: Any, ThreadPool: type) -> Any:
-    """`function` as one that runs in the current context; None where nothing is current, or where it cannot be carried."""
+    """`function` as one that runs in the current context; None where nothing is current, or where it cannot
+    be carried.
+    """
     if isinstance(pool, ThreadPool):
         context = run_in_context.capture_context()
         if not context:

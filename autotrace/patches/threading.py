@@ -1,8 +1,9 @@
 """threading: a new thread works in the context that it was started in, for as long as that may be its context.
 
-A thread of the program keeps it to its end. A daemon thread, and one that a library starts, may serve every caller: it keeps the
-context until its span has ended. A class of a library with a run() of its own, and the standard library's pools and servers,
-get none. A span that has ended is not carried, so that a timer that starts itself again leaves it behind.
+A thread of the program keeps it to its end. A daemon thread, and one that a library starts, may serve every caller: it
+keeps the context until its span has ended. A class of a library with a run() of its own, and the standard library's
+pools and servers, get none. A span that has ended is not carried, so that a timer that starts itself again leaves it
+behind.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""time-machine changes the C code of `time`, which our own copy shares: while it travels, our clock asks its escape hatch.
+"""time-machine changes the C code of `time`, which our own copy shares: while it travels, our clock asks its escape
+hatch.
 
 Nothing of the program's or of time-machine's is replaced.
 """

@@ -29,8 +29,8 @@ def shown_as(name: str, bases: tuple[type, ...], space: dict[str, Any]) -> type:
 def subclass(kind: type, makers: dict[str, Callable[[Any], Any]], slots: tuple[str, ...] = ()) -> type:
     """A subclass of `kind`, a library's class.
 
-    makers: name of a method of `kind` -> make(original), the subclass's method. Raises Unpatchable if `kind` lacks one of
-    the methods.
+    makers: name of a method of `kind` -> make(original), the subclass's method. Raises Unpatchable if `kind` lacks one
+    of the methods.
     """
     space: dict[str, Any] = {"__slots__": slots}
     for name, make in makers.items():

@@ -1,4 +1,6 @@
-"""Headers of HTTP as lines that servers take, however much baggage came. Limit: the sum of all lines is not known here."""
+"""Headers of HTTP as lines that servers take, however much baggage came. Limit: the sum of all lines is not
+known here.
+"""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ def extract(get: Get) -> Remote | None:
 
 
 def clean_trace_state(text: str) -> str | None:
-    """The members of a tracestate in order, without blanks and empty ones; None if one is invalid, for more than 32, and for 32 KB.
+    """The members of a tracestate in order, without blanks and empty ones; None if one is invalid, for more than 32,
+    and for 32 KB.
 
     Of a key that comes twice, the first and newest member stays. Unique keys are the sender's duty (w3c/trace-context,
     pull request 477), and the specification's own tests want the rest kept.
@@ -79,7 +80,9 @@ def clean_trace_state(text: str) -> str | None:
 
 
 def _is_state_key(key: str) -> bool:
-    """1 to 256 of `a-z 0-9 _ - * / @`, a letter or a digit first? Level 1 knew tenants; to level 2 `@` is a character."""
+    """1 to 256 of `a-z 0-9 _ - * / @`, a letter or a digit first? Level 1 knew tenants; to level 2 `@` is a
+    character.
+    """
     return 0 < len(key) <= 256 and key[0] not in "_-*/@" and not key.strip(_KEY)
 
 

@@ -1,6 +1,8 @@
-"""Clocks that no tool which freezes time reaches: freezegun and mocks replace the functions of `time`, wherever they find them.
+"""Clocks that no tool which freezes time reaches: freezegun and mocks replace the functions of `time`, wherever they
+find them.
 
-A second copy of the C module has functions of its own. Limit: time-machine and libfaketime change the C code that both copies call.
+A second copy of the C module has functions of its own. Limit: time-machine and libfaketime change the C code that both
+copies call.
 """
 
 from __future__ import annotations

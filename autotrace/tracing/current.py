@@ -20,7 +20,8 @@ FORWARD_KEY = "autotrace-forwarded"
 SUPPRESS_KEY: str = getattr(context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
 """OpenTelemetry's own key. Where it is set, as by exporters, no spans are made."""
 SUPPRESS_HTTP_KEY: str = getattr(context_api, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation")
-"""OpenTelemetry's key for one HTTP call that has its span already: instrumentations of SDKs set it around their calls."""
+"""OpenTelemetry's key for one HTTP call that has its span already: instrumentations of SDKs set it around their calls.
+"""
 
 context_api.get_current()  # older versions create the runtime on first use
 _runtime: Any = context_api._RUNTIME_CONTEXT
@@ -57,7 +58,8 @@ def leave(token: Token[Context]) -> None:
 
 
 def withdraw(span: Span, token: Token[Context] | None, outer: Context) -> None:
-    """leave() for an exception handler, also if the exception struck before enter() had returned its token. May be called twice.
+    """leave() for an exception handler, also if the exception struck before enter() had returned its token. May be
+    called twice.
 
     `outer` is the context before enter().
     """

@@ -49,6 +49,8 @@ def forked() -> None:
 
 
 def imported(name: str) -> Any:
-    """A module that the program has imported. None, too, while another thread is at it, because names are missing in it then."""
+    """A module that the program has imported. None, too, while another thread is at it, because names are missing in it
+    then.
+    """
     module = sys.modules.get(name)
     return None if getattr(getattr(module, "__spec__", None), "_initializing", False) else module

@@ -1,7 +1,8 @@
-"""Greenlets of gevent and eventlet: each works in the context in which it was spawned, until the span of that context ends.
+"""Greenlets of gevent and eventlet: each works in the context in which it was spawned, until the span of that context
+ends.
 
-Nobody waits for a greenlet when the program ends, and many serve every caller, as daemon threads do. A greenlet that outlives
-its request begins new traces.
+Nobody waits for a greenlet when the program ends, and many serve every caller, as daemon threads do. A greenlet that
+outlives its request begins new traces.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from autotrace.tracing.until_ended import UntilEnded, is_ended
 
 
 def carry(greenlet: Any, library: str) -> None:
-    """Give the current context to a greenlet that has not run yet. `library`: the folder of gevent or eventlet. Never raises.
+    """Give the current context to a greenlet that has not run yet. `library`: the folder of gevent or eventlet. Never
+    raises.
 
-    Nothing else of the spawner's context is given, because greenlets do not get it. A context that the program chose stays.
+    Nothing else of the spawner's context is given, because greenlets do not get it. A context that the program chose
+    stays.
     """
     try:
         context = current.get()

@@ -1,4 +1,6 @@
-"""Arguments of the program's own calls of OpenTelemetry's API, which takes anything: what is not of its kind is left out."""
+"""Arguments of the program's own calls of OpenTelemetry's API, which takes anything: what is not of its kind is left
+out.
+"""
 
 from __future__ import annotations
 

@@ -50,7 +50,9 @@ class ProviderSpan(Span):
 
     @start_time.setter
     def start_time(self, value: int) -> None:
-        """Set again if a span is made after its beginning. The API has no word for that, the SDK's span an attribute."""
+        """Set again if a span is made after its beginning. The API has no word for that, the SDK's span an
+        attribute.
+        """
         self._start: int = value
         real: Any = getattr(self, "real", None)
         if hasattr(real, "_start_time"):

@@ -37,7 +37,9 @@ def run_in_context(context: Context, work: Callable[..., Any], /, *args: Any, **
 
 
 def submitting(original: Callable[..., Any], place: str) -> Callable[..., Any]:
-    """`original`, a pool's (self, function, /, *args, **kwargs), whose function runs in the context in which it was given."""
+    """`original`, a pool's (self, function, /, *args, **kwargs), whose function runs in the context in which it was
+    given.
+    """
 
     def submit(*args: Any, **kwargs: Any) -> Any:
         # Without a function by position, the original raises.

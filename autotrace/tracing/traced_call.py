@@ -1,7 +1,8 @@
 """Wrap a function or a coroutine function in a span. The wrapped call runs exactly once, unguarded.
 
-The two wrappers are written out, because a function that they share would cost a call on every operation. An exception may
-interrupt them at any instruction (a signal handler's timeout). The second handler restores the context if the first is struck.
+The two wrappers are written out, because a function that they share would cost a call on every operation. An exception
+may interrupt them at any instruction (a signal handler's timeout). The second handler restores the context if the first
+is struck.
 """
 
 from __future__ import annotations

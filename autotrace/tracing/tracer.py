@@ -145,7 +145,9 @@ class TracerProvider(trace.TracerProvider):
         return Tracer(instrumenting_module_name, version)
 
     def add_span_processor(self, span_processor: Any) -> None:
-        """Add an SDK SpanProcessor. Its on_start() gets the span itself; the export thread calls its on_end() with a ReadableSpan."""
+        """Add an SDK SpanProcessor. Its on_start() gets the span itself; the export thread calls its on_end() with a
+        ReadableSpan.
+        """
         if not self.processors:
             Span.__init__ = _announcing(Span.__init__)  # type: ignore[method-assign]
         self.processors.append(span_processor)
@@ -176,7 +178,9 @@ def on_start(span: Span, context: Any) -> None:
 
 
 def _announcing(initialize: Any) -> Any:
-    """Span.__init__ once there are processors, so that spans cost nothing more without any. Tracer tells of its own spans."""
+    """Span.__init__ once there are processors, so that spans cost nothing more without any. Tracer tells of its own
+    spans.
+    """
 
     def __init__(self: Span, *args: Any) -> None:
         initialize(self, *args)

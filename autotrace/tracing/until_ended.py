@@ -1,7 +1,8 @@
-"""A context that a thread keeps only until its span has ended. Decided when it is read; other contexts cost nothing more.
+"""A context that a thread keeps only until its span has ended. Decided when it is read; other contexts cost nothing
+more.
 
-It is for workers that may outlive the request that happened to start them. A context derived from it while the span runs is
-an ordinary one, with the contents of that moment.
+It is for workers that may outlive the request that happened to start them. A context derived from it while the span
+runs is an ordinary one, with the contents of that moment.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The Kafka and the PostgreSQL of a demo: the user's if an environment variable names it, else ours. A line for each."""
+"""The Kafka and the PostgreSQL of a demo: the user's if an environment variable names it, else ours. A line
+for each.
+"""
 
 from __future__ import annotations
 

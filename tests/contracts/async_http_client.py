@@ -1,4 +1,6 @@
-"""The promises of an asynchronous HTTP client, beside those of all: tasks, in which a span is active, and cancellation."""
+"""The promises of an asynchronous HTTP client, beside those of all: tasks, in which a span is active, and
+cancellation.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A secret in a parameter, a literal, a DSN or a URL is in nothing that is exported of its span, nor of the spans above it."""
+"""A secret in a parameter, a literal, a DSN or a URL is in nothing that is exported of its span, nor of the spans above
+it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The database family serves a store without SQL: a client of the shape of redis-py, traced by the lines that it takes."""
+"""The database family serves a store without SQL: a client of the shape of redis-py, traced by the lines
+that it takes.
+"""
 
 from __future__ import annotations
 

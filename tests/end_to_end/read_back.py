@@ -1,4 +1,6 @@
-"""A trace as Jaeger's query API answers it, as the spans that a receiver would have got: the story judges both alike."""
+"""A trace as Jaeger's query API answers it, as the spans that a receiver would have got: the story judges
+both alike.
+"""
 
 from __future__ import annotations
 

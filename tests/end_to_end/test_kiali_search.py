@@ -1,4 +1,5 @@
-"""Kiali's search for traces, asked of a real Jaeger: by a service and by `istio.cluster_id`, without which it never asks.
+"""Kiali's search for traces, asked of a real Jaeger: by a service and by `istio.cluster_id`, without which it never
+asks.
 
 A service that has no sidecar's span of its own (a consumer of Kafka alone) is found by the process tag.
 """

@@ -1,4 +1,6 @@
-"""The mesh arena as four processes on a real broker: one kick-off is exactly one trace, and says who is on the screen."""
+"""The mesh arena as four processes on a real broker: one kick-off is exactly one trace, and says who is on
+the screen.
+"""
 
 from __future__ import annotations
 

@@ -2,40 +2,36 @@
 
 The official suite's tests (without `test_`), and where each stands here; values are in tests/propagation/test_w3c.py:
 
-    both_traceparent_and_tracestate_missing     TestTraceparent.test_without_one_the_service_begins_a_trace
-    traceparent_included_tracestate_missing     .test_a_valid_one_is_continued_with_a_parent_of_its_own: version 00
-    traceparent_duplicated                      .test_two_are_none
-    traceparent_header_name                     .test_names_that_look_like_it_are_none
-    traceparent_header_name_valid_casing        .test_its_name_is_of_any_case
-    traceparent_version_0x00, _0xff             .test_an_invalid_one_is_as_none…: version 00 with …, version ff
-    traceparent_version_0xcc                    .test_a_valid_one…: a higher version …; .test_an_invalid_one…: a higher version with a dot
-    traceparent_version_illegal_characters,     .test_an_invalid_one…: version .0, version 0.,
-        _too_long, _too_short                       version 000, version 0000, version 0
-    traceparent_trace_id_all_zero, _illegal_    .test_an_invalid_one…: trace id …
-        characters, _too_long, _too_short
-    traceparent_parent_id_…, the same four      .test_an_invalid_one…: parent id …
-    traceparent_trace_flags_illegal_            .test_an_invalid_one…: flags …
-        characters, _too_long, _too_short
-    traceparent_ows_handling                    .test_blanks_around_the_value_are_none_of_it
-    the random flag of level 2                  .test_the_callers_decision_and_its_random_flag_go_on
-    tracestate_included_traceparent_missing     TestTracestate.test_without_a_traceparent_there_is_none
-    tracestate_included_traceparent_included    .test_a_valid_one_goes_on_in_order: two in order
-    tracestate_header_name                      .test_names_that_look_like_it_are_none
-    tracestate_header_name_valid_casing         .test_its_name_is_of_any_case_and_it_may_stand_first
-    tracestate_empty_header                     .test_an_invalid_one…: empty; .test_several_headers_are_one_list: an empty one …
-    tracestate_multiple_headers_different_keys  .test_several_headers_are_one_list: three, one with more members
-    tracestate_duplicated_keys                  .test_a_valid_one…: a key twice …; .test_several…: a key in both, the same in both
-                                                (the suite takes both or one of them; older versions of it wanted none)
-    tracestate_all_allowed_characters           .test_a_valid_one…: all characters of …
-    tracestate_ows_handling                     .test_a_valid_one…: white space …, blanks: …, tabs and blanks between members
-    tracestate_key_illegal_characters           .test_an_invalid_one_is_left_out…: blank before the equals sign, upper case, a dot in the key
-    tracestate_key_illegal_vendor_format        .test_an_invalid_one…: no system, no tenant, two at signs …
-    tracestate_member_count_limit               .test_several…: 32 members in all, 33 members in all
-    tracestate_key_length_limit                 .test_several…: the longest …, … too long
-    tracestate_value_illegal_characters         .test_an_invalid_one…: two equals signs, no value
-    multiple_requests_with_valid_traceparent    TestSeveralRequests.test_calls_of_one_request_share_its_trace…
-    multiple_requests_without_traceparent       .test_without_a_traceparent_they_share_a_new_one
-    multiple_requests_with_illegal_traceparent  .test_with_an_invalid_one_they_share_a_new_one
+both_traceparent_and_tracestate_missing     TestTraceparent.test_without_one_the_service_begins_a_trace
+traceparent_included_tracestate_missing     .test_a_valid_one_is_continued_with_a_parent_of_its_own: version 00
+traceparent_duplicated                      .test_two_are_none traceparent_header_name
+.test_names_that_look_like_it_are_none traceparent_header_name_valid_casing        .test_its_name_is_of_any_case
+traceparent_version_0x00, _0xff             .test_an_invalid_one_is_as_none…: version 00 with …, version ff
+traceparent_version_0xcc                    .test_a_valid_one…: a higher version …; .test_an_invalid_one…: a higher
+version with a dot traceparent_version_illegal_characters,     .test_an_invalid_one…: version .0, version 0., _too_long,
+_too_short                       version 000, version 0000, version 0 traceparent_trace_id_all_zero, _illegal_
+.test_an_invalid_one…: trace id … characters, _too_long, _too_short traceparent_parent_id_…, the same four
+.test_an_invalid_one…: parent id … traceparent_trace_flags_illegal_            .test_an_invalid_one…: flags …
+characters, _too_long, _too_short traceparent_ows_handling
+.test_blanks_around_the_value_are_none_of_it the random flag of level 2
+.test_the_callers_decision_and_its_random_flag_go_on tracestate_included_traceparent_missing
+TestTracestate.test_without_a_traceparent_there_is_none tracestate_included_traceparent_included
+.test_a_valid_one_goes_on_in_order: two in order tracestate_header_name
+.test_names_that_look_like_it_are_none tracestate_header_name_valid_casing
+.test_its_name_is_of_any_case_and_it_may_stand_first tracestate_empty_header                     .test_an_invalid_one…:
+empty; .test_several_headers_are_one_list: an empty one … tracestate_multiple_headers_different_keys
+.test_several_headers_are_one_list: three, one with more members tracestate_duplicated_keys
+.test_a_valid_one…: a key twice …; .test_several…: a key in both, the same in both (the suite takes both or one of them;
+older versions of it wanted none) tracestate_all_allowed_characters           .test_a_valid_one…: all characters of …
+tracestate_ows_handling                     .test_a_valid_one…: white space …, blanks: …, tabs and blanks between
+members tracestate_key_illegal_characters           .test_an_invalid_one_is_left_out…: blank before the equals sign,
+upper case, a dot in the key tracestate_key_illegal_vendor_format        .test_an_invalid_one…: no system, no tenant,
+two at signs … tracestate_member_count_limit               .test_several…: 32 members in all, 33 members in all
+tracestate_key_length_limit                 .test_several…: the longest …, … too long
+tracestate_value_illegal_characters         .test_an_invalid_one…: two equals signs, no value
+multiple_requests_with_valid_traceparent    TestSeveralRequests.test_calls_of_one_request_share_its_trace…
+multiple_requests_without_traceparent       .test_without_a_traceparent_they_share_a_new_one
+multiple_requests_with_illegal_traceparent  .test_with_an_invalid_one_they_share_a_new_one
 """
 
 from __future__ import annotations

@@ -157,7 +157,9 @@ def _only_one(graph: Graph, here: list[Node], app: str, namespace: str) -> list[
 
 
 def workload_of(span: ReceivedSpan) -> tuple[str, str] | None:
-    """(name, namespace) by a sidecar's `node_id` (`sidecar~ip~pod.namespace~domain`), else by `hostname` and service."""
+    """(name, namespace) by a sidecar's `node_id` (`sidecar~ip~pod.namespace~domain`), else by `hostname`
+    and service.
+    """
     if "node_id" in span.tags:
         parts = str(span.tags["node_id"]).split("~")
         pod, dot, namespace = parts[2].rpartition(".") if len(parts) > 2 else ("", "", "")

@@ -14,7 +14,9 @@ POD = "6d8996bff-ztg6z"
 
 
 def story() -> Graph:
-    """shop calls billing. Both use the backends behind service entries. worker consumes from shop and has no service."""
+    """shop calls billing. Both use the backends behind service entries. worker consumes from shop and has
+    no service.
+    """
     graph = Graph("default")
     kafka, postgresql = graph.entry("kafka", KAFKA[0]), graph.entry("postgresql", DATABASE[0])
     graph.service("shop")

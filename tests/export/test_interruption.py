@@ -1,4 +1,6 @@
-"""An exception of the program's that strikes in the exporter's code on the program's thread: nothing stays changed, export goes on."""
+"""An exception of the program's that strikes in the exporter's code on the program's thread: nothing stays changed,
+export goes on.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from tests.export.scripted import Make, Scripted, span
 from tests.interruption.striking import Timeout, strikes
 
 LEAST = sys.version_info < (3, 12)
-"""Python 3.12 and later tell of the bytecodes of a function from its second call on, so that fewer are struck, or none."""
+"""Python 3.12 and later tell of the bytecodes of a function from its second call on, so that fewer are struck, or none.
+"""
 
 pytestmark = pytest.mark.parametrize("kind", [Timeout, KeyboardInterrupt])
 

@@ -1,4 +1,6 @@
-"""Processes that end without exit handlers: os._exit(), os.exec*(), the last thread of a child. Each sends its own spans, once."""
+"""Processes that end without exit handlers: os._exit(), os.exec*(), the last thread of a child. Each sends its own
+spans, once.
+"""
 
 from __future__ import annotations
 

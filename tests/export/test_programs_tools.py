@@ -1,4 +1,5 @@
-"""What test tools and daemons do to a process: guards, mocks, spies, frozen clocks, captured streams, closed descriptors.
+"""What test tools and daemons do to a process: guards, mocks, spies, frozen clocks, captured streams, closed
+descriptors.
 
 None of it meets the exporter, and the exporter meets none of it.
 """

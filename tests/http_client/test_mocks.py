@@ -1,4 +1,6 @@
-"""Libraries that record or answer requests in a test keep what the program sent, no more, and what they send is one span."""
+"""Libraries that record or answer requests in a test keep what the program sent, no more, and what they send is one
+span.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The trace context in headers that the program passes: the parent of a span without another, and untouched where signed."""
+"""The trace context in headers that the program passes: the parent of a span without another, and untouched where
+signed.
+"""
 
 from __future__ import annotations
 

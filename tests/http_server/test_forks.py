@@ -1,4 +1,6 @@
-"""Handlers that fork: the request's span is sent once, by the parent; what the child does itself is sent by the child."""
+"""Handlers that fork: the request's span is sent once, by the parent; what the child does itself is sent by
+the child.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,9 @@ def _filled(servers: str) -> str:
 
 
 def _taken(take: Callable[[], Any], release: Callable[[], Any]) -> None:
-    """take(), and then the program is done with its records. A second time, because the strike may have hit the first."""
+    """take(), and then the program is done with its records. A second time, because the strike may have hit
+    the first.
+    """
     try:
         try:
             try:

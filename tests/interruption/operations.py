@@ -1,4 +1,6 @@
-"""One operation of each family, on the real library, for test_every_boundary: run() does it, done() counts how often it reached the other side."""
+"""One operation of each family, on the real library, for test_every_boundary: run() does it, done() counts how often it
+reached the other side.
+"""
 
 from __future__ import annotations
 
@@ -141,8 +143,9 @@ async def _httpx_async(url: str) -> None:
 
 @contextmanager
 def httpx_async() -> Iterator[Operation]:
-    """A coroutine that is struck where it is resumed drops the one that it awaits. httpcore's clean up by awaiting more,
-    of which Python tells sys.unraisablehook, as in a bare program."""
+    """A coroutine that is struck where it is resumed drops the one that it awaits. httpcore's clean up by awaiting
+    more, of which Python tells sys.unraisablehook, as in a bare program.
+    """
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     try:
         with _exchange(_awaited(_httpx_async))() as operation:

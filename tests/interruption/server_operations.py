@@ -1,4 +1,6 @@
-"""One request of each kind of HTTP server, without a socket: the server's or framework's own code calls the program's."""
+"""One request of each kind of HTTP server, without a socket: the server's or framework's own code calls the
+program's.
+"""
 
 from __future__ import annotations
 

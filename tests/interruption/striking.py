@@ -1,4 +1,6 @@
-"""Runs an operation again and again, each time with an exception raised at the next bytecode boundary of autotrace's own code."""
+"""Runs an operation again and again, each time with an exception raised at the next bytecode boundary of autotrace's
+own code.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ import autotrace
 
 OURS = str(Path(autotrace.__file__).parent) + "/"
 FINALIZERS = ("__del__", "_close_pool_connections", "on_eof", "feed_eof")
-"""CPython itself swallows whatever is raised in the first two, aiohttp in the others: bare programs lose it there, too."""
+"""CPython itself swallows whatever is raised in the first two, aiohttp in the others: bare programs lose it there, too.
+"""
 
 
 class Timeout(Exception):

@@ -88,8 +88,8 @@ def read_on(cursor: Any) -> None:
 @both_kinds
 @pytest.mark.parametrize("work", [execute, read_on])
 def test_psycopg(work: Any, check: Any, postgresql: PostgreSQL) -> None:
-    # Not executemany(): it is a pipeline, and psycopg cannot go on with a connection whose pipeline was struck. Not copy():
-    # CPython itself leaves a `with` unclosed that is struck between its body and its __exit__.
+    # Not executemany(): it is a pipeline, and psycopg cannot go on with a connection whose pipeline was struck. Not
+    # copy(): CPython itself leaves a `with` unclosed that is struck between its body and its __exit__.
     check(on(lambda: psycopg.connect(postgresql.dsn, autocommit=True), work))
 
 

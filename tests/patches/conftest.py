@@ -1,4 +1,6 @@
-"""Tests of patches run in one traced process: spans go to a list, and a failure of ours that was contained fails the test."""
+"""Tests of patches run in one traced process: spans go to a list, and a failure of ours that was contained fails the
+test.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""FastAPI's own telemetry: the program's provider or exporter gets what it gets without the agent; its span is current."""
+"""FastAPI's own telemetry: the program's provider or exporter gets what it gets without the agent; its span
+is current.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""multiprocessing.pool: what a pool is given runs in the context in which it was given, whichever way, and nothing stays behind."""
+"""multiprocessing.pool: what a pool is given runs in the context in which it was given, whichever way, and nothing
+stays behind.
+"""
 
 from __future__ import annotations
 

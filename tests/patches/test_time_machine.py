@@ -1,4 +1,6 @@
-"""time-machine in a traced program: spans keep the real time while it travels, whenever it was imported, and the program its own."""
+"""time-machine in a traced program: spans keep the real time while it travels, whenever it was imported, and the
+program its own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Copies of a library's modules as they were before the patch, for tests of a patch on a library that lacks something."""
+"""Copies of a library's modules as they were before the patch, for tests of a patch on a library that lacks
+something.
+"""
 
 from __future__ import annotations
 

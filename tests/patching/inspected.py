@@ -1,4 +1,5 @@
-"""A program: applies the patches of each installed package, and says where inspect sees another function than without them.
+"""A program: applies the patches of each installed package, and says where inspect sees another function than without
+them.
 
 One line of JSON a package: [package, functions compared, [[name of the function, what differs], …]].
 """

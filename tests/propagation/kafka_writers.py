@@ -30,8 +30,9 @@ class Written(NamedTuple):
 
 
 WRITTEN = {
-    # io.opentracing.contrib.kafka.HeadersMapInjectAdapter: headers.add(), nothing is removed; the codec is the tracer's.
-    # jaeger-core's B3TextMapCodec (1.8) leaves a root's ParentSpanId out; other writers of that list give zeros.
+    # io.opentracing.contrib.kafka.HeadersMapInjectAdapter: headers.add(), nothing is removed; the codec is the
+    # tracer's. jaeger-core's B3TextMapCodec (1.8) leaves a root's ParentSpanId out; other writers of that list give
+    # zeros.
     "opentracing-kafka-client, B3": Written(
         [("X-B3-TraceId", T), ("X-B3-SpanId", S), ("X-B3-ParentSpanId", b"0" * 16), ("X-B3-Sampled", b"1")]
     ),

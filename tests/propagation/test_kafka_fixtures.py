@@ -55,13 +55,16 @@ def b3_single(headers: list[Header]) -> Ids | None:
 
 
 def brave(headers: list[Header]) -> Ids | None:
-    """KafkaConsumerRequest.GETTER is lastHeader; B3Propagation's extractor asks for `b3` first, then for the several."""
+    """KafkaConsumerRequest.GETTER is lastHeader; B3Propagation's extractor asks for `b3` first, then for
+    the several.
+    """
     return b3_single(headers) or b3_multi(headers)
 
 
 def opentracing_b3(headers: list[Header]) -> Ids | None:
-    """HeadersMapExtractAdapter: a HashMap, the last of each name. B3TextMapCodec walks it and knows no case: two spellings
-    of one name would be read in the order of their hashes."""
+    """HeadersMapExtractAdapter: a HashMap, the last of each name. B3TextMapCodec walks it and knows no case: two
+    spellings of one name would be read in the order of their hashes.
+    """
     spellings = {name for name, _ in headers if name.lower().startswith("x-b3-")}
     assert len({name.lower() for name in spellings}) == len(spellings)
     return b3_multi(headers)
@@ -81,7 +84,9 @@ def opentracing_jaeger(headers: list[Header]) -> Ids | None:
 
 
 def w3c(headers: list[Header]) -> Ids | None:
-    """opentelemetry-java W3CTraceContextPropagator on KafkaConsumerRecordGetter (lastHeader): 55 characters, lower case."""
+    """opentelemetry-java W3CTraceContextPropagator on KafkaConsumerRecordGetter (lastHeader): 55 characters, lower
+    case.
+    """
     text = last(headers, "traceparent")
     if text is None:
         return None
@@ -98,7 +103,9 @@ def spring(headers: list[Header]) -> Ids | None:
 
 
 def datadog(headers: list[Header]) -> Ids | None:
-    """dd-trace-java: datadog before tracecontext, names in any case; so no x-datadog-* of a relayed record may be left."""
+    """dd-trace-java: datadog before tracecontext, names in any case; so no x-datadog-* of a relayed record
+    may be left.
+    """
     assert not [name for name, _ in headers if name.lower().startswith(("x-datadog-", "x_datadog_"))]
     return w3c(headers)
 

@@ -114,7 +114,9 @@ def beside(state: str | None = "", flags: str = "01", trace: str = HEX, **b3: st
 
 @pytest.mark.parametrize("state", ["", " ", "\t "])
 def test_an_empty_tracestate_says_that_a_sidecar_renewed_the_traceparent_alone(state: str) -> None:
-    """Envoy's opentelemetry tracer: B3 passed it unchanged and still names the caller, whose call the sidecar's span is."""
+    """Envoy's opentelemetry tracer: B3 passed it unchanged and still names the caller, whose call the sidecar's span
+    is.
+    """
     remote = beside(state)
     assert (remote.trace_id, remote.span_id, remote.decision) == (TRACE, 2, True)
     assert remote.flags == SAMPLED

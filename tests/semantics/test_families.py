@@ -204,8 +204,8 @@ def test_both_is_the_union_and_named_as_otel(family: Family, facts: dict[str, An
     assert tags == {**opentracing[1], **otel[1]}
 
 
-# What Kiali draws: its overlay takes a host from peer.hostname, else the part of peer.address before `:`, and looks for a
-# ServiceEntry whose host begins with it; a span with an http.* tag is never a broker or a database.
+# What Kiali draws: its overlay takes a host from peer.hostname, else the part of peer.address before `:`, and looks for
+# a ServiceEntry whose host begins with it; a span with an http.* tag is never a broker or a database.
 def kiali_host(tags: dict[str, Any]) -> str:
     return str(tags.get("peer.hostname") or str(tags.get("peer.address", "")).partition(":")[0])
 

@@ -74,7 +74,9 @@ HOSTILE = {
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_cut_into_at_most_one_token_a_character(name: str, dialect: str) -> None:
-    """Read whole, far beyond the limit of real use: tokens do not overlap, so their number and length are the text's at most."""
+    """Read whole, far beyond the limit of real use: tokens do not overlap, so their number and length are the text's at
+    most.
+    """
     before = dict(containment.failures)
     statement = HOSTILE[name]
     seen = position = 0
@@ -118,7 +120,9 @@ for module in (psycopg.sql, psycopg2.sql):
 
 @pytest.mark.parametrize("name", HUGE)
 def test_only_the_head_of_a_statement_is_looked_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """10 MB cost no more than the cut: so many characters are read, and nothing of the size of the whole is ever made."""
+    """10 MB cost no more than the cut: so many characters are read, and nothing of the size of the whole is
+    ever made.
+    """
     looked_at: list[int] = []
     tokens = dialects.Dialect.tokens
     monkeypatch.setattr(

@@ -118,7 +118,8 @@ CASES = [
     ("", 'SELECT * FROM t WHERE a = "b""c\\"secret"', "SELECT", "t", "SELECT t", "SELECT * FROM t WHERE a = ?"),
     ("", "SELECT a FROM t WHERE b = '''it's secret'''", "SELECT", "t", "SELECT t", "SELECT a FROM t WHERE b = ?"),
     ("", 'SELECT a FROM t WHERE b = """a"secret"""', "SELECT", "t", "SELECT t", "SELECT a FROM t WHERE b = ?"),
-    # A name or an array, a comment or a name or an operator, a comment in a comment: masked where it depends on that what follows.
+    # A name or an array, a comment or a name or an operator, a comment in a comment: masked where it depends on that
+    # what follows.
     ("", "SELECT a, [it's] FROM t WHERE b = 'secret'", "SELECT", "", "SELECT", "SELECT a, ?"),
     ("", "SELECT ARRAY['a', 'b'], [c] FROM t", "SELECT", "t", "SELECT t", "SELECT ARRAY[?, ?], [c] FROM t"),
     ("", "SELECT a # it's\nFROM t WHERE b = 'secret'", "SELECT", "", "SELECT", "SELECT a ?"),

@@ -67,7 +67,9 @@ def test_a_traced_program_of_the_wheel_makes_spans(installed: Path) -> None:
 
 
 def test_a_bundle_on_the_path_is_enough(wheel: Path, tmp_path: Path) -> None:
-    """What a container image does: pip install --target, and one folder on PYTHONPATH; the program's Python has no autotrace."""
+    """What a container image does: pip install --target, and one folder on PYTHONPATH; the program's Python has no
+    autotrace.
+    """
     bundle = tmp_path / "autotrace-bundle"
     done = run(sys.executable, "-m", "pip", "install", "--quiet", "--target", bundle, wheel)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,6 @@
-"""What autotrace imports late is the standard library's and its own, and a program's files and sys.modules stay the program's."""
+"""What autotrace imports late is the standard library's and its own, and a program's files and sys.modules stay the
+program's.
+"""
 
 from __future__ import annotations
 

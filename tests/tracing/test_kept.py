@@ -1,4 +1,6 @@
-"""What spans keep of the values that a program gives them: nothing longer than the limit, nothing that it may change later."""
+"""What spans keep of the values that a program gives them: nothing longer than the limit, nothing that it may change
+later.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A program that sets its own TracerProvider keeps it, and that provider makes autotrace's spans. In child processes."""
+"""A program that sets its own TracerProvider keeps it, and that provider makes autotrace's spans. In child
+processes.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """HTTP POSTs to one URL over one kept connection. A POST is repeated only if the kept connection proves closed.
 
-Not http.client: its debuglevel prints, programs put spies and recorders into it, and its buffered readers hold a lock that a fork
-would find held. Limits: HTTP/1.1, no redirects, no proxies.
+Not http.client: its debuglevel prints, programs put spies and recorders into it, and its buffered readers hold a lock
+that a fork would find held. Limits: HTTP/1.1, no redirects, no proxies.
 """
 
 from __future__ import annotations

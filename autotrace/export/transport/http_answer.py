@@ -1,4 +1,6 @@
-"""The answer to one POST, read within a deadline. Its status decides what became of the spans; the rest is for people."""
+"""The answer to one POST, read within a deadline. Its status decides what became of the spans; the rest is
+for people.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Sockets of our own: no guard, mock or SOCKS class that the program puts into `socket` or `ssl` sees them, nor is met by them.
+"""Sockets of our own: no guard, mock or SOCKS class that the program puts into `socket` or `ssl` sees them, nor is met
+by them.
 
-They are those of C. Where gevent or eventlet have made threads greenlets, theirs are used, because others would block all greenlets.
+They are those of C. Where gevent or eventlet have made threads greenlets, theirs are used, because others would block
+all greenlets.
 """
 
 from __future__ import annotations

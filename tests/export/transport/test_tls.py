@@ -1,4 +1,6 @@
-"""HTTPS to a collector: certificates are checked, deadlines hold, and what the program puts into `socket` or `ssl` is not met."""
+"""HTTPS to a collector: certificates are checked, deadlines hold, and what the program puts into `socket` or `ssl` is
+not met.
+"""
 
 from __future__ import annotations
 
