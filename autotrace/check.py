@@ -97,6 +97,9 @@ def _settings(out: TextIO, settings: Settings) -> None:
             out.write(f"  {row.attribute:20} {value}   from {settings.chosen[row.attribute]}\n")
     if not settings.chosen:
         out.write("  none\n")
+    if "secret_parameters" not in settings.chosen:
+        out.write("\nsecret_parameters (too many for the README)\n")
+        out.write(f"  {_shown(settings.secret_parameters)}\n")
     out.write("\nexport\n")
     out.write(f"  {settings.exporter:20} {_destination(settings)}\n")
 

@@ -113,3 +113,10 @@ def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
         env=environment(AUTOTRACE_EXPORTER="none"),
     )
     assert done.stderr == ""
+
+
+def test_the_secret_parameters_are_listed_set_or_not() -> None:
+    """The README refers to this list."""
+    lines = check()
+    assert "password,passwd" in lines[lines.index("secret_parameters (too many for the README)") + 1]
+    assert row(check(AUTOTRACE_SECRET_PARAMETERS="pin"), "secret_parameters").startswith("pin ")
