@@ -27,9 +27,9 @@ def moment(given: object) -> int:
 
 
 def attributes_of(attributes: Any) -> dict[str, Any]:
-    """A copy of what is a mapping with text as keys, else {}."""
+    """A copy of what is a mapping, its keys as text, else {}."""
     try:
-        return {key: value for key, value in attributes.items() if isinstance(key, str)} if attributes else {}
+        return {text_of(key): value for key, value in attributes.items()} if attributes else {}
     except Exception:
         reraise_interruption()
         return {}

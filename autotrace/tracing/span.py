@@ -148,7 +148,8 @@ class Span(trace.Span):
         return self.end_time is None and bool(self.flags & SAMPLED)
 
     def set_attribute(self, key: str, value: Any) -> None:
-        if self.is_recording() and isinstance(key, str):
+        if self.is_recording():
+            key = key if type(key) is str else text_of(key)
             if self.attributes is None:
                 self.attributes = {}
             if key in self.attributes or len(self.attributes) < ATTRIBUTES:
