@@ -12,7 +12,6 @@ from tests.interruption.operations import OPERATIONS
 from tests.interruption.striking import Timeout, strikes
 from tests.recorded import record
 
-
 EVERY = {Timeout: 1, KeyboardInterrupt: 5}
 """Both take the same way, but past `except Exception`. So the second strikes a fifth of the boundaries, for the clock's sake."""
 
