@@ -156,6 +156,13 @@ SEVERAL = {
 DECISIONS = {"sampled": VALID, "not sampled": VALID[:-2] + "00"}
 
 
+def within_a_line(state: str) -> str:
+    """The first members that fit a header which servers take: W3C lets whole members go, the last ones first."""
+    while len(state) > 8000:
+        state = state.rpartition(",")[0]
+    return state
+
+
 class TestTracestate:
     @pytest.mark.parametrize("text", ["foo=1", "foo=1,bar=2"])
     def test_without_a_traceparent_there_is_none(self, service: Service, text: str) -> None:
@@ -165,7 +172,7 @@ class TestTracestate:
     @pytest.mark.parametrize(("text", "kept"), KEPT.values(), ids=KEPT)
     def test_a_valid_one_goes_on_in_order(self, service: Service, parent: str, text: str, kept: str) -> None:
         sent = context(service, service.call(f"traceparent: {parent}", f"tracestate:{text}"))
-        assert continues(sent) and sent.state == kept and sent.flags == parent[-2:]
+        assert continues(sent) and sent.state == within_a_line(kept) and sent.flags == parent[-2:]
 
     @pytest.mark.parametrize("parent", DECISIONS.values(), ids=DECISIONS)
     @pytest.mark.parametrize("text", ON_THE_WIRE.values(), ids=ON_THE_WIRE)

@@ -81,6 +81,7 @@ def strikes(
             if not strike.where:
                 return
             yield strike, raised
+            strike.error.__traceback__ = None  # confluent-kafka keeps what a delivery report raises, and so its frames
             nth += every
             if not nth % 100:
                 gc.collect()
