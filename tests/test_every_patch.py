@@ -91,46 +91,9 @@ def test_patches_that_are_undone_leave_their_libraries_as_they_were() -> None:
 
 OWED = {
     "asyncpg": ("CursorIterator.__anext__ getfullargspec",),
-    "confluent_kafka": (
-        "AIOConsumer.__init__ __defaults__",
-        "AsyncDeserializingConsumer.consume __defaults__",
-        "DeserializingShareConsumer.poll __defaults__",
-    ),
-    "http": (
-        "HTTPConnection.endheaders __defaults__",
-        "HTTPConnection.putrequest __defaults__",
-        "HTTPResponse.read __defaults__",
-        "HTTPResponse.read1 __defaults__",
-        "HTTPResponse.readline __defaults__",
-    ),
-    "httpx": ("ResponseStream.__iter__ isgeneratorfunction", "AsyncResponseStream.__aiter__ isasyncgenfunction"),
-    "mysql": tuple(
-        f"{name} __defaults__"
-        for name in ("MySQLCursor.execute", "MySQLCursor.callproc", "MySQLCursorPrepared.execute")
-    ),
-    "oracledb": (
-        "oracledb.connection.connect_async getfullargspec",
-        "Connection.fetch_df_batches isgeneratorfunction",
-        "Connection.fetch_df_batches __defaults__",
-        "AsyncConnection.fetch_df_batches isasyncgenfunction",
-        "AsyncConnection.fetch_df_batches __defaults__",
-    ),
-    "pg8000": tuple(
-        f"{name} __defaults__"
-        for name in (
-            "Cursor.execute",
-            "Cursor.callproc",
-            "Connection.run",
-            "PreparedStatement.__init__",
-            "PreparedStatement.run",
-        )
-    ),
+    "oracledb": ("oracledb.connection.connect_async getfullargspec",),
     "psycopg": (
-        *(f"{kind}.execute __defaults__" for kind in ("Cursor", "ServerCursor", "AsyncCursor", "AsyncServerCursor")),
-        *(f"{kind}.stream __defaults__" for kind in ("Cursor", "AsyncCursor")),
         *(f"{kind}.copy getfullargspec" for kind in ("Cursor", "AsyncCursor")),
-        "Cursor.stream isgeneratorfunction",
-        "AsyncCursor.stream isasyncgenfunction",
         *(
             f"psycopg.connect {view}"
             for view in (
@@ -143,10 +106,6 @@ OWED = {
             )
         ),
     ),
-    "pymysql": ("Cursor.execute __defaults__", "Cursor.callproc __defaults__"),
-    "requests": ("HTTPResponse._error_catcher getfullargspec",),
-    "tornado": ("RequestHandler.finish __defaults__",),
-    "urllib3": ("HTTPResponse._error_catcher getfullargspec",),
 }
 """What replaced functions still show otherwise than the library's own. Only ever fewer."""
 
