@@ -7,7 +7,6 @@ notifications. Limit: a `connect` that the program copied before the agent came 
 from __future__ import annotations
 
 from copy import copy
-from functools import update_wrapper
 from types import MethodType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from autotrace.databases.driver import Driver
 from autotrace.databases.statement_arguments import many_argument, statement_argument
 from autotrace.databases.styles import AWAITED, PLAIN, Style
 from autotrace.databases.traced_methods import StatementCall, end_statement, of_arguments
-from autotrace.patching import MARK, Plan, Unpatchable, require
+from autotrace.patching import MARK, Plan, Unpatchable, require, show_as
 from autotrace.semantics.family import SharedFacts
 from autotrace.tracing.traced_call import argument
 
@@ -206,7 +205,8 @@ def _connect(module: Any, plan: Plan, driver: Driver, prefix: str, style: Style)
     original = method.__func__
     if hasattr(original, MARK):
         return
-    connect = update_wrapper(style.connect(driver, _facts_of_failure)(original), original)
+    connect = style.connect(driver, _facts_of_failure)(original)
+    show_as(connect, original)
     setattr(connect, MARK, original)
     plan.value(kind, "connect", classmethod(connect))
     if style is PLAIN:
