@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import inspect
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
@@ -16,6 +15,7 @@ import requests
 import urllib3
 
 from autotrace.patching import MARK
+from tests.patching.views import VIEWS, differing
 
 assert all((aiohttp, httpx, requests, urllib3, http.client, urllib.request))
 LIBRARIES = (
@@ -40,39 +40,11 @@ def replaced() -> Iterator[Any]:
                     yield function
 
 
-def _defaults(function: Any) -> Any:
-    return function.__defaults__, function.__kwdefaults__, function.__annotations__
-
-
-def _names(function: Any) -> Any:
-    return function.__name__, function.__qualname__, function.__module__, function.__doc__
-
-
-VIEWS: dict[str, Callable[[Any], Any]] = {
-    "getfullargspec": inspect.getfullargspec,
-    "signature": inspect.signature,
-    "iscoroutinefunction": inspect.iscoroutinefunction,
-    "isgeneratorfunction": inspect.isgeneratorfunction,
-    "isasyncgenfunction": inspect.isasyncgenfunction,
-    "isfunction": inspect.isfunction,
-    "getsource": inspect.getsource,
-    "getmodule": inspect.getmodule,
-    "defaults": _defaults,
-    "names": _names,
-}
-
-
 @pytest.mark.parametrize("view", VIEWS)
 def test_it_is_the_library_s_own_view(view: str) -> None:
     functions = list(replaced())
     assert len(functions) > 25
-    look = VIEWS[view]
-    wrong = [
-        (function.__qualname__, look(function), look(getattr(function, MARK)))
-        for function in functions
-        if look(function) != look(getattr(function, MARK))
-    ]
-    assert wrong == []
+    assert differing(view, functions) == []
 
 
 def test_a_call_without_its_arguments_fails_as_the_library_s_own() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
@@ -26,6 +26,7 @@ import waitress.task
 
 from autotrace import registry
 from autotrace.patching import MARK
+from tests.patching.views import VIEWS, differing
 
 assert all((aiohttp, django, fastapi, flask, gunicorn, hypercorn, starlette, tornado, uvicorn, waitress))
 LIBRARIES = """flask django starlette fastapi aiohttp.web tornado uvicorn hypercorn gunicorn waitress http.server
@@ -43,38 +44,11 @@ def replaced() -> Iterator[Any]:
                     yield function
 
 
-def _defaults(function: Any) -> Any:
-    return function.__defaults__, function.__kwdefaults__, function.__annotations__
-
-
-def _names(function: Any) -> Any:
-    return function.__name__, function.__qualname__, function.__module__, function.__doc__
-
-
-VIEWS: dict[str, Callable[[Any], Any]] = {
-    "getfullargspec": inspect.getfullargspec,
-    "signature": inspect.signature,
-    "iscoroutinefunction": inspect.iscoroutinefunction,
-    "isgeneratorfunction": inspect.isgeneratorfunction,
-    "isasyncgenfunction": inspect.isasyncgenfunction,
-    "getsource": inspect.getsource,
-    "getmodule": inspect.getmodule,
-    "defaults": _defaults,
-    "names": _names,
-}
-
-
 @pytest.mark.parametrize("view", VIEWS)
 def test_it_is_the_library_s_own_view(view: str) -> None:
     functions = list(replaced())
     assert len(functions) > 40
-    look = VIEWS[view]
-    wrong = [
-        (function.__qualname__, look(function), look(getattr(function, MARK)))
-        for function in functions
-        if look(function) != look(getattr(function, MARK))
-    ]
-    assert wrong == []
+    assert differing(view, functions) == []
 
 
 def test_a_call_without_its_arguments_fails_as_the_library_s_own() -> None:
